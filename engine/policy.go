@@ -1,0 +1,122 @@
+package engine
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"portolan/index"
+)
+
+// Status is the risk that a policy gives a key.
+type Status uint8
+
+// The statuses. A key that no rule names is Unknown.
+const (
+	Unknown Status = iota
+	Normal
+	Danger
+
+	numStatuses = 3
+)
+
+var statusNames = [numStatuses]string{"unknown", "normal", "danger"}
+
+// String returns the status as the HTTP API writes it: danger, normal or unknown.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return "Status(" + strconv.Itoa(int(s)) + ")"
+}
+
+// ParseStatus returns the status of exactly that name. The published misspelling
+// "unknow" is an alias of unknown. The error is a [*FieldError].
+func ParseStatus(name string) (Status, error) {
+	switch name {
+	case "danger":
+		return Danger, nil
+	case "normal":
+		return Normal, nil
+	case "unknown", "unknow":
+		return Unknown, nil
+	}
+	return 0, &FieldError{Field: "status", Value: name, Allowed: "danger, normal or unknown"}
+}
+
+// Rule gives the keys of a range a status.
+type Rule struct {
+	Keys   index.Range
+	Status Status
+	Reason string
+}
+
+// Policy gives every key its status. It is immutable.
+type Policy struct {
+	sets [numStatuses]*index.KeySet // disjoint, together all keys
+}
+
+// NewPolicy returns the policy of the rules; where several cover a key, the
+// last one counts.
+func NewPolicy(rules []Rule) (*Policy, error) {
+	var builders [numStatuses]index.KeySetBuilder
+	builders[Unknown].AddSet(index.AllKeys())
+	for i, r := range rules {
+		if !r.Keys.Valid() {
+			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Keys.String(), Allowed: "ports from 1 to 65535 with a known type"}
+		}
+		if r.Status >= numStatuses {
+			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Status.String(), Allowed: "danger, normal or unknown"}
+		}
+		for s := range builders {
+			builders[s].RemoveRange(r.Keys)
+		}
+		builders[r.Status].AddRange(r.Keys)
+	}
+	p := new(Policy)
+	for s := range builders {
+		p.sets[s] = builders[s].Build()
+	}
+	return p, nil
+}
+
+// Status returns the key's status.
+func (p *Policy) Status(k index.Key) Status {
+	switch {
+	case p.sets[Danger].Contains(k):
+		return Danger
+	case p.sets[Normal].Contains(k):
+		return Normal
+	}
+	return Unknown
+}
+
+// dangerTable lists dangerous keys: port, type, service, reason, source. TCP
+// rows cover TCP6 and UDP rows UDP6.
+//
+//go:embed danger.tsv
+var dangerTable string
+
+// DefaultPolicy returns the built-in policy: danger for services that should
+// not be reachable or are used for amplification (CISA TA14-017A, the cloud's
+// own list of high-risk ports, two lists of classic backdoors), else unknown.
+var DefaultPolicy = sync.OnceValue(func() *Policy {
+	var rules []Rule
+	for line := range strings.Lines(dangerTable) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		key, err := index.ParseKey(f[0] + "/" + f[1])
+		if err != nil {
+			continue // the heading; a test counts the rows that remain
+		}
+		for _, t := range []index.Type{key.Type(), key.Type().V6()} {
+			rules = append(rules, Rule{Keys: index.Range{Type: t, Lo: key.Port(), Hi: key.Port()}, Status: Danger, Reason: f[3]})
+		}
+	}
+	p, err := NewPolicy(rules)
+	if err != nil {
+		panic("engine: built-in policy: " + err.Error()) // a fault in the embedded table, held by a test
+	}
+	return p
+})

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"portolan/index"
+)
+
+// View is what a question is asked of: every enterprise project (the zero
+// value), one, or several. A View is immutable; a caller that asks the same
+// question often makes it once.
+type View struct {
+	names []string // ordered, without repeats; nil means all
+}
+
+// All is the view of the whole inventory.
+var All View
+
+// In returns the view of the given enterprise projects. In() of none is the
+// view of nothing; names that do not exist add nothing.
+func In(names ...string) View {
+	sorted := slices.Clone(names)
+	slices.Sort(sorted)
+	return View{names: append([]string{}, slices.Compact(sorted)...)}
+}
+
+// IsAll says whether the view is the whole inventory.
+func (v View) IsAll() bool { return v.names == nil }
+
+// Names returns the enterprise projects of the view in order, nil for all.
+// The caller must not change them.
+func (v View) Names() []string { return v.names }
+
+// PortQuery asks how many assets have each key open. The zero value of every
+// field means no restriction; Project is required.
+type PortQuery struct {
+	Project  string
+	View     View
+	Category Category
+	// Port is the exact port; a number outside 1..65535 matches nothing.
+	Port int
+	// PortString matches ports whose decimal text contains it.
+	PortString string
+	// Type is the exact name of a type in capitals; an unknown one matches nothing.
+	Type string
+	// Status is danger, normal or unknown (unknow is an alias); another is an error.
+	Status string
+	// Descending turns the order by port, then type name, round.
+	Descending bool
+	// Offset is how many rows to skip; at or past the end the page is empty.
+	Offset int
+	// Limit is the most rows to return; 0 means all.
+	Limit int
+	// Into is reused for the page's rows where its capacity suffices; a query
+	// that fits allocates nothing.
+	Into []PortCount
+}
+
+// PortCount is one row of a page: how many distinct assets have a key open.
+type PortCount struct {
+	Num    int
+	Port   uint16
+	Type   index.Type
+	Status Status
+}
+
+// Key returns the row's port and type as a key.
+func (r PortCount) Key() index.Key { return index.MakeKey(r.Port, r.Type) }
+
+// PortPage is the answer to a [PortQuery]. Total is the number of keys that
+// match, before paging; both come from one snapshot.
+type PortPage struct {
+	Total   int
+	Rows    []PortCount
+	Version uint64 // the inventory's data version the page was read from
+}
+
+// HostQuery asks which assets have a port open.
+type HostQuery struct {
+	Project  string
+	View     View
+	Category Category
+	Port     int    // required, 1..65535; a number outside matches nothing
+	Type     string // exact name; empty means every type
+	Offset   int
+	Limit    int // 0 means all
+}
+
+// HostPort is one row of a [HostPage]: an asset and a key it has open.
+type HostPort struct {
+	Asset, Name, Address, EnterpriseProject string
+	Port                                    uint16
+	Type                                    index.Type
+	Status                                  Status
+}
+
+// HostPage is the answer to a [HostQuery]: one row per asset and type, ordered
+// by type, then by when the asset was first seen. Total is the number of rows
+// before paging.
+type HostPage struct {
+	Total   int
+	Rows    []HostPort
+	Version uint64
+}
+
+// Asset is what is known of one asset.
+type Asset struct {
+	ID, Name, Address, EnterpriseProject string
+	Category                             Category
+	// LastSeen is the time of the newest report about the asset.
+	LastSeen time.Time
+	// Open is its open keys in order.
+	Open []index.Key
+	// Version is the inventory's data version the asset was read from.
+	Version uint64
+}
+
+// Result counts what became of the reports of one call.
+type Result struct {
+	// Applied reports changed an answer: a key, a name, an address, an
+	// enterprise project, or a new asset.
+	Applied int
+	// Unchanged reports confirmed what was known.
+	Unchanged int
+	// Stale reports were older than what was known and changed nothing.
+	Stale int
+	// Clamped reports had a time up to 24 h ahead, taken as now. They are
+	// counted above, too.
+	Clamped int
+}
+
+// Add adds the counts of o.
+func (r *Result) Add(o Result) {
+	r.Applied += o.Applied
+	r.Unchanged += o.Unchanged
+	r.Stale += o.Stale
+	r.Clamped += o.Clamped
+}
+
+// Stats describes the size of what the engine holds.
+type Stats struct {
+	Projects     int
+	Assets       int // hosts and containers
+	Observations int // open keys, summed over assets
+	Keys         int // distinct open keys, summed over inventories
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"portolan/index"
+)
+
+// Category says what kind of assets an inventory holds. A project has one
+// inventory per category; host "x" and container "x" are two assets.
+type Category uint8
+
+// The categories.
+const (
+	Host Category = iota
+	Container
+
+	numCategories = 2
+)
+
+var categoryNames = [numCategories]string{"host", "container"}
+
+// String returns the category's name: host or container.
+func (c Category) String() string {
+	if int(c) < len(categoryNames) {
+		return categoryNames[c]
+	}
+	return fmt.Sprintf("Category(%d)", uint8(c))
+}
+
+// ParseCategory returns the category of exactly that name; the empty text is [Host].
+// The error is a [*FieldError].
+func ParseCategory(name string) (Category, error) {
+	switch name {
+	case "", categoryNames[Host]:
+		return Host, nil
+	case categoryNames[Container]:
+		return Container, nil
+	}
+	return 0, &FieldError{Field: "category", Value: name, Allowed: "host or container"}
+}
+
+// DefaultEnterpriseProject is where an asset is until a report says otherwise.
+const DefaultEnterpriseProject = "0"
+
+// Limits on the texts of a report, in characters.
+const (
+	MaxProjectLen           = 256
+	MaxAssetLen             = 256
+	MaxNameLen              = 256
+	MaxEnterpriseProjectLen = 128
+)
+
+// MaxAhead is how far in the future a report's time may lie. It then counts as
+// received now; a report from further ahead is invalid.
+const MaxAhead = 24 * time.Hour
+
+// Report is what one look at one asset found.
+//
+// A report is evidence at the time Seen about every key of its Scope and of
+// Open: open if in Open, else closed. A key is open when its newest evidence
+// says so, and at equal times open wins, so the order, the repetition and the
+// splitting of reports never matter.
+//
+// The engine reads a report during a call and keeps none of its slices.
+type Report struct {
+	// Project is the tenant, 1 to 256 characters.
+	Project string
+	// Category is host by default.
+	Category Category
+	// Asset identifies the host or container in its project and category, 1 to 256 characters.
+	Asset string
+	// Name, Address and EnterpriseProject describe the asset; empty means not
+	// given. The newest value given stands, at equal times the greater text.
+	Name, Address, EnterpriseProject string
+	// Seen is when the look was taken, in microseconds; the zero time means now.
+	Seen time.Time
+	// Scope is the keys that were looked at; the zero scope is none, and the
+	// report then only adds.
+	Scope Scope
+	// Open is the keys found open, in any order, repeats allowed.
+	Open []index.Key
+}
+
+// Validate reports the first field of the report that is outside its limits,
+// as a [*FieldError]. It does not look at Seen, which is held against a clock
+// when the report is applied.
+func (r *Report) Validate() error {
+	if err := checkText("project_id", r.Project, 1, MaxProjectLen); err != nil {
+		return err
+	}
+	if err := checkText("asset", r.Asset, 1, MaxAssetLen); err != nil {
+		return err
+	}
+	if err := checkText("name", r.Name, 0, MaxNameLen); err != nil {
+		return err
+	}
+	if err := checkText("address", r.Address, 0, MaxNameLen); err != nil {
+		return err
+	}
+	if err := checkText("enterprise_project_id", r.EnterpriseProject, 0, MaxEnterpriseProjectLen); err != nil {
+		return err
+	}
+	if r.Category >= numCategories {
+		return &FieldError{Field: "category", Value: r.Category.String(), Allowed: "host or container"}
+	}
+	for _, k := range r.Open {
+		if !k.Valid() {
+			return &FieldError{Field: "open", Value: k.String(), Allowed: "a port from 1 to 65535 with a known type"}
+		}
+	}
+	return nil
+}
+
+func checkText(field, value string, low, high int) error {
+	if len(value) >= low && len(value) <= high && asciiOrValid(value) {
+		return nil
+	}
+	if !utf8.ValidString(value) {
+		return &FieldError{Field: field, Value: value, Allowed: "valid UTF-8"}
+	}
+	if n := utf8.RuneCountInString(value); n < low || n > high {
+		return &FieldError{Field: field, Value: value, Allowed: fmt.Sprintf("%d to %d characters", low, high)}
+	}
+	return nil
+}
+
+// asciiOrValid is [utf8.ValidString], which is fast for the ASCII that ids are made of.
+func asciiOrValid(s string) bool { return utf8.ValidString(s) }

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portolan/index"
+)
+
+// Scope is the set of keys that a report looked at. The zero value is the empty
+// scope, none. A Scope is immutable and may be shared by any number of reports;
+// reports that share one are applied faster.
+type Scope struct {
+	s *scope
+}
+
+// scope holds disjoint, non-adjacent ranges ordered by type, then port. all is
+// the scope that holds every key, present and future types included.
+type scope struct {
+	all    bool
+	ranges []index.Range
+}
+
+var everything = &scope{all: true}
+
+// ScopeAll returns the scope of a full list: every key was looked at.
+func ScopeAll() Scope { return Scope{everything} }
+
+// ScopeOf returns the scope that holds exactly the given ranges, in any order,
+// overlaps allowed; invalid ranges are left out.
+func ScopeOf(ranges ...index.Range) Scope {
+	merged := mergeRanges(slices.DeleteFunc(slices.Clone(ranges), func(r index.Range) bool { return !r.Valid() }))
+	if len(merged) == 0 {
+		return Scope{}
+	}
+	return Scope{&scope{ranges: merged}}
+}
+
+// ParseScope parses all, none or a list of ranges such as 1-1024/tcp,53/udp.
+// The error is a [*FieldError].
+func ParseScope(text string) (Scope, error) {
+	switch text {
+	case "all":
+		return ScopeAll(), nil
+	case "none", "":
+		return Scope{}, nil
+	}
+	return ParseScopeList(strings.Split(text, ","))
+}
+
+// ParseScopeList parses ranges such as 1-1024/tcp and 53/udp.
+// The error is a [*FieldError].
+func ParseScopeList(texts []string) (Scope, error) {
+	ranges := make([]index.Range, len(texts))
+	for i, text := range texts {
+		r, err := index.ParseRange(strings.TrimSpace(text))
+		if err != nil {
+			return Scope{}, &FieldError{Field: "scope", Value: text, Allowed: `all, none or ranges such as 1-1024/tcp,53/udp (` + err.Error() + `)`}
+		}
+		ranges[i] = r
+	}
+	return ScopeOf(ranges...), nil
+}
+
+// IsAll says whether the scope holds every key.
+func (s Scope) IsAll() bool { return s.s != nil && s.s.all }
+
+// IsNone says whether the scope is empty.
+func (s Scope) IsNone() bool { return s.s == nil }
+
+// Ranges returns the scope's ranges, disjoint and ordered by type, then port;
+// nil for all and for none. The caller must not change them.
+func (s Scope) Ranges() []index.Range {
+	if s.s == nil {
+		return nil
+	}
+	return s.s.ranges
+}
+
+// Contains says whether the key was looked at.
+func (s Scope) Contains(k index.Key) bool {
+	if s.s == nil || s.s.all {
+		return s.s != nil
+	}
+	i, _ := slices.BinarySearchFunc(s.s.ranges, k, func(r index.Range, k index.Key) int {
+		return cmp.Or(cmp.Compare(r.Type, k.Type()), cmp.Compare(r.Hi, k.Port()))
+	})
+	return i < len(s.s.ranges) && s.s.ranges[i].Contains(k)
+}
+
+// Covers says whether every key of o is in s.
+func (s Scope) Covers(o Scope) bool {
+	if o.IsNone() || s.IsAll() || s.s == o.s {
+		return true
+	}
+	if s.IsNone() || o.IsAll() {
+		return false
+	}
+	i := 0
+	for _, r := range o.s.ranges {
+		for i < len(s.s.ranges) && before(s.s.ranges[i], r) {
+			i++
+		}
+		if i == len(s.s.ranges) {
+			return false
+		}
+		if c := s.s.ranges[i]; c.Type != r.Type || c.Lo > r.Lo || c.Hi < r.Hi {
+			return false
+		}
+	}
+	return true
+}
+
+// before says whether range c ends before range r begins.
+func before(c, r index.Range) bool {
+	return c.Type < r.Type || c.Type == r.Type && c.Hi < r.Lo
+}
+
+// Union returns the scope that holds the keys of both.
+func (s Scope) Union(o Scope) Scope {
+	switch {
+	case s.IsAll() || o.IsNone():
+		return s
+	case o.IsAll() || s.IsNone():
+		return o
+	}
+	return Scope{&scope{ranges: mergeRanges(slices.Concat(s.s.ranges, o.s.ranges))}}
+}
+
+// String returns all, none or the ranges as [ParseScope] reads them.
+func (s Scope) String() string {
+	switch {
+	case s.IsAll():
+		return "all"
+	case s.IsNone():
+		return "none"
+	}
+	texts := make([]string, len(s.s.ranges))
+	for i, r := range s.s.ranges {
+		texts[i] = fmt.Sprint(r)
+	}
+	return strings.Join(texts, ",")
+}
+
+// mergeRanges orders the ranges and joins those that overlap or touch. It
+// takes ownership of the slice.
+func mergeRanges(ranges []index.Range) []index.Range {
+	slices.SortFunc(ranges, func(a, b index.Range) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Lo, b.Lo))
+	})
+	out := ranges[:0]
+	for _, r := range ranges {
+		if n := len(out); n > 0 && out[n-1].Type == r.Type && int(r.Lo) <= int(out[n-1].Hi)+1 {
+			out[n-1].Hi = max(out[n-1].Hi, r.Hi)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,206 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Type is the protocol of a port together with the address family it was found
+// on. Codes follow the order of the names, so ordering by code orders by name.
+type Type uint8
+
+// The types, in the order of their names.
+const (
+	SCTP Type = iota
+	SCTP6
+	TCP
+	TCP6
+	UDP
+	UDP6
+
+	// NumTypes is the number of types.
+	NumTypes = 6
+)
+
+// MaxPort is the highest port number; the lowest is 1.
+const MaxPort = 65535
+
+var typeNames = [NumTypes]string{"SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
+
+// ErrKey is returned, wrapped with the text at fault, when a key, a type or a
+// range of keys cannot be parsed.
+var ErrKey = errors.New("invalid port")
+
+// String returns the type's name in capitals, as the HTTP API writes it.
+func (t Type) String() string {
+	if t < NumTypes {
+		return typeNames[t]
+	}
+	return "Type(" + strconv.Itoa(int(t)) + ")"
+}
+
+// V6 returns the IPv6 sibling of the type; an IPv6 type is its own.
+func (t Type) V6() Type { return t | 1 }
+
+// TypeByName returns the type whose name is exactly the text, capitals included.
+func TypeByName(name string) (Type, bool) {
+	for t, n := range typeNames {
+		if n == name {
+			return Type(t), true
+		}
+	}
+	return 0, false
+}
+
+// ParseType returns the type of that name in any letter case.
+// The error wraps [ErrKey].
+func ParseType(name string) (Type, error) {
+	for t, n := range typeNames {
+		if strings.EqualFold(n, name) {
+			return Type(t), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", ErrKey, clip(name))
+}
+
+// TypeSet is a set of types, one bit per type code.
+type TypeSet uint8
+
+// AllTypes holds every type.
+const AllTypes TypeSet = 1<<NumTypes - 1
+
+// TypesOf returns the set of the given types.
+func TypesOf(types ...Type) TypeSet {
+	var s TypeSet
+	for _, t := range types {
+		s |= 1 << t
+	}
+	return s
+}
+
+// Has says whether the set holds the type.
+func (s TypeSet) Has(t Type) bool { return s&(1<<t) != 0 }
+
+// Key is a port and a type: port<<3 | type. Keys order by port, then type name.
+type Key uint32
+
+// keyLimit is one more than the largest key.
+const keyLimit = (MaxPort + 1) << 3
+
+// MakeKey returns the key of a port and a type.
+func MakeKey(port uint16, t Type) Key { return Key(port)<<3 | Key(t) }
+
+// Port returns the key's port.
+func (k Key) Port() uint16 { return uint16(k >> 3) }
+
+// Type returns the key's type.
+func (k Key) Type() Type { return Type(k & 7) }
+
+// Valid says whether the key has a port from 1 to 65535 and a known type.
+func (k Key) Valid() bool { return k < keyLimit && k>>3 != 0 && k&7 < NumTypes }
+
+// String returns the key as people write it, such as 443/tcp.
+func (k Key) String() string { return string(k.Append(nil)) }
+
+// Append appends the text of [Key.String] to dst.
+func (k Key) Append(dst []byte) []byte {
+	dst = strconv.AppendUint(dst, uint64(k>>3), 10)
+	dst = append(dst, '/')
+	return append(dst, strings.ToLower(k.Type().String())...)
+}
+
+// ParseKey parses a key such as 443/tcp; the type's letter case does not matter.
+// The error wraps [ErrKey].
+func ParseKey(text string) (Key, error) {
+	port, name, ok := strings.Cut(text, "/")
+	if !ok {
+		return 0, fmt.Errorf("%w: %q has no type: want PORT/TYPE such as 443/tcp", ErrKey, clip(text))
+	}
+	p, err := parsePort(port)
+	if err != nil {
+		return 0, err
+	}
+	t, err := ParseType(name)
+	if err != nil {
+		return 0, err
+	}
+	return MakeKey(p, t), nil
+}
+
+// Range is the keys of one type whose ports lie from Lo to Hi, both included.
+type Range struct {
+	Type   Type
+	Lo, Hi uint16
+}
+
+// Valid says whether the range holds at least one key and only valid ones.
+func (r Range) Valid() bool { return r.Type < NumTypes && r.Lo >= 1 && r.Lo <= r.Hi }
+
+// Contains says whether the key lies in the range.
+func (r Range) Contains(k Key) bool {
+	return k.Type() == r.Type && k.Port() >= r.Lo && k.Port() <= r.Hi
+}
+
+// String returns the range as people write it, such as 1-1024/tcp or 53/udp.
+func (r Range) String() string {
+	if r.Lo == r.Hi {
+		return MakeKey(r.Lo, r.Type).String()
+	}
+	return strconv.Itoa(int(r.Lo)) + "-" + MakeKey(r.Hi, r.Type).String()
+}
+
+// ParseRange parses a range such as 1-1024/tcp, or a key, a range of one.
+// The error wraps [ErrKey].
+func ParseRange(text string) (Range, error) {
+	ports, name, ok := strings.Cut(text, "/")
+	if !ok {
+		return Range{}, fmt.Errorf("%w: %q has no type: want PORT/TYPE or LOW-HIGH/TYPE such as 1-1024/tcp", ErrKey, clip(text))
+	}
+	low, high, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		high = low
+	}
+	lo, err := parsePort(low)
+	if err != nil {
+		return Range{}, err
+	}
+	hi, err := parsePort(high)
+	if err != nil {
+		return Range{}, err
+	}
+	if lo > hi {
+		return Range{}, fmt.Errorf("%w: range %q runs backwards", ErrKey, clip(text))
+	}
+	t, err := ParseType(name)
+	if err != nil {
+		return Range{}, err
+	}
+	return Range{Type: t, Lo: lo, Hi: hi}, nil
+}
+
+// parsePort reads a plain decimal port; signs, spaces and other bases are refused.
+func parsePort(text string) (uint16, error) {
+	n := 0
+	for i := range len(text) {
+		c := text[i]
+		if c < '0' || c > '9' || i >= 8 {
+			n = 0
+			break
+		}
+		n = n*10 + int(c-'0')
+	}
+	if n < 1 || n > MaxPort {
+		return 0, fmt.Errorf("%w: port %q is not a number from 1 to %d", ErrKey, clip(text), MaxPort)
+	}
+	return uint16(n), nil
+}
+
+// clip shortens hostile text before it goes into an error.
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}

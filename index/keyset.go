@@ -1,0 +1,178 @@
+package index
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// Ports of one type as a bitmap: bit p&63 of word p>>6 is port p.
+const (
+	portWords = (MaxPort + 1) / 64
+)
+
+type portBits [portWords]uint64
+
+// emptyBits stands for a type without ports, so that hot loops need no nil test.
+var emptyBits portBits
+
+// KeySet is an immutable set of keys: a bitmap over port and type, kept as one
+// bitmap of ports per type. Types with the same ports share one.
+// The zero value is the empty set.
+type KeySet struct {
+	bits [NumTypes]*portBits // nil means no port of the type
+}
+
+// words returns the type's ports; the result is never nil.
+func (s *KeySet) words(t Type) *portBits {
+	if b := s.bits[t]; b != nil {
+		return b
+	}
+	return &emptyBits
+}
+
+// Contains says whether the key is in the set.
+func (s *KeySet) Contains(k Key) bool {
+	if !k.Valid() {
+		return false
+	}
+	p := k.Port()
+	return s.words(k.Type())[p>>6]>>(p&63)&1 != 0
+}
+
+// Len returns the number of keys in the set.
+func (s *KeySet) Len() int {
+	n := 0
+	for _, b := range s.bits {
+		if b != nil {
+			for _, w := range b {
+				n += bits.OnesCount64(w)
+			}
+		}
+	}
+	return n
+}
+
+// Keys returns the keys in order.
+func (s *KeySet) Keys() []Key {
+	var keys []Key
+	for w := range portWords {
+		for t := range Type(NumTypes) {
+			for m := s.words(t)[w]; m != 0; m &= m - 1 {
+				keys = append(keys, MakeKey(uint16(w<<6+bits.TrailingZeros64(m)), t))
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// And returns the keys that are in both sets.
+func (s *KeySet) And(o *KeySet) *KeySet {
+	return s.combine(o, func(a, b uint64) uint64 { return a & b })
+}
+
+// Or returns the keys that are in either set.
+func (s *KeySet) Or(o *KeySet) *KeySet {
+	return s.combine(o, func(a, b uint64) uint64 { return a | b })
+}
+
+// AndNot returns the keys of s that are not in o.
+func (s *KeySet) AndNot(o *KeySet) *KeySet {
+	return s.combine(o, func(a, b uint64) uint64 { return a &^ b })
+}
+
+func (s *KeySet) combine(o *KeySet, op func(a, b uint64) uint64) *KeySet {
+	out := new(KeySet)
+	for t := range out.bits {
+		a, b := s.words(Type(t)), o.words(Type(t))
+		r, any := new(portBits), uint64(0)
+		for w := range r {
+			r[w] = op(a[w], b[w])
+			any |= r[w]
+		}
+		if any != 0 {
+			out.bits[t] = r
+		}
+	}
+	return out
+}
+
+// AllKeys returns the set of every key.
+func AllKeys() *KeySet { return allKeys }
+
+var allKeys = func() *KeySet {
+	b := new(portBits)
+	for w := range b {
+		b[w] = ^uint64(0)
+	}
+	b[0] &^= 1 // port 0 is no port
+	return everyType(b)
+}()
+
+// everyType returns the set that has the ports with every type.
+func everyType(b *portBits) *KeySet {
+	s := new(KeySet)
+	for t := range s.bits {
+		s.bits[t] = b
+	}
+	return s
+}
+
+// KeySetBuilder collects keys for a [KeySet]. The zero value is empty.
+type KeySetBuilder struct {
+	bits [NumTypes]portBits
+}
+
+// Add adds a key; one that is not valid is left out.
+func (b *KeySetBuilder) Add(k Key) {
+	b.AddRange(Range{Type: k.Type(), Lo: k.Port(), Hi: k.Port()})
+}
+
+// AddRange adds the keys of a range; one that is not valid is left out.
+func (b *KeySetBuilder) AddRange(r Range) {
+	b.each(r, func(w *uint64, mask uint64) { *w |= mask })
+}
+
+// RemoveRange takes the keys of a range out.
+func (b *KeySetBuilder) RemoveRange(r Range) {
+	b.each(r, func(w *uint64, mask uint64) { *w &^= mask })
+}
+
+// AddSet adds the keys of a set.
+func (b *KeySetBuilder) AddSet(s *KeySet) {
+	for t := range b.bits {
+		for w, m := range s.words(Type(t)) {
+			b.bits[t][w] |= m
+		}
+	}
+}
+
+// each calls f for every word that the range touches with the bits it has there.
+func (b *KeySetBuilder) each(r Range, f func(w *uint64, mask uint64)) {
+	if !r.Valid() {
+		return
+	}
+	words := &b.bits[r.Type]
+	for w := int(r.Lo >> 6); w <= int(r.Hi>>6); w++ {
+		mask := ^uint64(0)
+		if w == int(r.Lo>>6) {
+			mask &= ^uint64(0) << (r.Lo & 63)
+		}
+		if w == int(r.Hi>>6) {
+			mask &= ^uint64(0) >> (63 - r.Hi&63)
+		}
+		f(&words[w], mask)
+	}
+}
+
+// Build returns the keys collected so far; the builder may be used on.
+func (b *KeySetBuilder) Build() *KeySet {
+	s := new(KeySet)
+	for t := range b.bits {
+		if b.bits[t] != (portBits{}) {
+			c := b.bits[t]
+			s.bits[t] = &c
+		}
+	}
+	return s
+}
