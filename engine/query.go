@@ -11,7 +11,7 @@ import (
 // value), one, or several. A View is immutable; a caller that asks the same
 // question often makes it once.
 type View struct {
-	names []string // ordered, without repeats; nil means all
+	groups index.Groups
 }
 
 // All is the view of the whole inventory.
@@ -22,15 +22,15 @@ var All View
 func In(names ...string) View {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
-	return View{names: append([]string{}, slices.Compact(sorted)...)}
+	return View{index.GroupsOf(slices.Clip(slices.Compact(sorted)))}
 }
 
 // IsAll says whether the view is the whole inventory.
-func (v View) IsAll() bool { return v.names == nil }
+func (v View) IsAll() bool { return v.groups.Names() == nil }
 
 // Names returns the enterprise projects of the view in order, nil for all.
 // The caller must not change them.
-func (v View) Names() []string { return v.names }
+func (v View) Names() []string { return v.groups.Names() }
 
 // PortQuery asks how many assets have each key open. The zero value of every
 // field means no restriction; Project is required.
@@ -144,4 +144,16 @@ type Stats struct {
 	Assets       int // hosts and containers
 	Observations int // open keys, summed over assets
 	Keys         int // distinct open keys, summed over inventories
+}
+
+// count counts what became of one report.
+func (r *Result) count(became effect) {
+	switch became {
+	case applied:
+		r.Applied++
+	case unchanged:
+		r.Unchanged++
+	case stale:
+		r.Stale++
+	}
 }

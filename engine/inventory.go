@@ -1,0 +1,306 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"portolan/index"
+)
+
+// inventory is the assets of one project and category. Readers use the index's
+// snapshot and never the lock.
+type inventory struct {
+	x *index.Index
+
+	mu     sync.Mutex       // guards writing to x and the fields below
+	scopes map[uint32]Scope // decoded scopes of looks, by ref
+	w      work
+}
+
+// work is what applying one report needs, reused by the next one.
+type work struct {
+	old, now evidence
+	open     []index.Key // the report's, in order, without repeats
+	had      []index.Key // open before
+	keys     []index.Key // open after
+	note     []byte
+	scope    []byte
+}
+
+func newInventory() *inventory {
+	return &inventory{x: index.New(), scopes: make(map[uint32]Scope)}
+}
+
+// effect is what became of a report.
+type effect uint8
+
+const (
+	applied effect = iota
+	unchanged
+	stale
+)
+
+// apply applies one valid report at its time. The lock is held.
+func (v *inventory) apply(r *Report, at micros) (effect, error) {
+	w := &v.w
+	w.open = append(w.open[:0], r.Open...)
+	if !slices.IsSorted(w.open) {
+		slices.Sort(w.open)
+	}
+	w.open = slices.Compact(w.open)
+	o, ok := v.x.Find(r.Asset)
+	if !ok {
+		return applied, v.create(r, at)
+	}
+	note := v.x.Note(o)
+	newest := noteNewest(note)
+	var changed bool
+	if r.Scope.IsAll() && at > newest && note[0]&3 == oneFullLook {
+		changed = v.replace(o, r, at, note)
+	} else {
+		changed = v.merge(o, r, at, note)
+	}
+	switch {
+	case changed:
+		return applied, nil
+	case at < newest:
+		return stale, nil
+	}
+	return unchanged, nil
+}
+
+// create adds the asset that the report is the first about.
+func (v *inventory) create(r *Report, at micros) error {
+	w := &v.w
+	e := &w.now
+	*e = evidence{newest: at, name: never, address: never, home: never, looks: e.looks[:0], own: e.own[:0]}
+	a := index.Asset{ID: r.Asset, Name: r.Name, Address: r.Address, Group: DefaultEnterpriseProject, Keys: w.open}
+	if r.Name != "" {
+		e.name = at
+	}
+	if r.Address != "" {
+		e.address = at
+	}
+	if r.EnterpriseProject != "" {
+		e.home, a.Group = at, r.EnterpriseProject
+	}
+	v.addLook(e, r.Scope, at)
+	if !r.Scope.IsAll() {
+		for _, k := range w.open {
+			e.own = append(e.own, ownTime(at, r.Scope.Contains(k)))
+		}
+	}
+	w.note = e.appendNote(w.note[:0])
+	a.Note = w.note
+	_, err := v.x.Add(&a)
+	return err
+}
+
+// ownTime is the own time of a key found open by a report at the time.
+func ownTime(at micros, looked bool) micros {
+	if looked {
+		return never
+	}
+	return at
+}
+
+// replace is merge for a full report newer than all that is known, where that
+// is one full look as new as anything: what is open is what it found.
+func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) (changed bool) {
+	w := &v.w
+	w.now.decodeNote(note, 0)
+	w.now.newest = at
+	w.now.looks[0].time = at
+	home, changed := v.register(o, r, at, &w.now)
+	w.note = w.now.appendNote(w.note[:0])
+	return v.x.Put(o, home, w.note, w.open) || changed
+}
+
+// merge applies a report to an asset by the rule of the package comment.
+func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (changed bool) {
+	w := &v.w
+	w.had = v.x.Keys(o, w.had[:0])
+	w.old.decodeNote(note, len(w.had))
+	w.now.newest = max(w.old.newest, at)
+	w.now.name, w.now.address, w.now.home = w.old.name, w.old.address, w.old.home
+	w.now.looks = append(w.now.looks[:0], w.old.looks...)
+	v.mergeKeys(r, at)
+	v.addLook(&w.now, r.Scope, at)
+	v.dropOwn()
+	home, changed := v.register(o, r, at, &w.now)
+	w.note = w.now.appendNote(w.note[:0])
+	return v.x.Put(o, home, w.note, w.keys) || changed
+}
+
+// mergeKeys sets the open keys and their own times to those after the report.
+func (v *inventory) mergeKeys(r *Report, at micros) {
+	w := &v.w
+	w.keys, w.now.own = w.keys[:0], w.now.own[:0]
+	i, j := 0, 0
+	for i < len(w.had) || j < len(w.open) {
+		found := j < len(w.open) && (i == len(w.had) || w.open[j] <= w.had[i])
+		had := i < len(w.had) && (!found || w.open[j] == w.had[i])
+		k, own := index.Key(0), never
+		if found {
+			k = w.open[j]
+			j++
+		}
+		if had {
+			k, own = w.had[i], w.old.ownOf(i)
+			i++
+		}
+		if open, own := v.decide(k, r.Scope, at, own, had, found); open {
+			w.keys = append(w.keys, k)
+			w.now.own = append(w.now.own, own)
+		}
+	}
+}
+
+// decide says whether a key is open after a report at the time, and its own
+// time, from whether it was open and whether the report found it open.
+func (v *inventory) decide(k index.Key, s Scope, at, own micros, had, found bool) (open bool, newOwn micros) {
+	cover := v.cover(k, v.w.old.looks)
+	looked := s.Contains(k)
+	switch {
+	case found && at < cover:
+		return had, own
+	case found:
+		return true, max(own, ownTime(at, looked))
+	case looked && max(cover, own) < at:
+		return false, never
+	}
+	return true, own
+}
+
+// cover returns the time of the newest look whose scope holds the key.
+func (v *inventory) cover(k index.Key, looks []look) micros {
+	t := never
+	for _, l := range looks {
+		if l.time > t && v.scopeOf(l.ref).Contains(k) {
+			t = l.time
+		}
+	}
+	return t
+}
+
+// dropOwn drops the own times that are no newer than a look at their key.
+func (v *inventory) dropOwn() {
+	w := &v.w
+	for i, t := range w.now.own {
+		if t != never && t <= v.cover(w.keys[i], w.now.looks) {
+			w.now.own[i] = never
+		}
+	}
+}
+
+// addLook adds a look, lets go of those that lie inside one as new, and keeps
+// their number within maxLooks.
+func (v *inventory) addLook(e *evidence, s Scope, at micros) {
+	if s.IsNone() {
+		return
+	}
+	for _, l := range e.looks {
+		if l.time >= at && v.scopeOf(l.ref).Covers(s) {
+			return
+		}
+	}
+	e.looks = slices.DeleteFunc(e.looks, func(l look) bool {
+		inside := l.time <= at && s.Covers(v.scopeOf(l.ref))
+		if inside {
+			v.release(l.ref)
+		}
+		return inside
+	})
+	e.looks = append(e.looks, look{v.intern(s), at})
+	for len(e.looks) > maxLooks {
+		v.mergeOldest(e)
+	}
+}
+
+// mergeOldest makes the two oldest looks one.
+func (v *inventory) mergeOldest(e *evidence) {
+	slices.SortFunc(e.looks, func(a, b look) int { return cmp.Compare(b.time, a.time) })
+	n := len(e.looks)
+	older, newer := e.looks[n-1], e.looks[n-2]
+	both := v.scopeOf(older.ref).Union(v.scopeOf(newer.ref))
+	e.looks = e.looks[:n-2]
+	v.release(older.ref)
+	v.release(newer.ref)
+	v.addLook(e, both, older.time)
+}
+
+// register keeps the newest name, address and enterprise project given, at equal
+// times the greater text. It returns the enterprise project, which Put stores.
+func (v *inventory) register(o index.Ordinal, r *Report, at micros, e *evidence) (home string, changed bool) {
+	if wins(r.Name, at, &e.name, func() string { name, _ := v.x.Labels(o); return name }) {
+		changed = v.x.SetName(o, r.Name)
+	}
+	if wins(r.Address, at, &e.address, func() string { _, address := v.x.Labels(o); return address }) {
+		changed = v.x.SetAddress(o, r.Address) || changed
+	}
+	home = v.x.Group(o)
+	if wins(r.EnterpriseProject, at, &e.home, func() string { return home }) {
+		home = r.EnterpriseProject
+	}
+	return home, changed
+}
+
+// wins says whether a value given at a time replaces the one that was given
+// last, and moves the register's time on.
+func wins(value string, at micros, last *micros, current func() string) bool {
+	if value == "" || at < *last {
+		return false
+	}
+	if at == *last {
+		return value > current()
+	}
+	*last = at
+	return true
+}
+
+// scopeOf returns the scope of a look.
+func (v *inventory) scopeOf(ref uint32) Scope {
+	if ref == refAll {
+		return ScopeAll()
+	}
+	s, ok := v.scopes[ref]
+	if !ok {
+		s = decodeScope(v.x.Interned(ref - 1))
+		v.scopes[ref] = s
+	}
+	return s
+}
+
+// intern returns the ref of a scope that is not none and counts a reference.
+func (v *inventory) intern(s Scope) uint32 {
+	if s.IsAll() {
+		return refAll
+	}
+	v.w.scope = appendScope(v.w.scope[:0], s.Ranges())
+	ref := v.x.Intern(v.w.scope) + 1
+	v.scopes[ref] = s
+	return ref
+}
+
+// release takes back a look's reference to its scope.
+func (v *inventory) release(ref uint32) {
+	if ref != refAll && v.x.Release(ref-1) {
+		delete(v.scopes, ref)
+	}
+}
+
+// remove forgets an asset and says whether it was there. The lock is held.
+func (v *inventory) remove(id string) bool {
+	o, ok := v.x.Find(id)
+	if !ok {
+		return false
+	}
+	v.w.had = v.x.Keys(o, v.w.had[:0])
+	v.w.old.decodeNote(v.x.Note(o), len(v.w.had))
+	for _, l := range v.w.old.looks {
+		v.release(l.ref)
+	}
+	v.x.Remove(o)
+	return true
+}

@@ -1,0 +1,174 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+)
+
+// maxFaults is how many faults Check reports; one is enough to distrust the
+// snapshot, and the others are mostly the same again.
+const maxFaults = 32
+
+// Check recomputes the snapshot from its postings and reports every invariant
+// that does not hold, joined, at most 32 of them:
+//
+//   - the keys of every asset are the postings that hold it, and no posting holds
+//     an ordinal without an asset;
+//   - a posting's number is that of its ordinals, above 0, in ascending order;
+//   - the counts of the whole and of every group are those of the postings, with
+//     their bits, their sums and their numbers of keys and assets;
+//   - every asset's id is found in the dictionary, and nothing else is under it;
+//   - every asset's group exists, and groups without assets do not.
+//
+// It costs a pass over the inventory and may run beside readers and the writer.
+func (s *Snapshot) Check(ctx context.Context) error {
+	c := checker{s: s, groups: make(map[uint32]*counts), whole: new(counts)}
+	c.assets(ctx)
+	c.postings(ctx)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	c.compare("whole", c.whole, s.whole)
+	c.groupCounts()
+	return errors.Join(c.faults...)
+}
+
+type checker struct {
+	s      *Snapshot
+	whole  *counts            // recomputed
+	groups map[uint32]*counts // recomputed, by number
+	keys   int                // in all key lists
+	faults []error
+}
+
+func (c *checker) fault(format string, args ...any) {
+	if len(c.faults) < maxFaults {
+		c.faults = append(c.faults, fmt.Errorf(format, args...))
+	}
+}
+
+// group returns the recomputed counts of a group.
+func (c *checker) group(n uint32) *counts {
+	g := c.groups[n]
+	if g == nil {
+		g = new(counts)
+		c.groups[n] = g
+	}
+	return g
+}
+
+// assets checks every asset's record and that its keys are in the postings.
+func (c *checker) assets(ctx context.Context) {
+	var keys []Key
+	for o := range c.s.All() {
+		if o%1024 == 0 && ctx.Err() != nil {
+			return
+		}
+		c.whole.assets++
+		id, st := c.s.ident(o), c.s.stateOf(o)
+		if found, ok := c.s.find(id.id, id.kind); !ok || found != o {
+			c.fault("asset %q: dictionary has ordinal %d (found %t), want %d", id.idText(), found, ok, o)
+		}
+		if g := c.s.groups.at(st.group); g == nil || g.counts == nil {
+			c.fault("asset %q: no group %d", id.idText(), st.group)
+			continue
+		}
+		c.group(st.group).assets++
+		keys = appendKeys(keys[:0], c.s.listOf(&st))
+		c.keys += len(keys)
+		for i, k := range keys {
+			if !k.Valid() || i > 0 && keys[i-1] >= k {
+				c.fault("asset %q: key %v at %d is invalid or out of order", id.idText(), k, i)
+			} else if p, ok := c.s.tree.Get(k); !ok || !p.contains(o) {
+				c.fault("asset %q: has %v, but its posting does not hold it", id.idText(), k)
+			}
+		}
+	}
+}
+
+// postings checks every posting and counts it.
+func (c *checker) postings(ctx context.Context) {
+	n := 0
+	c.s.tree.Scan(func(k Key, p *posting) bool {
+		c.posting(k, p)
+		n += p.n
+		return ctx.Err() == nil
+	})
+	if n != c.keys && ctx.Err() == nil {
+		c.fault("postings hold %d ordinals, assets have %d keys", n, c.keys)
+	}
+}
+
+func (c *checker) posting(k Key, p *posting) {
+	n, last := 0, int64(-1)
+	for o := range p.from(0) {
+		if int64(o) <= last || !c.s.has(o) {
+			c.fault("posting %v: ordinal %d is out of order or has no asset", k, o)
+			continue
+		}
+		last = int64(o)
+		n++
+		c.whole.add(k, 1, 0)
+		c.group(c.s.stateOf(o).group).add(k, 1, 0)
+	}
+	if n != p.n || n == 0 {
+		c.fault("posting %v: number is %d, but it has %d ordinals", k, p.n, n)
+	}
+}
+
+func (c *checker) groupCounts() {
+	named := 0
+	for g := range c.s.Groups() {
+		named++
+		n, _ := c.s.groupNames.Get(g)
+		if want := c.groups[n]; want != nil {
+			c.compare(fmt.Sprintf("group %q", g), want, c.s.groups.at(n).counts)
+		} else {
+			c.fault("group %q has no assets", g)
+		}
+	}
+	if named != len(c.groups) {
+		c.fault("%d groups have names, %d have assets", named, len(c.groups))
+	}
+}
+
+// compare reports where the counts of a view differ from those recomputed.
+func (c *checker) compare(view string, want, have *counts) {
+	if want.assets != have.assets || want.opens != have.opens || want.keys != have.keys {
+		c.fault("%s: has %d assets, %d observations, %d keys, want %d, %d, %d", view,
+			have.assets, have.opens, have.keys, want.assets, want.opens, want.keys)
+	}
+	want.each(func(k Key, n uint32) {
+		if have.of(k) != int(n) || !have.isOpen(k) {
+			c.fault("%s: %v has count %d (open %t), want %d", view, k, have.of(k), have.isOpen(k), n)
+		}
+	})
+	for t, tc := range have.types {
+		if tc != nil {
+			c.compareType(view, Type(t), tc)
+		}
+	}
+}
+
+// compareType checks the sums of a type's counts against its bits.
+func (c *checker) compareType(view string, t Type, tc *typeCounts) {
+	keys := 0
+	for i, ch := range tc.chunks {
+		if ch == nil {
+			continue
+		}
+		n := 0
+		for _, open := range ch.open {
+			n += bits.OnesCount64(open)
+		}
+		if n != int(ch.keys) {
+			c.fault("%s: chunk %d of %v says %d keys, its bits %d", view, i, t, ch.keys, n)
+		}
+		keys += n
+	}
+	if keys != tc.keys {
+		c.fault("%s: %v says %d keys, its chunks %d", view, t, tc.keys, keys)
+	}
+}

@@ -1,0 +1,106 @@
+package index
+
+import (
+	"math/bits"
+
+	"github.com/tidwall/btree"
+)
+
+// data is the state of an inventory: of a snapshot, or the one being written.
+// Versions of it share what did not change.
+type data struct {
+	version    uint64
+	ordinals   int // in use or free; all are below
+	whole      *counts
+	groups     vec[group]
+	groupNames *btree.Map[string, uint32]
+	tree       *tree
+	pages      vec[*page]
+	dict       *dict
+	interned   vec[[]byte]
+}
+
+// page returns the page with the number, nil if there is none.
+func (d *data) page(n uint32) *page {
+	if p := d.pages.at(n); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// has says whether there is an asset with the ordinal.
+func (d *data) has(o Ordinal) bool {
+	p := d.page(o / pageSize)
+	return p != nil && p.live>>(o%pageSize)&1 != 0
+}
+
+// numPages is the number of pages that ordinals lie in.
+func (d *data) numPages() uint32 { return uint32((d.ordinals + pageSize - 1) / pageSize) }
+
+// find returns the ordinal of the asset with the id, which is in its stored form.
+func (d *data) find(id []byte, kind idKind) (Ordinal, bool) {
+	for p := d.dict.probe(hashID(id, kind)); ; {
+		o, ok := p.next()
+		if !ok {
+			return 0, false
+		}
+		if !d.has(o) {
+			continue
+		}
+		if have := d.ident(o); have.kind == kind && string(have.id) == string(id) {
+			return o, true
+		}
+	}
+}
+
+// identRecord returns the ident record of an asset that is there.
+func (d *data) identRecord(o Ordinal) []byte {
+	rec := d.page(o / pageSize).idents.record(o % pageSize)
+	if rec[0] == bigRecord {
+		n, _ := uvarint32(rec[1:])
+		return *d.interned.at(n)
+	}
+	return rec
+}
+
+func (d *data) ident(o Ordinal) ident { return decodeIdent(d.identRecord(o)) }
+
+// stateOf returns the state of an asset that is there.
+func (d *data) stateOf(o Ordinal) state {
+	return decodeState(d.page(o / pageSize).states.record(o % pageSize))
+}
+
+func (d *data) group(o Ordinal) string { return d.groups.at(d.stateOf(o).group).name }
+
+// noteOf returns a state's note.
+func (d *data) noteOf(st *state) []byte {
+	if st.noteBig {
+		return *d.interned.at(st.noteBlob)
+	}
+	return st.note
+}
+
+// listOf returns a state's key list.
+func (d *data) listOf(st *state) []byte {
+	if st.keysBig {
+		return *d.interned.at(st.keysBlob)
+	}
+	return st.keys
+}
+
+// rebuildDict returns a table of the assets that are there, with room for more.
+func (d *data) rebuildDict() *dict {
+	t := newDict(d.whole.assets+1, d.ordinals)
+	for n := range d.numPages() {
+		p := d.page(n)
+		if p == nil {
+			continue
+		}
+		for live := p.live; live != 0; live &= live - 1 {
+			o := n*pageSize + uint32(bits.TrailingZeros64(live))
+			id := d.ident(o)
+			t.insert(hashID(id.id, id.kind), o)
+		}
+	}
+	return t
+}

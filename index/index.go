@@ -1,0 +1,477 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+)
+
+// ErrFull is returned when an index holds as many assets as ordinals can number.
+var ErrFull = errors.New("index is full")
+
+// MaxAssets is how many assets an index can hold.
+const MaxAssets = 1<<31 - 1
+
+// flushAfter is how many changes may wait before they are sorted into the
+// postings: it bounds the memory of a large batch (16 bytes each).
+const flushAfter = 1 << 20
+
+// tree is the ordered directory of the postings.
+type tree = btree.Map[Key, *posting]
+
+// group is one group of assets and what it has open. A number whose name is
+// empty is free.
+type group struct {
+	name   string
+	counts *counts
+}
+
+// Index is one inventory: one writer, any number of readers. See the package
+// comment.
+//
+// The writer's state is the next snapshot. Whatever of it a published snapshot
+// shares carries an older epoch and is copied before it is changed; publishing
+// is freezing the state and beginning the next epoch.
+type Index struct {
+	published atomic.Pointer[Snapshot]
+
+	epoch     uint64
+	next      data // the state being written
+	blobs     blobs
+	changes   []change  // not yet in the postings, in the order they were made
+	sorted    []change  // scratch of sortByKey
+	free      []Ordinal // of removed assets, last out first in
+	groups    map[string]uint32
+	freeGroup []uint32
+	seen      sightings
+	pageHint  [2]int // bytes in the columns of the last full page
+	scratch   scratch
+}
+
+// scratch is memory that one writer call uses and the next one reuses.
+type scratch struct {
+	id, rec, list []byte
+	keys          []Key
+	ordinals      []Ordinal
+}
+
+// New returns an empty index.
+func New() *Index {
+	x := &Index{epoch: 1, groups: make(map[string]uint32)}
+	x.blobs.items = &x.next.interned
+	x.next.whole = new(counts)
+	x.next.dict = newDict(0, 0)
+	x.next.tree = btree.NewMap[Key, *posting](0)
+	x.next.groupNames = btree.NewMap[string, uint32](0)
+	x.Publish()
+	return x
+}
+
+// Snapshot returns the state last published. It never waits.
+func (x *Index) Snapshot() *Snapshot { return x.published.Load() }
+
+// Publish makes everything done so far visible to readers and returns it. Its
+// cost is that of the changes since the last one, not of the inventory.
+func (x *Index) Publish() *Snapshot {
+	x.flush()
+	s := &Snapshot{data: x.next}
+	s.tree = x.next.tree.Copy()
+	s.groupNames = x.next.groupNames.Copy()
+	x.published.Store(s)
+	x.epoch++
+	x.next.version++
+	return s
+}
+
+// Find returns the ordinal of the asset with the id in the state being written.
+func (x *Index) Find(id string) (Ordinal, bool) {
+	stored, kind := appendIdent(x.scratch.id[:0], id)
+	x.scratch.id = stored
+	return x.next.find(stored, kind)
+}
+
+// Asset is one asset as the index keeps it.
+type Asset struct {
+	ID            string
+	Name, Address string // empty is none
+	Group         string
+	Note          []byte // the caller's own, not looked into
+	Keys          []Key  // open keys: valid, in order, without repeats
+}
+
+// Add adds an asset and returns its ordinal. The caller has seen with
+// [Index.Find] that the id is not there. The error is [ErrFull].
+func (x *Index) Add(a *Asset) (Ordinal, error) {
+	o, err := x.takeOrdinal()
+	if err != nil {
+		return 0, err
+	}
+	if x.next.dict.full(o) {
+		x.next.dict = x.next.rebuildDict()
+	}
+	id, kind := appendIdent(x.scratch.id[:0], a.ID)
+	x.scratch.id = id
+	x.next.dict.insert(hashID(id, kind), o)
+
+	p := x.mutPage(o)
+	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id, kind, a.Address, a.Name)
+	x.putIdent(p, o%pageSize, x.scratch.rec)
+	g := x.groupNumber(a.Group)
+	x.putState(p, o, &state{group: g}, &state{group: g, note: a.Note}, a.Keys)
+	p.live |= 1 << (o % pageSize)
+	if p.live == ^uint64(0) {
+		p.idents.trim()
+		p.states.trim()
+		x.pageHint = [2]int{len(p.idents.data), len(p.states.data)}
+	}
+	x.next.whole = x.next.whole.clone(x.epoch)
+	x.next.whole.assets++
+	x.mutGroup(g).assets++
+	return o, nil
+}
+
+func (x *Index) takeOrdinal() (Ordinal, error) {
+	if n := len(x.free); n > 0 {
+		o := x.free[n-1]
+		x.free = x.free[:n-1]
+		return o, nil
+	}
+	if x.next.ordinals == MaxAssets {
+		return 0, ErrFull
+	}
+	x.next.ordinals++
+	return Ordinal(x.next.ordinals - 1), nil
+}
+
+// mutPage returns the page of an ordinal for changing in this epoch.
+func (x *Index) mutPage(o Ordinal) *page {
+	at := x.next.pages.mut(o/pageSize, x.epoch)
+	switch {
+	case *at == nil:
+		*at = &page{epoch: x.epoch}
+		(*at).idents.data = make([]byte, 0, x.pageHint[0])
+		(*at).states.data = make([]byte, 0, x.pageHint[1])
+	case (*at).epoch != x.epoch:
+		*at = (*at).clone(x.epoch)
+	}
+	return *at
+}
+
+// SetName sets the asset's name and says whether that changed it.
+func (x *Index) SetName(o Ordinal, name string) (changed bool) {
+	id := x.next.ident(o)
+	if string(id.name) == name {
+		return false
+	}
+	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id.id, id.kind, id.addressText(), name)
+	x.putIdent(x.mutPage(o), o%pageSize, x.scratch.rec)
+	return true
+}
+
+// SetAddress sets the asset's address and says whether that changed it.
+func (x *Index) SetAddress(o Ordinal, address string) (changed bool) {
+	id := x.next.ident(o)
+	stored, kind := appendIdent(x.scratch.id[:0], address)
+	x.scratch.id = stored
+	if id.hasAddress(stored, kind) {
+		return false
+	}
+	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id.id, id.kind, address, string(id.name))
+	x.putIdent(x.mutPage(o), o%pageSize, x.scratch.rec)
+	return true
+}
+
+// putIdent stores an ident record, as a blob if it is long.
+func (x *Index) putIdent(p *page, slot uint32, rec []byte) {
+	if len(rec) > maxRecord {
+		rec = binary.AppendUvarint([]byte{bigRecord}, uint64(x.blobs.intern(rec, x.epoch)))
+	}
+	if p.live>>slot&1 != 0 {
+		x.releaseIdent(p, slot)
+	}
+	p.idents.put(slot, rec, p.live)
+}
+
+func (x *Index) releaseIdent(p *page, slot uint32) {
+	if rec := p.idents.record(slot); rec[0] == bigRecord {
+		n, _ := uvarint32(rec[1:])
+		x.blobs.release(n, x.epoch)
+	}
+}
+
+// Labels returns the asset's name and address in the state being written.
+func (x *Index) Labels(o Ordinal) (name, address string) {
+	id := x.next.ident(o)
+	return string(id.name), id.addressText()
+}
+
+// Group returns the name of the asset's group in the state being written.
+func (x *Index) Group(o Ordinal) string { return x.next.group(o) }
+
+// Note returns the caller's note about the asset in the state being written. It
+// must not be changed and is valid until the next call that changes the index.
+func (x *Index) Note(o Ordinal) []byte {
+	st := x.next.stateOf(o)
+	return x.next.noteOf(&st)
+}
+
+// Keys appends the asset's open keys in the state being written, in order, to dst.
+func (x *Index) Keys(o Ordinal, dst []Key) []Key {
+	st := x.next.stateOf(o)
+	return appendKeys(dst, x.next.listOf(&st))
+}
+
+// Put sets the asset's group, note and open keys and says whether the group or
+// the keys changed. The keys are valid, in order and without repeats.
+func (x *Index) Put(o Ordinal, group string, note []byte, keys []Key) (changed bool) {
+	old := x.next.stateOf(o)
+	st := state{group: old.group, note: note}
+	if x.next.groups.at(old.group).name != group {
+		st.group = x.groupNumber(group)
+		x.moveGroup(&old, st.group)
+		changed = true
+	}
+	return x.putState(x.mutPage(o), o, &old, &st, keys) || changed
+}
+
+// moveGroup moves an asset and what it has open to another group.
+func (x *Index) moveGroup(old *state, to uint32) {
+	a, b := x.mutGroup(old.group), x.mutGroup(to)
+	x.scratch.keys = appendKeys(x.scratch.keys[:0], x.next.listOf(old))
+	for _, k := range x.scratch.keys {
+		a.add(k, -1, x.epoch)
+		b.add(k, 1, x.epoch)
+	}
+	b.assets++
+	x.leaveGroup(old.group, a)
+}
+
+// putState stores the state, which has its group and note, with the keys, and
+// says whether they are others than the old ones.
+func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (changed bool) {
+	x.scratch.list = appendKeyList(x.scratch.list[:0], keys)
+	list := x.scratch.list
+	if string(x.next.listOf(old)) == string(list) {
+		st.keys, st.keysBlob, st.keysBig = old.keys, old.keysBlob, old.keysBig
+	} else {
+		x.replaceKeys(o, old, st.group, keys)
+		x.storeList(old, st, list)
+		changed = true
+	}
+	x.storeNote(old, st)
+	x.scratch.rec = st.append(x.scratch.rec[:0])
+	p.states.put(o%pageSize, x.scratch.rec, p.live)
+	if len(x.changes) >= flushAfter {
+		x.flush()
+	}
+	return changed
+}
+
+// replaceKeys records what opens and closes.
+func (x *Index) replaceKeys(o Ordinal, old *state, group uint32, keys []Key) {
+	x.scratch.keys = appendKeys(x.scratch.keys[:0], x.next.listOf(old))
+	g := x.mutGroup(group)
+	diffKeys(x.scratch.keys, keys, func(k Key, opens bool) {
+		x.changes = append(x.changes, makeChange(k, o, opens))
+		if opens {
+			g.add(k, 1, x.epoch)
+		} else {
+			g.add(k, -1, x.epoch)
+		}
+	})
+}
+
+// storeList decides where the new key list is kept and lets the old one go.
+func (x *Index) storeList(old, st *state, list []byte) {
+	switch {
+	case len(list) <= minShared:
+		st.keys = list
+	case len(list) > maxInlineKeys || x.seen.common(hashID(list, 0)):
+		st.keysBig, st.keysBlob = true, x.blobs.intern(list, x.epoch)
+	default:
+		st.keys = list
+	}
+	if old.keysBig {
+		x.blobs.release(old.keysBlob, x.epoch)
+	}
+}
+
+// storeNote decides where the new note is kept and lets the old one go.
+func (x *Index) storeNote(old, st *state) {
+	if len(st.note) > maxInlineNote {
+		st.noteBig, st.noteBlob = true, x.blobs.intern(st.note, x.epoch)
+	}
+	if old.noteBig {
+		x.blobs.release(old.noteBlob, x.epoch)
+	}
+}
+
+// Remove takes an asset out; its ordinal is given to a later one.
+func (x *Index) Remove(o Ordinal) {
+	st := x.next.stateOf(o)
+	x.replaceKeys(o, &st, st.group, nil)
+	x.storeList(&st, &state{}, nil)
+	x.storeNote(&st, &state{})
+	p := x.mutPage(o)
+	slot := o % pageSize
+	x.releaseIdent(p, slot)
+	p.idents.drop(slot)
+	p.states.drop(slot)
+	p.live &^= 1 << slot
+	x.free = append(x.free, o)
+	x.next.whole = x.next.whole.clone(x.epoch)
+	x.next.whole.assets--
+	x.leaveGroup(st.group, x.mutGroup(st.group))
+}
+
+// Intern returns a number under which snapshots hold the bytes from now on and
+// counts one reference to it: notes refer by it to what many assets share.
+func (x *Index) Intern(data []byte) uint32 { return x.blobs.intern(data, x.epoch) }
+
+// Release takes one reference to an interned number back; the last one frees the
+// number, which snapshots published before still hold.
+// It says whether that was the last.
+func (x *Index) Release(n uint32) (freed bool) { return x.blobs.release(n, x.epoch) }
+
+// Interned returns the bytes of an interned number in the state being written.
+// They must not be changed.
+func (x *Index) Interned(n uint32) []byte { return *x.next.interned.at(n) }
+
+// groupNumber returns the number of the group with the name, a new one if need be.
+func (x *Index) groupNumber(name string) uint32 {
+	if g, ok := x.groups[name]; ok {
+		return g
+	}
+	g := uint32(len(x.groups))
+	if n := len(x.freeGroup); n > 0 {
+		g, x.freeGroup = x.freeGroup[n-1], x.freeGroup[:n-1]
+	}
+	*x.next.groups.mut(g, x.epoch) = group{name: name, counts: &counts{epoch: x.epoch}}
+	x.groups[name] = g
+	x.next.groupNames.Set(name, g)
+	return g
+}
+
+// mutGroup returns a group's counts for changing in this epoch.
+func (x *Index) mutGroup(n uint32) *counts {
+	if g := x.next.groups.at(n); g.counts.epoch == x.epoch {
+		return g.counts
+	}
+	g := x.next.groups.mut(n, x.epoch)
+	g.counts = g.counts.clone(x.epoch)
+	return g.counts
+}
+
+// leaveGroup takes one asset out of a group; the last one frees its number.
+func (x *Index) leaveGroup(n uint32, c *counts) {
+	if c.assets--; c.assets > 0 {
+		return
+	}
+	g := x.next.groups.mut(n, x.epoch)
+	delete(x.groups, g.name)
+	x.next.groupNames.Delete(g.name)
+	*g = group{}
+	x.freeGroup = append(x.freeGroup, n)
+}
+
+// flush sorts the waiting changes by key and makes them in the postings, the
+// tree and the counts of the whole.
+func (x *Index) flush() {
+	if len(x.changes) == 0 {
+		return
+	}
+	x.next.whole = x.next.whole.clone(x.epoch)
+	x.changes, x.sorted = sortByKey(x.changes, x.sorted)
+	for rest := x.changes; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].key() == rest[0].key() {
+			n++
+		}
+		x.flushKey(rest[0].key(), rest[:n])
+		rest = rest[n:]
+	}
+	x.changes = x.changes[:0]
+	if cap(x.changes) > 2*flushAfter {
+		x.changes, x.sorted = nil, nil
+	}
+}
+
+// flushKey makes the changes of one key.
+func (x *Index) flushKey(k Key, changes []change) {
+	changes = settle(changes)
+	if len(changes) == 0 {
+		return
+	}
+	p, ok := x.next.tree.Get(k)
+	switch {
+	case !ok:
+		p = &posting{epoch: x.epoch}
+		x.next.tree.Set(k, p)
+	case p.epoch != x.epoch:
+		p = p.clone(x.epoch)
+		x.next.tree.Set(k, p)
+	}
+	was := p.n
+	p.apply(changes, x.next.ordinals, &x.scratch.ordinals)
+	x.next.whole.add(k, int32(p.n-was), x.epoch)
+	if p.n == 0 {
+		x.next.tree.Delete(k)
+	}
+}
+
+// settle orders one key's changes by ordinal and keeps what they come to: an
+// asset that opens and closes a key in turn ends as it began or as it last went.
+func settle(changes []change) []change {
+	byOrdinal := func(a, b change) int { return int(int64(a.ordinal()) - int64(b.ordinal())) }
+	if !slices.IsSortedFunc(changes, byOrdinal) {
+		slices.SortStableFunc(changes, byOrdinal)
+	}
+	out := changes[:0]
+	for i := 0; i < len(changes); {
+		first, o := changes[i], changes[i].ordinal()
+		for i++; i < len(changes) && changes[i].ordinal() == o; i++ {
+		}
+		if last := changes[i-1]; last == first {
+			out = append(out, last)
+		}
+	}
+	return out
+}
+
+// sortByKey sorts changes by key, keeping the order of equal keys: two passes
+// of a radix sort over the 19 bits of a key. It returns the sorted slice and
+// the other one.
+func sortByKey(changes, other []change) (sorted, scratch []change) {
+	if len(changes) < 256 {
+		slices.SortStableFunc(changes, func(a, b change) int { return int(a.key()) - int(b.key()) })
+		return changes, other
+	}
+	if cap(other) < len(changes) {
+		other = make([]change, cap(changes))
+	}
+	other = other[:len(changes)]
+	radixPass(changes, other, 33)
+	radixPass(other, changes, 43)
+	return changes, other
+}
+
+// radixPass moves the changes to dst ordered by ten bits from the shift on.
+func radixPass(src, dst []change, shift uint) {
+	var at [1 << 10]uint32
+	for _, c := range src {
+		at[c>>shift&(1<<10-1)]++
+	}
+	sum := uint32(0)
+	for i, n := range at {
+		at[i] = sum
+		sum += n
+	}
+	for _, c := range src {
+		i := c >> shift & (1<<10 - 1)
+		dst[at[i]] = c
+		at[i]++
+	}
+}

@@ -1,0 +1,267 @@
+package index_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"portolan/index"
+)
+
+// model is the slow, obvious index: a map of assets.
+type model struct {
+	assets map[string]index.Asset
+}
+
+type row struct {
+	Key   index.Key
+	Count int
+}
+
+// page filters, counts and sorts everything.
+func (m *model) rows(groups []string, keep func(index.Key) bool) []row {
+	counts := map[index.Key]int{}
+	for _, a := range m.assets {
+		if groups != nil && !slices.Contains(groups, a.Group) {
+			continue
+		}
+		for _, k := range a.Keys {
+			if keep(k) {
+				counts[k]++
+			}
+		}
+	}
+	rows := make([]row, 0, len(counts))
+	for k, n := range counts {
+		rows = append(rows, row{k, n})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Key, b.Key) })
+	return rows
+}
+
+func (m *model) clone() *model { return &model{maps.Clone(m.assets)} }
+
+// pageOf reads one page through a cursor.
+func pageOf(v index.View, f index.Filter, offset, limit int, desc bool) (total int, rows []row) {
+	c := v.Select(f)
+	for c.Seek(offset, desc); len(rows) < limit && c.Next(); {
+		rows = append(rows, row{c.Key(), c.Count()})
+	}
+	return c.Total(), rows
+}
+
+var (
+	modelPorts  = []uint16{1, 2, 63, 64, 65, 80, 443, 1023, 1024, 4433, 8080, 44443, 65472, 65535}
+	modelGroups = []string{"0", "a", "b", "c"}
+	modelDigits = []string{"1", "4", "0", "44", "43", "65", "443", "444", "108", "4443", "8080", "65535", "44443", "00001", "70000"}
+)
+
+func drawKeys(t *rapid.T) []index.Key {
+	keys := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) index.Key {
+		return index.MakeKey(rapid.SampledFrom(modelPorts).Draw(t, "port"), index.Type(rapid.IntRange(0, 5).Draw(t, "type")))
+	}), 0, 12).Draw(t, "keys")
+	if rapid.IntRange(0, 9).Draw(t, "wide") == 0 {
+		lo := rapid.IntRange(1, 60000).Draw(t, "lo")
+		step := rapid.IntRange(1, 3).Draw(t, "step")
+		for p := lo; p < lo+400*step; p += step {
+			keys = append(keys, index.MakeKey(uint16(p), index.TCP))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func drawID(t *rapid.T) string {
+	n := rapid.IntRange(0, 200).Draw(t, "id")
+	switch n % 6 {
+	case 0:
+		return fmt.Sprintf("host-%d", n)
+	case 1:
+		return fmt.Sprintf("0189c0de-0000-4000-8000-%012x", n)
+	case 2:
+		return fmt.Sprintf("%032x", n)
+	case 3:
+		return fmt.Sprintf("192.0.2.%d", n)
+	case 4:
+		return fmt.Sprintf("2001:db8::%x", n)
+	}
+	return strings.Repeat("x", 900+n) // longer than a record may be
+}
+
+// drawFilter returns a filter and the same condition spelt out.
+func drawFilter(t *rapid.T) (f index.Filter, keep func(index.Key) bool) {
+	text := ""
+	if rapid.Bool().Draw(t, "by digits") {
+		text = rapid.SampledFrom(modelDigits).Draw(t, "digits")
+		f.Digits, _ = index.ParseDigits(text)
+	}
+	if rapid.IntRange(0, 3).Draw(t, "by port") == 0 {
+		f.Port = rapid.SampledFrom(modelPorts).Draw(t, "port")
+	}
+	if rapid.Bool().Draw(t, "by type") {
+		f.Types = index.TypeSet(rapid.IntRange(1, 63).Draw(t, "types"))
+	}
+	if rapid.IntRange(0, 2).Draw(t, "by keys") == 0 {
+		f.Keys = rapid.SampledFrom(modelSets).Draw(t, "set")
+	}
+	return f, func(k index.Key) bool {
+		return strings.Contains(fmt.Sprint(k.Port()), text) && (f.Port == 0 || k.Port() == f.Port) &&
+			(f.Types == 0 || f.Types.Has(k.Type())) && (f.Keys == nil || f.Keys.Contains(k))
+	}
+}
+
+var modelSets = func() []*index.KeySet {
+	var some, udp index.KeySetBuilder
+	for _, p := range modelPorts[3:8] {
+		some.Add(index.MakeKey(p, index.TCP))
+		some.Add(index.MakeKey(p, index.UDP6))
+	}
+	udp.AddRange(index.Range{Type: index.UDP, Lo: 1, Hi: 65535})
+	return []*index.KeySet{some.Build(), udp.Build(), index.AllKeys(), new(index.KeySet)}
+}()
+
+// compare holds a snapshot against the model in every kind of question.
+func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	if err := s.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s.Assets() != len(m.assets) {
+		t.Fatalf("%d assets, want %d", s.Assets(), len(m.assets))
+	}
+	for id, want := range m.assets {
+		o, ok := s.Find(id)
+		if !ok {
+			t.Fatalf("asset %.40q not found", id)
+		}
+		got, _ := s.Asset(o)
+		if diff := gocmp.Diff(normal(want), normal(got)); diff != "" {
+			t.Fatalf("asset %.40q (-want +got):\n%s", id, diff)
+		}
+	}
+	groupSets := [][]string{nil, {}, {"a"}, {"nobody"}, {"0", "b"}, {"a", "b", "c", "nobody"}}
+	f, keep := drawFilter(t)
+	desc := rapid.Bool().Draw(t, "desc")
+	for _, groups := range groupSets {
+		want := m.rows(groups, keep)
+		if desc {
+			slices.Reverse(want)
+		}
+		offset := rapid.IntRange(0, len(want)+1).Draw(t, "offset")
+		limit := rapid.SampledFrom([]int{1, 10, 1 << 20}).Draw(t, "limit")
+		v := s.View(index.GroupsOf(groups))
+		if groups == nil {
+			v = s.View(index.Groups{})
+		}
+		for range 3 { // counted, counted again and remembered, remembered
+			total, rows := pageOf(v, f, offset, limit, desc)
+			wantRows := want[min(offset, len(want)):]
+			wantRows = wantRows[:min(limit, len(wantRows))]
+			if total != len(want) || !slices.Equal(rows, wantRows) {
+				t.Fatalf("groups %q filter %+v offset %d limit %d desc %t: total %d rows %v, want %d %v", groups, f, offset, limit, desc, total, rows, len(want), wantRows)
+			}
+		}
+	}
+	compareHolders(t, s, m)
+}
+
+func compareHolders(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	k := index.MakeKey(rapid.SampledFrom(modelPorts).Draw(t, "held port"), index.TCP)
+	var want, got []string
+	for id, a := range m.assets {
+		if slices.Contains(a.Keys, k) {
+			want = append(want, id)
+		}
+	}
+	skip := rapid.IntRange(0, len(want)+1).Draw(t, "skip")
+	for o := range s.Holders(k, skip) {
+		a, _ := s.Asset(o)
+		got = append(got, a.ID)
+		if !slices.Contains(want, a.ID) {
+			t.Fatalf("%v: %q does not hold it", k, a.ID)
+		}
+	}
+	if len(got) != max(0, len(want)-skip) || s.Open(k) != len(want) {
+		t.Fatalf("%v: %d holders after %d, count %d, want %d in all", k, len(got), skip, s.Open(k), len(want))
+	}
+}
+
+func normal(a index.Asset) index.Asset {
+	if len(a.Note) == 0 {
+		a.Note = nil
+	}
+	if len(a.Keys) == 0 {
+		a.Keys = nil
+	}
+	return a
+}
+
+// TestModel makes random changes and holds every snapshot, also one kept from
+// before, against the model.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x, m := index.New(), &model{map[string]index.Asset{}}
+		kept, keptModel := x.Snapshot(), m.clone()
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				for range rapid.IntRange(1, 80).Draw(t, "n") {
+					putModel(t, x, m)
+				}
+			},
+			"remove": func(t *rapid.T) {
+				for range rapid.IntRange(1, 40).Draw(t, "n") {
+					id := drawID(t)
+					if o, ok := x.Find(id); ok {
+						x.Remove(o)
+					}
+					delete(m.assets, id)
+				}
+			},
+			"keep": func(*rapid.T) { kept, keptModel = x.Publish(), m.clone() },
+			"": func(t *rapid.T) {
+				compareModel(t, x.Publish(), m)
+				compareModel(t, kept, keptModel)
+			},
+		})
+	})
+}
+
+func putModel(t *rapid.T, x *index.Index, m *model) {
+	a := index.Asset{
+		ID:    drawID(t),
+		Group: rapid.SampledFrom(modelGroups).Draw(t, "group"),
+		Note:  make([]byte, rapid.SampledFrom([]int{0, 8, 9, 300}).Draw(t, "note")),
+		Keys:  drawKeys(t),
+	}
+	if rapid.Bool().Draw(t, "labels") {
+		a.Name = rapid.SampledFrom([]string{"", "web", strings.Repeat("n", 1000)}).Draw(t, "name")
+		a.Address = rapid.SampledFrom([]string{"", "192.0.2.7", "2001:db8::1", "not an address", a.ID}).Draw(t, "address")
+	}
+	o, ok := x.Find(a.ID)
+	if !ok {
+		if _, err := x.Add(&a); err != nil {
+			t.Fatal(err)
+		}
+		m.assets[a.ID] = a
+		return
+	}
+	old := m.assets[a.ID]
+	if changed, want := x.Put(o, a.Group, a.Note, a.Keys), old.Group != a.Group || !slices.Equal(old.Keys, a.Keys); changed != want {
+		t.Fatalf("Put said changed %t, want %t", changed, want)
+	}
+	if changed, want := x.SetName(o, a.Name), old.Name != a.Name; changed != want {
+		t.Fatalf("SetName said changed %t, want %t", changed, want)
+	}
+	if changed, want := x.SetAddress(o, a.Address), old.Address != a.Address; changed != want {
+		t.Fatalf("SetAddress said changed %t, want %t", changed, want)
+	}
+	m.assets[a.ID] = a
+}

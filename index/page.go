@@ -1,0 +1,242 @@
+package index
+
+import "encoding/binary"
+
+// pageSize is the number of assets in a page. A change to one asset copies its
+// page, some 4 KB; a page's own fields cost about 5 bytes per asset.
+const pageSize = 64
+
+// page holds the records of 64 consecutive ordinals as bytes, so that the
+// collector finds no pointer in them. It is immutable once published.
+type page struct {
+	epoch  uint64
+	live   uint64 // a bit per ordinal that has an asset
+	idents column // who the assets are: see appendIdentRecord
+	states column // what they have: see state
+}
+
+// column holds one record per asset of a page, each behind its length. A record
+// that changes its length moves to the end; the bytes it leaves are dead until
+// the column is next packed.
+//
+//	data: | len rec | len rec | …dead… | len rec |
+//	        ^off[0]   ^off[2]            ^off[1]
+type column struct {
+	data []byte
+	dead int
+	off  [pageSize]uint16 // of the length; meaningless where there is no asset
+}
+
+// maxRecord is the longest record a column takes: 64 of them, and one more while
+// it moves, stay below the 65,536 bytes that an offset can address.
+const maxRecord = 960
+
+// record returns the asset's record, which must be there.
+func (c *column) record(slot uint32) []byte {
+	data := c.data[c.off[slot]:]
+	n, w := uvarint32(data)
+	return data[w : uint32(w)+n]
+}
+
+// put stores the asset's record, in place of the one it has if it is among the
+// live. The column must be of the writer's epoch.
+func (c *column) put(slot uint32, rec []byte, live uint64) {
+	if live>>slot&1 != 0 {
+		if old := c.record(slot); len(old) == len(rec) {
+			copy(old, rec)
+			return
+		}
+		c.drop(slot)
+		live &^= 1 << slot
+	}
+	need := len(rec) + 2
+	if len(c.data)+need > 1<<16 || c.dead > 1024 && c.dead > len(c.data)/2 {
+		*c = c.packed(live, need)
+	}
+	if cap(c.data)-len(c.data) < need {
+		c.data = append(make([]byte, 0, len(c.data)+need+len(c.data)/8), c.data...)
+	}
+	c.off[slot] = uint16(len(c.data))
+	c.data = binary.AppendUvarint(c.data, uint64(len(rec)))
+	c.data = append(c.data, rec...)
+}
+
+// drop marks the asset's record as dead.
+func (c *column) drop(slot uint32) {
+	n := len(c.record(slot))
+	c.dead += n + 1
+	if n >= 1<<7 {
+		c.dead++
+	}
+}
+
+// packed returns a copy without dead bytes and with room for more.
+func (c *column) packed(live uint64, room int) column {
+	n := column{data: make([]byte, 0, len(c.data)-c.dead+room)}
+	for slot := range uint32(pageSize) {
+		if live>>slot&1 == 0 {
+			continue
+		}
+		rec := c.record(slot)
+		n.off[slot] = uint16(len(n.data))
+		n.data = binary.AppendUvarint(n.data, uint64(len(rec)))
+		n.data = append(n.data, rec...)
+	}
+	return n
+}
+
+// copied returns a copy for changing, packed if much of it is dead.
+func (c *column) copied(live uint64, room int) column {
+	if c.dead > len(c.data)/8 {
+		return c.packed(live, room)
+	}
+	n := *c
+	n.data = append(make([]byte, 0, len(c.data)+room), c.data...)
+	return n
+}
+
+// trim gives back the room of a page that has become full.
+func (c *column) trim() {
+	if cap(c.data)-len(c.data) > len(c.data)/16 {
+		c.data = append(make([]byte, 0, len(c.data)), c.data...)
+	}
+}
+
+// clone returns the page for changing in the epoch.
+func (p *page) clone(epoch uint64) *page {
+	room := 0
+	if p.live != ^uint64(0) {
+		room = 256
+	}
+	return &page{
+		epoch:  epoch,
+		live:   p.live,
+		idents: p.idents.copied(p.live, room),
+		states: p.states.copied(p.live, room),
+	}
+}
+
+// An ident record is who an asset is:
+//
+//	head     id's kind | address's kind<<3 | has name<<6
+//	id, address in the form of their kind
+//	name     as it is, to the end
+//
+// A record that would be longer than maxRecord is a blob: bigRecord, uvarint(number).
+const (
+	nameFlag  = 1 << 6
+	bigRecord = 0xff
+)
+
+// appendIdentRecord appends the record of an asset; id is in its stored form.
+func appendIdentRecord(dst, id []byte, kind idKind, address, name string) []byte {
+	head := len(dst)
+	dst = append(dst, byte(kind))
+	dst = append(dst, id...)
+	body := len(dst)
+	dst, addrKind := appendIdent(dst, address)
+	if addrKind == kind && string(dst[body:]) == string(id) {
+		dst, addrKind = dst[:body], kindSame
+	}
+	dst[head] |= byte(addrKind) << 3
+	if name != "" {
+		dst[head] |= nameFlag
+		dst = append(dst, name...)
+	}
+	return dst
+}
+
+// ident is a decoded ident record; its slices are into the record.
+type ident struct {
+	kind, addrKind idKind
+	id, addr       []byte
+	name           []byte
+}
+
+func decodeIdent(rec []byte) (d ident) {
+	head := rec[0]
+	rec = rec[1:]
+	d.kind, d.addrKind = idKind(head&7), idKind(head>>3&7)
+	n := identLen(d.kind, rec)
+	d.id, rec = rec[:n], rec[n:]
+	n = identLen(d.addrKind, rec)
+	d.addr, rec = rec[:n], rec[n:]
+	if head&nameFlag != 0 {
+		d.name = rec
+	}
+	return d
+}
+
+func (d *ident) idText() string { return formatIdent(d.kind, d.id) }
+
+func (d *ident) addressText() string {
+	if d.addrKind == kindSame {
+		return d.idText()
+	}
+	return formatIdent(d.addrKind, d.addr)
+}
+
+// hasAddress says whether the address is the one with the stored form.
+func (d *ident) hasAddress(stored []byte, kind idKind) bool {
+	if d.addrKind == kindSame {
+		return d.kind == kind && string(d.id) == string(stored)
+	}
+	return d.addrKind == kind && string(d.addr) == string(stored)
+}
+
+// state is what an asset has, as it lies in its record:
+//
+//	group    uvarint of its number << 2 | keys are a blob<<1 | note is a blob
+//	note     uvarint of its length, then the note; or uvarint of the blob's number
+//	keys     key list to the end; or uvarint of the blob's number
+type state struct {
+	group              uint32
+	note, keys         []byte // inline
+	noteBlob, keysBlob uint32
+	noteBig, keysBig   bool // the bytes are a blob
+}
+
+const (
+	maxInlineNote = 255
+	maxInlineKeys = 255
+)
+
+func (s *state) append(dst []byte) []byte {
+	head := uint64(s.group) << 2
+	if s.keysBig {
+		head |= 2
+	}
+	if s.noteBig {
+		head |= 1
+	}
+	dst = binary.AppendUvarint(dst, head)
+	if s.noteBig {
+		dst = binary.AppendUvarint(dst, uint64(s.noteBlob))
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(len(s.note)))
+		dst = append(dst, s.note...)
+	}
+	if s.keysBig {
+		return binary.AppendUvarint(dst, uint64(s.keysBlob))
+	}
+	return append(dst, s.keys...)
+}
+
+func decodeState(rec []byte) (s state) {
+	head, w := uvarint32(rec)
+	rec = rec[w:]
+	s.group, s.keysBig, s.noteBig = head>>2, head&2 != 0, head&1 != 0
+	n, w := uvarint32(rec)
+	rec = rec[w:]
+	if s.noteBig {
+		s.noteBlob = n
+	} else {
+		s.note, rec = rec[:n], rec[n:]
+	}
+	if s.keysBig {
+		s.keysBlob, _ = uvarint32(rec)
+	} else {
+		s.keys = rec
+	}
+	return s
+}

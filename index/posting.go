@@ -1,0 +1,178 @@
+package index
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Ordinal is the dense number of an asset in its index. The ordinal of a
+// removed asset is given to a later one; within a snapshot it names one asset.
+type Ordinal = uint32
+
+// A posting is dense, a roaring bitmap, when at least one asset in denseAt has
+// the key open, and sparse, a list of deltas, when fewer than one in sparseAt
+// have; between the two it stays what it is. A roaring container covers 65,536
+// ordinals and costs some 80 bytes besides its 2 bytes per ordinal, a delta
+// costs 1 or 2. Postings of fewer than minDense are always sparse, and those of
+// more than maxSparse dense, because a sparse change copies all block headers.
+const (
+	denseAt   = 64
+	sparseAt  = 256
+	minDense  = 128
+	maxSparse = 1 << 18
+)
+
+// posting is the set of ordinals of the assets that have a key open. It is
+// immutable once it is published: the writer changes only postings of its epoch.
+// Readers use no method of the bitmap that copies containers, because that
+// writes to the flags by which roaring shares them.
+type posting struct {
+	epoch  uint64
+	n      int
+	dense  *roaring.Bitmap // nil while the posting is sparse
+	blocks []block         // ascending and disjoint
+}
+
+// change is one asset opening or closing one key:
+// key<<33 | ordinal<<1 | 1 if it opens.
+type change uint64
+
+func makeChange(k Key, o Ordinal, opens bool) change {
+	c := change(k)<<33 | change(o)<<1
+	if opens {
+		c |= 1
+	}
+	return c
+}
+
+func (c change) key() Key         { return Key(c >> 33) }
+func (c change) ordinal() Ordinal { return Ordinal(c >> 1) }
+func (c change) opens() bool      { return c&1 != 0 }
+
+// clone returns the posting for changing in the epoch.
+func (p *posting) clone(epoch uint64) *posting {
+	c := &posting{epoch: epoch, n: p.n}
+	if p.dense != nil {
+		c.dense = p.dense.Clone() // copy-on-write: shares the containers
+		return c
+	}
+	c.blocks = append(make([]block, 0, len(p.blocks)+1), p.blocks...)
+	return c
+}
+
+// apply makes the changes, all of one key, ordered by ordinal with at most one
+// each, all of them real: nothing opens what is open or closes what is closed.
+// universe is the number of ordinals in use.
+func (p *posting) apply(changes []change, universe int, scratch *[]Ordinal) {
+	opened := 0
+	for _, c := range changes {
+		opened += int(c & 1)
+	}
+	p.n += 2*opened - len(changes)
+	switch {
+	case p.dense != nil:
+		p.applyDense(changes, scratch)
+	case opened == len(changes) && (len(p.blocks) == 0 || p.blocks[len(p.blocks)-1].last < changes[0].ordinal()):
+		for _, c := range changes {
+			p.blocks = pushSparse(p.blocks, c.ordinal())
+		}
+	default:
+		p.blocks = mergeSparse(p.blocks, changes, scratch)
+	}
+	p.adapt(universe)
+}
+
+func (p *posting) applyDense(changes []change, scratch *[]Ordinal) {
+	opens, closes := (*scratch)[:0], 0
+	for _, c := range changes {
+		if c.opens() {
+			opens = append(opens, c.ordinal())
+		} else {
+			closes++
+		}
+	}
+	*scratch = opens
+	p.dense.AddMany(opens)
+	if closes == 0 {
+		return
+	}
+	for _, c := range changes {
+		if !c.opens() {
+			p.dense.Remove(c.ordinal())
+		}
+	}
+}
+
+// adapt chooses the form that suits the posting's size.
+func (p *posting) adapt(universe int) {
+	switch {
+	case p.dense == nil && (p.n >= minDense && p.n*denseAt >= universe || p.n > maxSparse):
+		bitmap := roaring.New()
+		bitmap.SetCopyOnWrite(true)
+		for i := range p.blocks {
+			bitmap.AddMany(p.blocks[i].appendTo(nil))
+		}
+		p.dense, p.blocks = bitmap, nil
+	case p.dense != nil && (p.n < minDense/2 || p.n*sparseAt < universe) && p.n <= maxSparse/2:
+		p.blocks, p.dense = appendBlocks(nil, p.dense.ToArray()), nil
+	}
+}
+
+// contains says whether the asset has the key open.
+func (p *posting) contains(o Ordinal) bool {
+	if p.dense != nil {
+		return p.dense.Contains(o)
+	}
+	i, found := slices.BinarySearchFunc(p.blocks, o, func(b block, o Ordinal) int {
+		switch {
+		case b.last < o:
+			return -1
+		case b.first > o:
+			return 1
+		}
+		return 0
+	})
+	return found && p.blocks[i].contains(o)
+}
+
+// from yields the ordinals in ascending order, skipping the first rank of them.
+func (p *posting) from(rank int) iter.Seq[Ordinal] {
+	return func(yield func(Ordinal) bool) {
+		switch {
+		case rank >= p.n:
+		case p.dense != nil:
+			p.fromDense(rank, yield)
+		default:
+			p.fromSparse(rank, yield)
+		}
+	}
+}
+
+func (p *posting) fromDense(rank int, yield func(Ordinal) bool) {
+	first, err := p.dense.Select(uint32(rank))
+	if err != nil {
+		return // rank is below the cardinality
+	}
+	it := p.dense.Iterator()
+	it.AdvanceIfNeeded(first)
+	for it.HasNext() && yield(it.Next()) {
+	}
+}
+
+func (p *posting) fromSparse(rank int, yield func(Ordinal) bool) {
+	var scratch [blockMax]Ordinal
+	for i := range p.blocks {
+		if n := int(p.blocks[i].n); rank >= n {
+			rank -= n
+			continue
+		}
+		for _, o := range p.blocks[i].appendTo(scratch[:0])[rank:] {
+			if !yield(o) {
+				return
+			}
+		}
+		rank = 0
+	}
+}
