@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,15 +128,23 @@ func (e *Engine) NewStream() *Stream {
 type Stream struct {
 	engine   *Engine
 	receipts map[string]micros // by project
+	last     struct {          // asked for last
+		project  string
+		received micros
+	}
 }
 
 // receipt returns the stream's receipt time in a project.
 func (s *Stream) receipt(project string) micros {
+	if s.last.project == project {
+		return s.last.received
+	}
 	t, ok := s.receipts[project]
 	if !ok {
 		t = s.engine.receive(project)
 		s.receipts[project] = t
 	}
+	s.last.project, s.last.received = project, t
 	return t
 }
 
@@ -202,16 +211,21 @@ func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 }
 
 // applyPart applies reports of one project and category and publishes them.
-func (s *Stream) applyPart(reports []*Report) (Result, error) {
+func (s *Stream) applyPart(reports []Report) (Result, error) {
 	p := s.engine.open(reports[0].Project)
 	v := p.inventories[reports[0].Category]
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.x.Snapshot().Assets()+len(reports) > index.MaxAssets {
+	have := v.x.Snapshot().Assets()
+	if have+len(reports) > index.MaxAssets {
 		return Result{}, fmt.Errorf("project %q: %w", p.name, index.ErrFull)
 	}
+	if have == 0 {
+		v.x.Reserve(len(reports))
+	}
 	var result Result
-	for _, r := range reports {
+	for i := range reports {
+		r := &reports[i]
 		at, clamped, err := s.time(r)
 		if err != nil {
 			return result, err // Check has seen to it
@@ -231,20 +245,31 @@ func (s *Stream) applyPart(reports []*Report) (Result, error) {
 
 // byInventory yields the reports parted by project and category, each part in
 // the order given; parts come in the order of their first report.
-func byInventory(reports []Report) func(yield func([]*Report) bool) {
+func byInventory(reports []Report) iter.Seq[[]Report] {
 	type name struct {
 		project  string
 		category Category
 	}
-	return func(yield func([]*Report) bool) {
-		parts := make(map[name][]*Report, 1)
+	nameOf := func(r *Report) name { return name{r.Project, r.Category} }
+	return func(yield func([]Report) bool) {
+		same := 0
+		for same < len(reports) && nameOf(&reports[same]) == nameOf(&reports[0]) {
+			same++
+		}
+		if same == len(reports) {
+			if same > 0 {
+				yield(reports)
+			}
+			return
+		}
+		parts := make(map[name][]Report)
 		var order []name
 		for i := range reports {
-			n := name{reports[i].Project, reports[i].Category}
+			n := nameOf(&reports[i])
 			if parts[n] == nil {
 				order = append(order, n)
 			}
-			parts[n] = append(parts[n], &reports[i])
+			parts[n] = append(parts[n], reports[i])
 		}
 		for _, n := range order {
 			if !yield(parts[n]) {

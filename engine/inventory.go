@@ -22,6 +22,7 @@ type inventory struct {
 type work struct {
 	old, now evidence
 	open     []index.Key // the report's, in order, without repeats
+	sorted   []index.Key // what open is a slice of where the report's are not in order
 	had      []index.Key // open before
 	keys     []index.Key // open after
 	note     []byte
@@ -44,11 +45,7 @@ const (
 // apply applies one valid report at its time. The lock is held.
 func (v *inventory) apply(r *Report, at micros) (effect, error) {
 	w := &v.w
-	w.open = append(w.open[:0], r.Open...)
-	if !slices.IsSorted(w.open) {
-		slices.Sort(w.open)
-	}
-	w.open = slices.Compact(w.open)
+	w.open = w.order(r.Open)
 	o, ok := v.x.Find(r.Asset)
 	if !ok {
 		return applied, v.create(r, at)
@@ -68,6 +65,20 @@ func (v *inventory) apply(r *Report, at micros) (effect, error) {
 		return stale, nil
 	}
 	return unchanged, nil
+}
+
+// order returns the keys in order without repeats: themselves if they are, else
+// a copy that is valid until the next call.
+func (w *work) order(keys []index.Key) []index.Key {
+	for i := 1; i < len(keys); i++ {
+		if keys[i-1] >= keys[i] {
+			w.sorted = append(w.sorted[:0], keys...)
+			slices.Sort(w.sorted)
+			w.sorted = slices.Compact(w.sorted)
+			return w.sorted
+		}
+	}
+	return keys
 }
 
 // create adds the asset that the report is the first about.

@@ -68,7 +68,7 @@ func (c *checker) assets(ctx context.Context) {
 		}
 		c.whole.assets++
 		id, st := c.s.ident(o), c.s.stateOf(o)
-		if found, ok := c.s.find(id.id, id.kind); !ok || found != o {
+		if found, ok := c.s.find(id.id, id.kind, hashID(id.id, id.kind)); !ok || found != o {
 			c.fault("asset %q: dictionary has ordinal %d (found %t), want %d", id.idText(), found, ok, o)
 		}
 		if g := c.s.groups.at(st.group); g == nil || g.counts == nil {

@@ -37,9 +37,10 @@ func (d *data) has(o Ordinal) bool {
 // numPages is the number of pages that ordinals lie in.
 func (d *data) numPages() uint32 { return uint32((d.ordinals + pageSize - 1) / pageSize) }
 
-// find returns the ordinal of the asset with the id, which is in its stored form.
-func (d *data) find(id []byte, kind idKind) (Ordinal, bool) {
-	for p := d.dict.probe(hashID(id, kind)); ; {
+// find returns the ordinal of the asset with the id, which is in its stored
+// form and has the hash.
+func (d *data) find(id []byte, kind idKind, hash uint64) (Ordinal, bool) {
+	for p := d.dict.probe(hash); ; {
 		o, ok := p.next()
 		if !ok {
 			return 0, false
@@ -88,9 +89,9 @@ func (d *data) listOf(st *state) []byte {
 	return st.keys
 }
 
-// rebuildDict returns a table of the assets that are there, with room for more.
-func (d *data) rebuildDict() *dict {
-	t := newDict(d.whole.assets+1, d.ordinals)
+// rebuildDict returns a table of the assets that are there with room for n, and more.
+func (d *data) rebuildDict(n int) *dict {
+	t := newDict(n, max(n, d.ordinals))
 	for n := range d.numPages() {
 		p := d.page(n)
 		if p == nil {

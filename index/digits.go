@@ -35,6 +35,12 @@ func (d Digits) KeySet() *KeySet {
 	if d.n == 0 {
 		return AllKeys()
 	}
+	if port, ok := d.exact(); ok {
+		one := new(portBits)
+		one[port>>6] |= 1 << (port & 63)
+		one[0] &^= 1
+		return everyType(one)
+	}
 	dense, sparse := d.lookup()
 	if dense == nil {
 		dense = new(portBits)
@@ -70,7 +76,7 @@ func (d Digits) lookup() (dense *portBits, sparse []digitWord) {
 	case 4:
 		return nil, x.four[d.value]
 	}
-	return nil, nil // five digits are one port: see exact
+	return &emptyBits, nil // five digits are one port or none: see exact
 }
 
 // exact returns the only port that contains five digits, 0 if there is none.
@@ -109,7 +115,9 @@ type digitSets struct {
 }
 
 // digitIndex is built when it is first asked for: about 5 ms and 3 MB.
-var digitIndex = sync.OnceValue(func() *digitSets {
+var digitIndex = sync.OnceValue(buildDigitSets)
+
+func buildDigitSets() *digitSets {
 	x := new(digitSets)
 	var scratch portBits
 	for v := range x.one {
@@ -125,7 +133,7 @@ var digitIndex = sync.OnceValue(func() *digitSets {
 		x.four[v] = sparseDigits(&scratch, 4, v)
 	}
 	return x
-})
+}
 
 var powersOf10 = [...]int{1, 10, 100, 1000, 10000, 100000}
 

@@ -34,10 +34,8 @@ func appendIdent(dst []byte, text string) ([]byte, idKind) {
 		return append(dst, b[:]...), kindUUID
 	case len(text) == 32 && parseHex(b[:], text):
 		return append(dst, b[:]...), kindHex
-	case len(text) <= 15 && text[0] <= '9':
-		if parseIPv4(&b, text) {
-			return append(dst, b[:4]...), kindIPv4
-		}
+	case len(text) <= 15 && parseIPv4(&b, text):
+		return append(dst, b[:4]...), kindIPv4
 	case len(text) <= 45 && parseIPv6(&b, text):
 		return append(dst, b[:]...), kindIPv6
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -16,8 +17,12 @@ var ErrFull = errors.New("index is full")
 const MaxAssets = 1<<31 - 1
 
 // flushAfter is how many changes may wait before they are sorted into the
-// postings: it bounds the memory of a large batch (16 bytes each).
-const flushAfter = 1 << 20
+// postings, which bounds the memory that a large batch takes, 24 bytes each;
+// keepChanges is how much of it is kept for the next batch.
+const (
+	flushAfter  = 1 << 20
+	keepChanges = 1 << 16
+)
 
 // tree is the ordered directory of the postings.
 type tree = btree.Map[Key, *posting]
@@ -48,6 +53,7 @@ type Index struct {
 	freeGroup []uint32
 	seen      sightings
 	pageHint  [2]int // bytes in the columns of the last full page
+	sought    sought
 	scratch   scratch
 }
 
@@ -77,6 +83,9 @@ func (x *Index) Snapshot() *Snapshot { return x.published.Load() }
 // cost is that of the changes since the last one, not of the inventory.
 func (x *Index) Publish() *Snapshot {
 	x.flush()
+	if cap(x.changes) > keepChanges {
+		x.changes, x.sorted = nil, nil
+	}
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
@@ -88,9 +97,33 @@ func (x *Index) Publish() *Snapshot {
 
 // Find returns the ordinal of the asset with the id in the state being written.
 func (x *Index) Find(id string) (Ordinal, bool) {
-	stored, kind := appendIdent(x.scratch.id[:0], id)
-	x.scratch.id = stored
-	return x.next.find(stored, kind)
+	x.setSought(id)
+	return x.next.find(x.sought.stored, x.sought.kind, x.sought.hash)
+}
+
+// sought is the id last looked for: whoever adds an asset has just looked for it.
+type sought struct {
+	id     string
+	stored []byte
+	kind   idKind
+	hash   uint64
+}
+
+func (x *Index) setSought(id string) {
+	if x.sought.id == id {
+		return
+	}
+	x.sought.id = id
+	x.sought.stored, x.sought.kind = appendIdent(x.sought.stored[:0], id)
+	x.sought.hash = hashID(x.sought.stored, x.sought.kind)
+}
+
+// Reserve makes room in the dictionary for n assets in all, which spares an
+// index that is being filled from growing step by step.
+func (x *Index) Reserve(n int) {
+	if n > x.next.whole.assets && n > len(x.next.dict.slots) {
+		x.next.dict = x.next.rebuildDict(n)
+	}
 }
 
 // Asset is one asset as the index keeps it.
@@ -110,14 +143,13 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 		return 0, err
 	}
 	if x.next.dict.full(o) {
-		x.next.dict = x.next.rebuildDict()
+		x.next.dict = x.next.rebuildDict(x.next.whole.assets + 1)
 	}
-	id, kind := appendIdent(x.scratch.id[:0], a.ID)
-	x.scratch.id = id
-	x.next.dict.insert(hashID(id, kind), o)
+	x.setSought(a.ID)
+	x.next.dict.insert(x.sought.hash, o)
 
 	p := x.mutPage(o)
-	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id, kind, a.Address, a.Name)
+	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], x.sought.stored, x.sought.kind, a.Address, a.Name)
 	x.putIdent(p, o%pageSize, x.scratch.rec)
 	g := x.groupNumber(a.Group)
 	x.putState(p, o, &state{group: g}, &state{group: g, note: a.Note}, a.Keys)
@@ -231,22 +263,20 @@ func (x *Index) Put(o Ordinal, group string, note []byte, keys []Key) (changed b
 	st := state{group: old.group, note: note}
 	if x.next.groups.at(old.group).name != group {
 		st.group = x.groupNumber(group)
-		x.moveGroup(&old, st.group)
+		x.moveGroup(o, &old, st.group)
 		changed = true
 	}
 	return x.putState(x.mutPage(o), o, &old, &st, keys) || changed
 }
 
 // moveGroup moves an asset and what it has open to another group.
-func (x *Index) moveGroup(old *state, to uint32) {
-	a, b := x.mutGroup(old.group), x.mutGroup(to)
+func (x *Index) moveGroup(o Ordinal, old *state, to uint32) {
 	x.scratch.keys = appendKeys(x.scratch.keys[:0], x.next.listOf(old))
 	for _, k := range x.scratch.keys {
-		a.add(k, -1, x.epoch)
-		b.add(k, 1, x.epoch)
+		x.changes = append(x.changes, makeChange(k, o, old.group, false), makeChange(k, o, to, true))
 	}
-	b.assets++
-	x.leaveGroup(old.group, a)
+	x.mutGroup(to).assets++
+	x.leaveGroup(old.group)
 }
 
 // putState stores the state, which has its group and note, with the keys, and
@@ -273,14 +303,8 @@ func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (change
 // replaceKeys records what opens and closes.
 func (x *Index) replaceKeys(o Ordinal, old *state, group uint32, keys []Key) {
 	x.scratch.keys = appendKeys(x.scratch.keys[:0], x.next.listOf(old))
-	g := x.mutGroup(group)
 	diffKeys(x.scratch.keys, keys, func(k Key, opens bool) {
-		x.changes = append(x.changes, makeChange(k, o, opens))
-		if opens {
-			g.add(k, 1, x.epoch)
-		} else {
-			g.add(k, -1, x.epoch)
-		}
+		x.changes = append(x.changes, makeChange(k, o, group, opens))
 	})
 }
 
@@ -324,7 +348,7 @@ func (x *Index) Remove(o Ordinal) {
 	x.free = append(x.free, o)
 	x.next.whole = x.next.whole.clone(x.epoch)
 	x.next.whole.assets--
-	x.leaveGroup(st.group, x.mutGroup(st.group))
+	x.leaveGroup(st.group)
 }
 
 // Intern returns a number under which snapshots hold the bytes from now on and
@@ -365,11 +389,14 @@ func (x *Index) mutGroup(n uint32) *counts {
 	return g.counts
 }
 
-// leaveGroup takes one asset out of a group; the last one frees its number.
-func (x *Index) leaveGroup(n uint32, c *counts) {
+// leaveGroup takes one asset out of a group; the last one frees its number,
+// which no waiting change may mean any more.
+func (x *Index) leaveGroup(n uint32) {
+	c := x.mutGroup(n)
 	if c.assets--; c.assets > 0 {
 		return
 	}
+	x.flush()
 	g := x.next.groups.mut(n, x.epoch)
 	delete(x.groups, g.name)
 	x.next.groupNames.Delete(g.name)
@@ -378,7 +405,8 @@ func (x *Index) leaveGroup(n uint32, c *counts) {
 }
 
 // flush sorts the waiting changes by key and makes them in the postings, the
-// tree and the counts of the whole.
+// tree and the counts. In the order of keys, the counts of all groups that are
+// written to next to each other lie in the processor's cache.
 func (x *Index) flush() {
 	if len(x.changes) == 0 {
 		return
@@ -394,13 +422,13 @@ func (x *Index) flush() {
 		rest = rest[n:]
 	}
 	x.changes = x.changes[:0]
-	if cap(x.changes) > 2*flushAfter {
-		x.changes, x.sorted = nil, nil
-	}
 }
 
-// flushKey makes the changes of one key.
+// flushKey makes the changes of one key, in the order they came.
 func (x *Index) flushKey(k Key, changes []change) {
+	for _, c := range changes {
+		x.mutGroup(c.group).add(k, int32(c.what&1)*2-1, x.epoch)
+	}
 	changes = settle(changes)
 	if len(changes) == 0 {
 		return
@@ -422,19 +450,19 @@ func (x *Index) flushKey(k Key, changes []change) {
 	}
 }
 
-// settle orders one key's changes by ordinal and keeps what they come to: an
+// settle orders one key's changes by asset and keeps what they come to: an
 // asset that opens and closes a key in turn ends as it began or as it last went.
 func settle(changes []change) []change {
-	byOrdinal := func(a, b change) int { return int(int64(a.ordinal()) - int64(b.ordinal())) }
-	if !slices.IsSortedFunc(changes, byOrdinal) {
-		slices.SortStableFunc(changes, byOrdinal)
+	byAsset := func(a, b change) int { return cmp.Compare(a.asset, b.asset) }
+	if !slices.IsSortedFunc(changes, byAsset) {
+		slices.SortStableFunc(changes, byAsset)
 	}
 	out := changes[:0]
 	for i := 0; i < len(changes); {
-		first, o := changes[i], changes[i].ordinal()
-		for i++; i < len(changes) && changes[i].ordinal() == o; i++ {
+		first := changes[i]
+		for i++; i < len(changes) && changes[i].asset == first.asset; i++ {
 		}
-		if last := changes[i-1]; last == first {
+		if last := changes[i-1]; last.what == first.what {
 			out = append(out, last)
 		}
 	}
@@ -446,23 +474,23 @@ func settle(changes []change) []change {
 // the other one.
 func sortByKey(changes, other []change) (sorted, scratch []change) {
 	if len(changes) < 256 {
-		slices.SortStableFunc(changes, func(a, b change) int { return int(a.key()) - int(b.key()) })
+		slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.key(), b.key()) })
 		return changes, other
 	}
 	if cap(other) < len(changes) {
 		other = make([]change, cap(changes))
 	}
 	other = other[:len(changes)]
-	radixPass(changes, other, 33)
-	radixPass(other, changes, 43)
+	radixPass(changes, other, 1)
+	radixPass(other, changes, 11)
 	return changes, other
 }
 
-// radixPass moves the changes to dst ordered by ten bits from the shift on.
+// radixPass moves the changes to dst ordered by ten bits of what from the shift on.
 func radixPass(src, dst []change, shift uint) {
 	var at [1 << 10]uint32
-	for _, c := range src {
-		at[c>>shift&(1<<10-1)]++
+	for i := range src {
+		at[src[i].what>>shift&(1<<10-1)]++
 	}
 	sum := uint32(0)
 	for i, n := range at {
@@ -470,7 +498,7 @@ func radixPass(src, dst []change, shift uint) {
 		sum += n
 	}
 	for _, c := range src {
-		i := c >> shift & (1<<10 - 1)
+		i := c.what >> shift & (1<<10 - 1)
 		dst[at[i]] = c
 		at[i]++
 	}

@@ -33,23 +33,26 @@ type posting struct {
 	n      int
 	dense  *roaring.Bitmap // nil while the posting is sparse
 	blocks []block         // ascending and disjoint
+	one    [1]block        // what blocks is a slice of while there is just one
 }
 
-// change is one asset opening or closing one key:
-// key<<33 | ordinal<<1 | 1 if it opens.
-type change uint64
+// change is one asset opening or closing one key while it is in a group.
+type change struct {
+	what  uint32 // key<<1 | 1 if it opens
+	asset Ordinal
+	group uint32
+}
 
-func makeChange(k Key, o Ordinal, opens bool) change {
-	c := change(k)<<33 | change(o)<<1
+func makeChange(k Key, o Ordinal, group uint32, opens bool) change {
+	c := change{what: uint32(k) << 1, asset: o, group: group}
 	if opens {
-		c |= 1
+		c.what |= 1
 	}
 	return c
 }
 
-func (c change) key() Key         { return Key(c >> 33) }
-func (c change) ordinal() Ordinal { return Ordinal(c >> 1) }
-func (c change) opens() bool      { return c&1 != 0 }
+func (c change) key() Key    { return Key(c.what >> 1) }
+func (c change) opens() bool { return c.what&1 != 0 }
 
 // clone returns the posting for changing in the epoch.
 func (p *posting) clone(epoch uint64) *posting {
@@ -58,7 +61,11 @@ func (p *posting) clone(epoch uint64) *posting {
 		c.dense = p.dense.Clone() // copy-on-write: shares the containers
 		return c
 	}
-	c.blocks = append(make([]block, 0, len(p.blocks)+1), p.blocks...)
+	if len(p.blocks) <= 1 {
+		c.blocks = append(c.one[:0], p.blocks...)
+	} else {
+		c.blocks = append(make([]block, 0, len(p.blocks)+1), p.blocks...)
+	}
 	return c
 }
 
@@ -68,15 +75,15 @@ func (p *posting) clone(epoch uint64) *posting {
 func (p *posting) apply(changes []change, universe int, scratch *[]Ordinal) {
 	opened := 0
 	for _, c := range changes {
-		opened += int(c & 1)
+		opened += int(c.what & 1)
 	}
 	p.n += 2*opened - len(changes)
 	switch {
 	case p.dense != nil:
 		p.applyDense(changes, scratch)
-	case opened == len(changes) && (len(p.blocks) == 0 || p.blocks[len(p.blocks)-1].last < changes[0].ordinal()):
+	case opened == len(changes) && (len(p.blocks) == 0 || p.blocks[len(p.blocks)-1].last < changes[0].asset):
 		for _, c := range changes {
-			p.blocks = pushSparse(p.blocks, c.ordinal())
+			p.blocks = pushSparse(p.blocks, c.asset)
 		}
 	default:
 		p.blocks = mergeSparse(p.blocks, changes, scratch)
@@ -88,7 +95,7 @@ func (p *posting) applyDense(changes []change, scratch *[]Ordinal) {
 	opens, closes := (*scratch)[:0], 0
 	for _, c := range changes {
 		if c.opens() {
-			opens = append(opens, c.ordinal())
+			opens = append(opens, c.asset)
 		} else {
 			closes++
 		}
@@ -100,7 +107,7 @@ func (p *posting) applyDense(changes []change, scratch *[]Ordinal) {
 	}
 	for _, c := range changes {
 		if !c.opens() {
-			p.dense.Remove(c.ordinal())
+			p.dense.Remove(c.asset)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (s *Snapshot) Observations() int { return s.whole.opens }
 func (s *Snapshot) Find(id string) (Ordinal, bool) {
 	var buf [64]byte
 	stored, kind := appendIdent(buf[:0], id)
-	return s.find(stored, kind)
+	return s.find(stored, kind, hashID(stored, kind))
 }
 
 // Asset returns the asset with the ordinal; ok is false where there is none.

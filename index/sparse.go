@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -123,7 +124,7 @@ func mergeSparse(blocks []block, changes []change, scratch *[]Ordinal) []block {
 		here := len(changes)
 		if i+1 < len(blocks) {
 			next := blocks[i+1].first
-			here, _ = slices.BinarySearchFunc(changes, next, func(c change, o Ordinal) int { return int(int64(c.ordinal()) - int64(o)) })
+			here, _ = slices.BinarySearchFunc(changes, next, func(c change, o Ordinal) int { return cmp.Compare(c.asset, o) })
 		}
 		if here == 0 {
 			out = append(out, b)
@@ -144,7 +145,7 @@ func mergeSparse(blocks []block, changes []change, scratch *[]Ordinal) []block {
 func mergeOrdinals(ordinals []Ordinal, changes []change, dst []Ordinal) []Ordinal {
 	i := 0
 	for _, c := range changes {
-		o := c.ordinal()
+		o := c.asset
 		for i < len(ordinals) && ordinals[i] < o {
 			dst = append(dst, ordinals[i])
 			i++

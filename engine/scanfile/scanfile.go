@@ -1,12 +1,11 @@
-// Package scanfile reads the output of scanners and inventory agents as a
-// stream of reports.
 package scanfile
 
 import (
 	"context"
 	"errors"
 	"io"
-	"time"
+	"strconv"
+	"strings"
 
 	"portolan/engine"
 )
@@ -23,11 +22,20 @@ var ErrStrict = errors.New("input refused by strict")
 // whole before stays applied.
 var ErrTooLarge = errors.New("input too large")
 
+// ErrIncomplete is the last error of [Read] when an input was not whole.
+var ErrIncomplete = errors.New("input is incomplete")
+
 // Source is one input and its name for messages.
 type Source struct {
 	Name   string
 	Reader io.Reader
 }
+
+// Defaults of [Options].
+const (
+	DefaultMaxBytes  = 8 << 30
+	DefaultMaxRecord = 32 << 20
+)
 
 // Options says how inputs are read. Project is required.
 type Options struct {
@@ -38,49 +46,58 @@ type Options struct {
 	Scope             *engine.Scope     // for reports whose format leaves the scope open; nil is none
 	Strict            bool              // apply nothing unless everything is whole and valid
 	MaxBytes          int64             // of one input after inflating; 0 is 8 GiB
-	MaxRecord         int               // bytes of one record; 0 is 32 MiB
+	MaxRecord         int               // bytes of one record (a line, a tag); 0 is 32 MiB
 	TempDir           string            // where strict spools what cannot be rewound; empty is os.TempDir
-	Progress          func(bytes int64) // called now and then with the bytes read so far, over all inputs; may be nil
+	Progress          func(bytes int64) // called now and then with the bytes read so far, over all inputs; starts over for strict's second pass; may be nil
+}
+
+// Validate reports every option that is not allowed, joined; each is a
+// [*engine.FieldError]. A nil o is the zero value.
+func (o *Options) Validate() error {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	var errs []error
+	if opts.Format != "" && formatNamed(opts.Format) == nil {
+		errs = append(errs, &engine.FieldError{Field: "format", Value: opts.Format, Allowed: strings.Join(Formats(), ", ")})
+	}
+	blank := engine.Report{
+		Project: opts.Project, EnterpriseProject: opts.EnterpriseProject, Category: opts.Category, Asset: "x",
+	}
+	if err := blank.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, notNegative("max_bytes", opts.MaxBytes), notNegative("max_record", int64(opts.MaxRecord)))
+	return errors.Join(errs...)
+}
+
+func notNegative(field string, n int64) error {
+	if n >= 0 {
+		return nil
+	}
+	return &engine.FieldError{Field: field, Value: strconv.FormatInt(n, 10), Allowed: "0 or a number of bytes"}
+}
+
+// resolved returns a copy of the options with the defaults filled in.
+func (o *Options) resolved() (Options, error) {
+	if err := o.Validate(); err != nil {
+		return Options{}, err
+	}
+	opts := *o // Validate refuses nil: a project is required.
+	if opts.MaxBytes == 0 {
+		opts.MaxBytes = DefaultMaxBytes
+	}
+	if opts.MaxRecord == 0 {
+		opts.MaxRecord = DefaultMaxRecord
+	}
+	return opts, nil
 }
 
 // Sink takes reports; [*engine.Stream] is one.
 type Sink interface {
+	// Check says whether Apply would accept the report.
 	Check(r *engine.Report) error
+	// Apply takes the reports, all or none. It keeps none of their slices.
 	Apply(ctx context.Context, reports []engine.Report) (engine.Result, error)
-}
-
-// Summary says what became of the inputs of a load.
-type Summary struct {
-	Complete     bool // every input was whole
-	Files        []FileSummary
-	Hosts        int            // reports read, one per host record
-	Observations int            // open keys in them
-	Result       engine.Result  // what the sink did with them
-	LeftOut      map[string]int // what was read and deliberately not counted, by reason
-	Rejected     int            // records refused
-	Errors       []RecordError  // the first 20 of them
-	Bytes        int64
-	Elapsed      time.Duration
-}
-
-// FileSummary says what was found in one input.
-type FileSummary struct {
-	Name, Format string
-	Complete     bool
-	Problem      string // why it is not complete
-}
-
-// RecordError is one record that was refused.
-type RecordError struct {
-	File   string
-	Line   int // counted from 1
-	Reason string
-}
-
-// Load reads the sources in order and applies their reports to dst in batches.
-// Every source's format is found before anything is applied. Bad records are
-// counted in the summary and do not end the load; the summary is valid also
-// when an error is returned.
-func Load(ctx context.Context, dst Sink, sources []Source, opts *Options) (*Summary, error) {
-	panic("todo")
 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Headers of the HTTP API.
+const (
+	tokenHeader   = "X-Auth-Token"
+	versionHeader = "X-Data-Version"
+)
+
+// maxAnswer is the most bytes of an answer that are read; a full page has 16 KiB.
+const maxAnswer = 16 << 20
+
+// serverFlags say which server a command talks to and as whom.
+type serverFlags struct {
+	url, project, tokenEnv string
+}
+
+func (f *serverFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.url, "server", "", "ask the server at this `URL`, such as http://127.0.0.1:8080")
+	cmd.Flags().StringVar(&f.project, "project", "default", "the project on the server, its `ID`")
+	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the server's token")
+}
+
+// client talks to one project of one server.
+type client struct {
+	base    string // without a slash at the end
+	project string
+	token   string
+	http    *http.Client
+}
+
+// client returns the client that the flags describe.
+func (c *cli) client(f *serverFlags) (*client, error) {
+	u, err := url.Parse(f.url)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, misuse("--server %q is not a base address: want one such as http://127.0.0.1:8080", f.url)
+	}
+	token := strings.TrimSpace(c.getenv(f.tokenEnv))
+	if token == "" {
+		return nil, misuse("%s is not set: it holds the server's token", f.tokenEnv)
+	}
+	return &client{
+		base: strings.TrimSuffix(f.url, "/"), project: f.project, token: token,
+		http: &http.Client{
+			Transport: transport(),
+			// A redirect would carry the token elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// transport gives every client its own connections, closed with close.
+func transport() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.ExpectContinueTimeout = 10 * time.Second // A server that refuses should not be sent gigabytes first.
+	return t
+}
+
+func (cl *client) close() { cl.http.CloseIdleConnections() }
+
+// escape escapes a text as one segment of a path. A segment of dots alone would
+// otherwise be taken for a way up.
+func escape(segment string) string {
+	if strings.Trim(segment, ".") == "" {
+		return strings.ReplaceAll(segment, ".", "%2E")
+	}
+	return url.PathEscape(segment)
+}
+
+// do sends a request and returns an answer with a 2xx status, whose body the
+// caller closes, or an error that says what the server said.
+func (cl *client) do(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Response, error) {
+	target := cl.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(tokenHeader, cl.token)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/octet-stream")
+		req.Header.Set("Expect", "100-continue")
+	}
+	res, err := cl.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode/100 != 2 {
+		defer res.Body.Close()
+		return nil, readRefusal(res)
+	}
+	return res, nil
+}
+
+// refusal is an answer that is not a success.
+type refusal struct {
+	status string
+	code   int
+	body   []byte
+	// What the body says of why, where it does.
+	ErrorCode string `json:"error_code"`
+	ErrorMsg  string `json:"error_msg"`
+}
+
+func (r *refusal) Error() string {
+	text := "the server answers " + r.status
+	if r.ErrorMsg != "" {
+		text += fmt.Sprintf(": %s (%s)", r.ErrorMsg, r.ErrorCode)
+	}
+	return text
+}
+
+// readRefusal reads the answer's body, which may be of any shape.
+func readRefusal(res *http.Response) error {
+	r := &refusal{status: res.Status, code: res.StatusCode}
+	r.body, _ = io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // The status says enough.
+	_ = json.Unmarshal(r.body, r)
+	return r
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// envName returns the environment variable that stands for a flag.
+func envName(flag string) string {
+	return "PORTOLAN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// describeEnv names the variables of a command's flags in its help.
+func describeEnv(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [" + envName(f.Name) + "]" })
+}
+
+// rivals are flags that exclude each other. One on the command line makes the
+// other's variable silent, so that a variable never makes a command line wrong.
+var rivals = map[string]string{"import": "server", "server": "import"}
+
+// applyEnv sets the flags that the command line left out from the environment.
+func applyEnv(cmd *cobra.Command, getenv func(string) string) error {
+	given := make(map[string]bool)
+	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
+	var first error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value := getenv(envName(f.Name))
+		if first == nil && value != "" && !given[f.Name] && !given[rivals[f.Name]] && !strange(f.Name, value) {
+			first = setFromEnv(cmd.Flags(), f, value)
+		}
+	})
+	return first
+}
+
+// strange says whether the variable is not meant for the flag: nobody asks for
+// help that way, and Kubernetes sets PORTOLAN_PORT to the address of a service
+// called portolan.
+func strange(flag, value string) bool {
+	return flag == "help" || flag == "port" && strings.HasPrefix(value, "tcp://")
+}
+
+func setFromEnv(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
+	values := []string{value}
+	if f.Value.Type() == "stringArray" { // File names, which may hold commas.
+		values = filepath.SplitList(value)
+	}
+	for _, v := range values {
+		if err := flags.Set(f.Name, v); err != nil {
+			return misuse("%s: %w", envName(f.Name), err)
+		}
+	}
+	return nil
+}
+
+// arguments says which arguments a command takes: at least low and at
+// most high of what.
+func arguments(low, high int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < low:
+			return misuse("%s is missing", what)
+		case len(args) > high:
+			return misuse("unexpected argument %q", args[high])
+		}
+		return nil
+	}
+}
+
+// choice is the value of a flag that takes one of a few words in any letter case.
+type choice struct {
+	value string
+	words []string
+	also  map[string]string // further spellings and the words they stand for
+}
+
+func (c *choice) String() string { return c.value }
+
+func (c *choice) Type() string { return strings.Join(c.words, "|") }
+
+func (c *choice) Set(text string) error {
+	if word, ok := c.also[strings.ToLower(text)]; ok {
+		text = word
+	}
+	i := slices.IndexFunc(c.words, func(w string) bool { return strings.EqualFold(w, text) })
+	if i < 0 {
+		return fmt.Errorf("want one of %s", strings.Join(c.words, ", "))
+	}
+	c.value = c.words[i]
+	return nil
+}
+
+// addTo adds the choice as a flag that the shell can complete.
+func (c *choice) addTo(cmd *cobra.Command, name, short, usage string) {
+	cmd.Flags().VarP(c, name, short, usage)
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(c.words, cobra.ShellCompDirectiveNoFileComp)) // It fails for a flag that is not there.
+}
+
+// newType returns a choice of port types.
+func newType() *choice {
+	c := new(choice)
+	for t := range index.Type(index.NumTypes) {
+		c.words = append(c.words, t.String())
+	}
+	return c
+}
+
+// newStatus returns a choice of statuses.
+func newStatus() *choice {
+	return &choice{
+		words: []string{engine.Danger.String(), engine.Normal.String(), engine.Unknown.String()},
+		also:  map[string]string{"unknow": engine.Unknown.String()}, // As the published API spells it.
+	}
+}
+
+// newCategory returns a choice of categories that starts with the given value.
+func newCategory(value string) *choice {
+	return &choice{value: value, words: []string{engine.Host.String(), engine.Container.String()}}
+}
+
+// newOutput returns a choice of output formats; the first is the default.
+func newOutput(words ...string) *choice { return &choice{value: words[0], words: words} }
+
+// number is the value of a flag that takes a whole number within bounds.
+type number struct {
+	value    int64
+	min, max int64 // Without a maximum, max is 0.
+	what     string
+}
+
+func (n *number) String() string { return strconv.FormatInt(n.value, 10) }
+
+func (n *number) Type() string { return n.what }
+
+func (n *number) Set(text string) error {
+	v, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case n.max != 0 && (err != nil || v < n.min || v > n.max):
+		return fmt.Errorf("want a number from %d to %d", n.min, n.max)
+	case err != nil || v < n.min:
+		return fmt.Errorf("want a number from %d", n.min)
+	}
+	n.value = v
+	return nil
+}
+
+// newPort returns a port number, 0 until it is given.
+func newPort() *number { return &number{min: 1, max: index.MaxPort, what: "number"} }
+
+// newCount returns a number from 0 up.
+func newCount(value int64) *number { return &number{value: value, what: "number"} }
+
+// names is the value of a flag that takes names, repeated or parted by commas.
+type names struct{ list []string }
+
+func (n *names) String() string { return strings.Join(n.list, ",") }
+
+func (n *names) Type() string { return "ID,…" }
+
+func (n *names) Set(text string) error {
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			return fmt.Errorf("want IDs parted by commas; leave the flag out for all")
+		}
+		n.list = append(n.list, name)
+	}
+	return nil
+}

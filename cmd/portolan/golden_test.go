@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// transcript shows a run as one text: what was typed and all that came of it.
+func transcript(r result, args []string) string {
+	return fmt.Sprintf("$ portolan %s\n%s-- stderr --\n%s-- exit %d --\n", strings.Join(args, " "), r.stdout, r.stderr, r.code)
+}
+
+type goldenCase struct {
+	name  string
+	line  string // arguments, split at spaces
+	stdin string
+}
+
+func TestGolden(t *testing.T) {
+	const both = " --import " + scanXML + " --import " + agentsFile
+	for _, group := range [][]goldenCase{
+		formats("ports", "ports --limit 0"+both),
+		formats("ports-empty", "ports --port 9 --import "+scanXML),
+		formats("hosts", "hosts --port 22"+both),
+		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
+		filters(both),
+		badFiles(),
+		wrongUse(),
+		helpTexts(),
+	} {
+		for _, c := range group {
+			t.Run(c.name, func(t *testing.T) {
+				args := strings.Fields(c.line)
+				golden(t, c.name, transcript(callWith(t, nil, c.stdin, args...), args))
+			})
+		}
+	}
+}
+
+// formats is one question in every output format.
+func formats(name, line string) []goldenCase {
+	var cases []goldenCase
+	for _, format := range []string{asTable, asJSON, asNDJSON, asCSV} {
+		cases = append(cases, goldenCase{name: name + "-" + format, line: line + " -o " + format})
+	}
+	return cases
+}
+
+func filters(both string) []goldenCase {
+	return []goldenCase{
+		{name: "ports-default", line: "ports" + both},
+		{name: "ports-port", line: "ports --port 123 -o ndjson" + both},
+		{name: "ports-match", line: "ports --match 3 --desc -o ndjson" + both},
+		{name: "ports-type", line: "ports --type udp -o ndjson" + both},
+		{name: "ports-status", line: "ports --status Danger -o ndjson" + both},
+		{name: "ports-unknow", line: "ports --status unknow --limit 3 -o ndjson" + both},
+		{name: "ports-container", line: "ports --category CONTAINER -o ndjson" + both},
+		{name: "ports-enterprise-project", line: "ports --enterprise-project shop -o ndjson" + both},
+		{name: "ports-enterprise-projects", line: "ports --enterprise-project shop,0 --port 22 -o ndjson" + both},
+		{name: "ports-all-granted", line: "ports --enterprise-project all_granted_eps --port 22 -o ndjson" + both},
+		{name: "ports-page", line: "ports --offset 3 --limit 2" + both},
+		{name: "ports-past-end", line: "ports --offset 3000000 -o json" + both},
+		{name: "ports-stdin", line: "ports --import - -o json", stdin: `{"asset":"h1","open":["123/udp"]}` + "\n"},
+		{name: "hosts-type", line: "hosts --port 53 --type udp -o ndjson" + both},
+		{name: "hosts-page", line: "hosts --port 22 --offset 2 --limit 2" + both},
+		{name: "hosts-enterprise-project", line: "hosts --port 22 --enterprise-project shop -o ndjson" + both},
+		{name: "hosts-hostile-name", line: "hosts --port 22 --import -", stdin: `{"asset":"h\u001b[31m1","name":"a\tb\nc","open":["22/tcp"]}` + "\n"},
+	}
+}
+
+func badFiles() []goldenCase {
+	const unknown = "testdata/unknown.bin"
+	return []goldenCase{
+		{name: "damaged", line: "ports -o ndjson --import " + damagedXML},
+		{name: "damaged-strict", line: "ports -o ndjson --strict --import " + damagedXML},
+		{name: "rejects", line: "ports -o ndjson --import " + rejectsFile},
+		{name: "rejects-strict", line: "ports -o ndjson --strict --import " + rejectsFile},
+		{name: "unknown-format", line: "ports --import " + scanXML + " --import " + unknown},
+		{name: "unknown-format-serve", line: "serve --listen 127.0.0.1:0 --import " + unknown},
+		{name: "missing-file", line: "ports --import testdata/missing.xml"},
+		{name: "directory", line: "ports --import testdata"},
+		{name: "empty-stdin", line: "ports --import -"},
+	}
+}
+
+func wrongUse() []goldenCase {
+	const scan = " --import " + scanXML
+	cases := make([]goldenCase, 0, 32)
+	for name, line := range map[string]string{
+		"unknown-command": "prots", "unknown-flag": "ports --prot 1" + scan, "no-source": "ports",
+		"two-sources": "ports --server http://127.0.0.1:1" + scan, "strict-server": "ports --strict --server http://127.0.0.1:1",
+		"stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-type": "ports --type quic" + scan,
+		"bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
+		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
+		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
+		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1",
+		"stdin-twice": "ports --import - --import -", "import-nothing": "import --server http://127.0.0.1:1",
+		"import-no-server": "import " + scanXML, "remove-nothing": "remove --server http://127.0.0.1:1",
+		"no-token": "remove h1 --server http://127.0.0.1:1", "bad-listen": "serve --listen nowhere",
+		"public-no-token": "serve --listen 0.0.0.0:0", "bad-demo": "serve --demo -5", "bad-max-body": "serve --max-body 0",
+	} {
+		cases = append(cases, goldenCase{name: "use-" + name, line: line})
+	}
+	return cases
+}
+
+func helpTexts() []goldenCase {
+	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
+	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "version"} {
+		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
+	}
+	return cases
+}
+
+// Wrong use is exit 2 and never prints rows.
+func TestWrongUseIsTwo(t *testing.T) {
+	for _, c := range wrongUse() {
+		r := call(t, nil, strings.Fields(c.line)...)
+		if r.code != exitUsage || r.stdout != "" {
+			t.Errorf("portolan %s: exit %d, stdout %q; want 2 and nothing", c.line, r.code, r.stdout)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"portolan/engine"
+	"portolan/engine/scanfile"
+)
+
+// importFlags are the flags of the import command.
+type importFlags struct {
+	readFlags
+	server     serverFlags
+	enterprise string
+	category   *choice
+	output     *choice
+}
+
+func (c *cli) importCommand() *cobra.Command {
+	f := &importFlags{category: newCategory(engine.Host.String()), output: newOutput("text", asJSON)}
+	cmd := &cobra.Command{
+		Use:   "import FILE… --server URL",
+		Short: "Send files to a server",
+		Long: `Send files to a server, which reads them as they come and says what became of
+them. A file may be -, standard input. The files are sent one after the other;
+one that the server refuses ends the command.`,
+		Example: `  portolan import scan.xml --server http://127.0.0.1:8080
+  portolan import agents.ndjson --server http://127.0.0.1:8080 --enterprise-project shop --strict
+  nmap -oX - 192.0.2.0/24 | portolan import - --server http://127.0.0.1:8080`,
+		Args: arguments(1, math.MaxInt, "the FILE to send"),
+		RunE: body(func(ctx context.Context, args []string) error { return c.importFiles(ctx, f, args) }),
+	}
+	f.server.addTo(cmd)
+	_ = cmd.MarkFlagRequired("server") // It fails for a flag that is not there.
+	f.addHow(cmd)
+	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
+	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
+	f.output.addTo(cmd, "output", "o", "write the summary in this format")
+	return cmd
+}
+
+func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) error {
+	if _, err := f.options(f.server.project); err != nil {
+		return err
+	}
+	cl, err := c.client(&f.server)
+	if err != nil {
+		return err
+	}
+	defer cl.close()
+	in, err := c.open(ctx, files)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	for _, src := range in.sources {
+		answer, err := c.send(ctx, cl, f.values(), src)
+		if len(answer) > 0 {
+			err = errors.Join(err, c.showSummary(f, src.Name, answer))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", src.Name, err)
+		}
+	}
+	return nil
+}
+
+// values returns what the HTTP API is told of a file; only what was given goes.
+func (f *importFlags) values() url.Values {
+	query := url.Values{"category": {f.category.value}}
+	for name, value := range map[string]string{
+		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if f.strict {
+		query.Set("strict", strconv.FormatBool(true))
+	}
+	return query
+}
+
+// send posts one file and returns the server's summary of it, which may come
+// with an error: what was whole is applied also when the file is not.
+func (c *cli) send(ctx context.Context, cl *client, query url.Values, src scanfile.Source) ([]byte, error) {
+	body := src.Reader
+	if isTerminal(c.stderr) {
+		update, done := progress(c.stderr, "sending "+printable(src.Name), sizeOf(src.Reader))
+		defer done()
+		body = &countingReader{Reader: body, update: update}
+	}
+	// A body of unknown length may grow or shrink while it is sent.
+	res, err := cl.do(ctx, http.MethodPost, "/v1/projects/"+escape(cl.project)+"/reports", query, io.NopCloser(body))
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.body, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	return answer, nil
+}
+
+// importSummary is what the server says of one file.
+type importSummary struct {
+	Complete  *bool          `json:"complete"` // nil in an answer that is no summary
+	Applied   int            `json:"applied"`
+	Unchanged int            `json:"unchanged"`
+	Stale     int            `json:"stale"`
+	Clamped   int            `json:"clamped"`
+	Rejected  int            `json:"rejected"`
+	LeftOut   map[string]int `json:"left_out"`
+	Errors    []struct {
+		Line   int    `json:"line"`
+		Reason string `json:"reason"`
+	} `json:"errors"`
+	Files []struct {
+		Problem string `json:"problem"`
+	} `json:"files"`
+}
+
+// showSummary prints an answer if it is a summary.
+func (c *cli) showSummary(f *importFlags, name string, answer []byte) error {
+	var sum importSummary
+	if err := json.Unmarshal(answer, &sum); err != nil || sum.Complete == nil {
+		return nil
+	}
+	if f.output.value != asJSON {
+		return c.showText(name, &sum)
+	}
+	file, err := json.Marshal(name)
+	if err != nil {
+		return err
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, answer); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "{\"file\":%s,%s\n", file, line.Bytes()[1:])
+	return err
+}
+
+// showText prints a summary for people: counts to stdout, the rest to stderr.
+func (c *cli) showText(name string, sum *importSummary) error {
+	_, err := fmt.Fprintf(c.stdout, "%s: %d applied, %d unchanged, %d stale, %d rejected\n",
+		printable(name), sum.Applied, sum.Unchanged, sum.Stale, sum.Rejected)
+	for _, f := range sum.Files {
+		if f.Problem != "" {
+			c.complain(fmt.Sprintf("warning: %s is incomplete: %s", name, f.Problem))
+		}
+	}
+	if !*sum.Complete && len(sum.Files) == 0 {
+		c.complain(fmt.Sprintf("warning: %s is incomplete; what is whole counts", name))
+	}
+	for _, e := range sum.Errors {
+		c.complain(fmt.Sprintf("warning: %s:%d: rejected: %s", name, e.Line, e.Reason))
+	}
+	if more := sum.Rejected - len(sum.Errors); more > 0 {
+		c.complain(fmt.Sprintf("warning: %s: %d more rejected", name, more))
+	}
+	for _, reason := range slices.Sorted(maps.Keys(sum.LeftOut)) {
+		c.complain(fmt.Sprintf("%s: left out: %d %s", name, sum.LeftOut[reason], reason))
+	}
+	return err
+}

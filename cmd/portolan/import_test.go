@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What a server says about files that were sent to it is what the files say.
+func TestImportThenAsk(t *testing.T) {
+	s := serve(t, nil)
+	r := mustCall(t, s.env(), "import", scanXML, agentsFile)
+	want := scanXML + ": 6 applied, 0 unchanged, 0 stale, 0 rejected\n" + agentsFile + ": 4 applied, 0 unchanged, 0 stale, 0 rejected\n"
+	if diff := cmp.Diff(want, r.stdout); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	for _, question := range []string{
+		"--limit 0", "--limit 3 --desc", "--offset 2 --limit 20", "--match 2 --type udp", "--status danger",
+		"--category container", "--enterprise-project shop", "--enterprise-project 0 --port 22",
+	} {
+		t.Run(question, func(t *testing.T) {
+			args := append([]string{"ports", "-o", "ndjson"}, strings.Fields(question)...)
+			fromServer := mustCall(t, s.env(), args...)
+			fromFiles := mustCall(t, nil, append(args, "--import", scanXML, "--import", agentsFile)...)
+			if diff := cmp.Diff(fromFiles.stdout, fromServer.stdout); diff != "" {
+				t.Errorf("(-files +server):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestImportFlags(t *testing.T) {
+	s := serve(t, nil)
+	lines := `{"asset":"h1","open":["123/udp"]}` + "\n" + `{"asset":"h2","enterprise_project_id":"other","open":["123/udp"]}` + "\n"
+	r := callWith(t, s.env(), lines, "import", "-", "--project", "p/1", "--enterprise-project", "shop", "--category", "container", "--format", "ndjson", "-o", "json")
+	var sum struct {
+		File    string
+		Applied int
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &sum); err != nil || r.code != exitOK || sum.Applied != 2 || sum.File != "standard input" {
+		t.Fatalf("exit %d, %v, %+v\n%s%s", r.code, err, sum, r.stdout, r.stderr)
+	}
+	args := []string{"ports", "--project", "p/1", "--category", "container", "-o", "csv", "--enterprise-project"}
+	for name, want := range map[string]string{"shop": "1,123", "other": "1,123", "all_granted_eps": "2,123"} {
+		if r := mustCall(t, s.env(), append(args, name)...); !strings.Contains(r.stdout, "\n"+want) {
+			t.Errorf("%s: got %q, want %s", name, r.stdout, want)
+		}
+	}
+}
+
+func TestImportScope(t *testing.T) {
+	s := serve(t, nil)
+	for _, step := range []struct{ line, scope string }{
+		{`{"asset":"h1","open":["22/tcp","80/tcp"]}`, "none"},
+		{`{"asset":"h1","open":["80/tcp"]}`, "1-100/tcp"},
+	} {
+		if r := callWith(t, s.env(), step.line+"\n", "import", "-", "--scope", step.scope); r.code != exitOK {
+			t.Fatalf("exit %d\n%s", r.code, r.stderr)
+		}
+	}
+	if page := s.get(t, statistics); page.Total != 1 {
+		t.Errorf("%d ports open, want 80 alone", page.Total)
+	}
+}
+
+func TestImportBadFiles(t *testing.T) {
+	s := serve(t, nil)
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{damagedXML, exitOK, "warning: " + damagedXML},
+		{rejectsFile, exitOK, "rejects.ndjson:2: rejected"},
+		{rejectsFile + " --strict", exitFailed, rejectsFile},
+		{"testdata/unknown.bin", exitFailed, "PK"},
+		{"testdata/missing.xml", exitFailed, "missing.xml"},
+		{scanXML + " --token-env OTHER", exitFailed, "401"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			e := s.env()
+			e["OTHER"] = testToken + "x"
+			r := call(t, e, append([]string{"import"}, strings.Fields(c.args)...)...)
+			if r.code != c.code || !strings.Contains(r.stderr, c.says) {
+				t.Errorf("exit %d, want %d with %q\n%s%s", r.code, c.code, c.says, r.stdout, r.stderr)
+			}
+		})
+	}
+}
+
+func TestStrictImportAppliesNothing(t *testing.T) {
+	s := serve(t, nil)
+	call(t, s.env(), "import", rejectsFile, "--strict")
+	if page := s.get(t, statistics); page.Total != 0 {
+		t.Errorf("%d rows, want none", page.Total)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	s := serve(t, nil, "--import", scanXML, "--import", agentsFile)
+	mustCall(t, s.env(), "remove", "192.0.2.10")
+	if page := s.get(t, statistics+"port=123"); len(page.Rows) != 1 || page.Rows[0].Num != 3 {
+		t.Errorf("got %+v, want 3 hosts", page)
+	}
+	const cart = "c0ffee00c0ffee00c0ffee00c0ffee00"
+	if r := call(t, s.env(), "remove", cart); r.code != exitFailed || !strings.Contains(r.stderr, "host "+cart) {
+		t.Errorf("a container is no host: exit %d, %s", r.code, r.stderr)
+	}
+	mustCall(t, s.env(), "remove", cart, "--category", "Container")
+}
+
+// Ids that mean something in a path are ids all the same.
+func TestRemoveOddIDs(t *testing.T) {
+	s := serve(t, nil)
+	for _, id := range []string{"..", ".", "a/b", "a b?c#d", "%2e", "ü"} {
+		line, err := json.Marshal(map[string]any{"asset": id, "open": []string{"1/tcp"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := callWith(t, s.env(), string(line)+"\n", "import", "-"); r.code != exitOK {
+			t.Fatalf("%q: exit %d\n%s", id, r.code, r.stderr)
+		}
+		mustCall(t, s.env(), "remove", "--", id)
+		if page := s.get(t, statistics); page.Total != 0 {
+			t.Errorf("%q is still there", id)
+		}
+	}
+}
+
+// A token never follows a redirect.
+func TestNoRedirects(t *testing.T) {
+	reached := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer other.Close()
+	srv := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer srv.Close()
+	r := call(t, env{"PORTOLAN_TOKEN": testToken}, "ports", "--server", srv.URL)
+	if reached || r.code != exitFailed || !strings.Contains(r.stderr, "307") {
+		t.Errorf("reached %t, exit %d, %s", reached, r.code, r.stderr)
+	}
+}
+
+func TestBadServerAddresses(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:8080", "ftp://x", "http://", "http://x?y=z", "http://x#y", "://"} {
+		if r := call(t, env{"PORTOLAN_TOKEN": testToken}, "remove", "h1", "--server", address); r.code != exitUsage {
+			t.Errorf("%s: exit %d, want 2: %s", address, r.code, r.stderr)
+		}
+	}
+}

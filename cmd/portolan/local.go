@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portolan/engine"
+	"portolan/engine/scanfile"
+)
+
+// localProject is the project of an engine that lives for one command.
+const localProject = "default"
+
+// readFlags say which files are read and how.
+type readFlags struct {
+	files  []string
+	format string
+	scope  string
+	strict bool
+}
+
+// addTo adds the flags of a command that reads files itself.
+func (f *readFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.files, "import", nil, "read this `FILE`, - for standard input; may be repeated")
+	f.addHow(cmd)
+}
+
+// addHow adds the flags that say how files are read, wherever that happens.
+func (f *readFlags) addHow(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.format, "format", "", "the `FORMAT` of the files: "+strings.Join(scanfile.Formats(), ", ")+"; found by content when left out")
+	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at where a file does not say: all, none or `RANGES` such as 1-1024/tcp,53/udp")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
+}
+
+// options returns the flags as the reader of files takes them.
+func (f *readFlags) options(project string) (*scanfile.Options, error) {
+	o := &scanfile.Options{Format: f.format, Project: project, Strict: f.strict}
+	if f.scope != "" {
+		scope, err := engine.ParseScope(f.scope)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		o.Scope = &scope
+	}
+	if err := o.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return o, nil
+}
+
+// memory returns an engine that holds what the files say, and says on stderr
+// what they hold that does not count.
+func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) {
+	opts, err := f.options(localProject)
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.Open(nil)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := c.load(ctx, e.NewStream(), f.files, opts)
+	c.remark(sum)
+	return e, err
+}
+
+// remark shows a summary that holds more than plain success.
+func (c *cli) remark(sum *scanfile.Summary) {
+	var text strings.Builder
+	switch {
+	case sum == nil || len(sum.Files) == 0:
+		return
+	case !sum.Complete || sum.Rejected > 0:
+		text.WriteString("warning: ")
+	case len(sum.LeftOut) == 0 && sum.Result.Clamped == 0:
+		return
+	}
+	_ = sum.WriteText(&text) // A strings.Builder takes everything.
+	c.complain(text.String())
+}
+
+// load applies the files to dst. The summary may be nil with an error.
+func (c *cli) load(ctx context.Context, dst scanfile.Sink, files []string, opts *scanfile.Options) (*scanfile.Summary, error) {
+	in, err := c.open(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	if isTerminal(c.stderr) {
+		var done func()
+		opts.Progress, done = progress(c.stderr, "reading", in.size)
+		defer done()
+	}
+	return scanfile.Load(ctx, dst, in.sources, opts)
+}
+
+// inputs are open files.
+type inputs struct {
+	sources []scanfile.Source
+	size    int64 // of all, -1 where it is not known
+	closers []io.Closer
+}
+
+func (in *inputs) close() {
+	for _, c := range in.closers {
+		_ = c.Close() // Nothing was written.
+	}
+}
+
+// open opens the files; one of them may be -, standard input.
+func (c *cli) open(ctx context.Context, files []string) (*inputs, error) {
+	if first := slices.Index(files, "-"); first >= 0 && slices.Contains(files[first+1:], "-") {
+		return nil, misuse("standard input can be read only once")
+	}
+	in := new(inputs)
+	for _, name := range files {
+		if err := in.add(ctx, name, c.stdin); err != nil {
+			in.close()
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+func (in *inputs) add(ctx context.Context, name string, stdin io.Reader) error {
+	if name == "-" {
+		r := interruptible(ctx, stdin)
+		in.closers = append(in.closers, r)
+		in.sources = append(in.sources, scanfile.Source{Name: "standard input", Reader: r})
+		in.size = -1
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	in.closers = append(in.closers, f)
+	in.sources = append(in.sources, scanfile.Source{Name: name, Reader: f})
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a directory: want a file", name)
+	}
+	if size := sizeOf(f); size < 0 || in.size < 0 {
+		in.size = -1
+	} else {
+		in.size += size
+	}
+	return nil
+}
+
+// sizeOf returns the size of a regular file and -1 for everything else.
+func sizeOf(r io.Reader) int64 {
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return info.Size()
+		}
+	}
+	return -1
+}
+
+// interruptible returns a reader of r that ends with ctx, even while r waits
+// for somebody to type.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { pr.CloseWithError(ctx.Err()) })
+	return pr
+}

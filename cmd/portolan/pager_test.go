@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fakeServer answers statistics for a fleet whose n-th row is port n+1.
+type fakeServer struct {
+	mu      sync.Mutex
+	rows    int
+	version int
+	changes int // how many times the data still changes, each after a second page
+	asked   []string
+}
+
+func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q := r.URL.Query()
+	f.asked = append(f.asked, q.Get("offset")+"+"+q.Get("limit"))
+	offset, limit := atoi(q.Get("offset")), atoi(q.Get("limit"))
+	if limit < minPage || limit > maxPage || offset > maxOffset {
+		http.Error(w, `{"error_code":"HSS.0001","error_msg":"out of bounds"}`, http.StatusBadRequest)
+		return
+	}
+	page := portPage{Total: f.rows, Rows: []portRow{}}
+	for i := offset; i < min(offset+limit, f.rows); i++ {
+		page.Rows = append(page.Rows, portRow{Num: f.version + 1, Port: uint16(i + 1), Type: "TCP", Status: "unknown"})
+	}
+	w.Header().Set(versionHeader, strconv.Itoa(f.version))
+	json.NewEncoder(w).Encode(page)
+	if f.changes > 0 && offset > 0 {
+		f.changes--
+		f.version++
+	}
+}
+
+func atoi(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// ask runs the ports command against the fake with the flags given.
+func (f *fakeServer) ask(t *testing.T, flags string) result {
+	t.Helper()
+	srv := httptest.NewServer(f)
+	defer srv.Close()
+	e := env{"PORTOLAN_TOKEN": testToken}
+	return call(t, e, strings.Fields("ports -o ndjson --server "+srv.URL+" "+flags)...)
+}
+
+func TestPagerBounds(t *testing.T) {
+	for _, c := range []struct {
+		flags       string
+		asked       string
+		rows, first int
+	}{
+		{"", "0+10", 10, 1},
+		{"--limit 3", "0+10", 3, 1},
+		{"--limit 205 --offset 7", "7+200 207+10", 205, 8},
+		{"--limit 400", "0+200 200+200", 400, 1},
+		{"--limit 0", "0+200 200+200 400+200", 450, 1},
+		{"--limit 0 --offset 440", "440+200", 10, 441},
+		{"--offset 450", "450+10", 0, 0},
+		{"--offset 9000000", "2000000+10", 0, 0},
+	} {
+		t.Run(c.flags, func(t *testing.T) {
+			f := &fakeServer{rows: 450}
+			r := f.ask(t, c.flags)
+			if r.code != exitOK {
+				t.Fatalf("exit %d: %s", r.code, r.stderr)
+			}
+			if got := strings.Join(f.asked, " "); got != c.asked {
+				t.Errorf("asked for %s, want %s", got, c.asked)
+			}
+			if got := strings.Count(r.stdout, "\n"); got != c.rows {
+				t.Errorf("%d rows, want %d", got, c.rows)
+			}
+			if first := fmt.Sprintf(`{"num":1,"port":%d,`, c.first); c.rows > 0 && !strings.HasPrefix(r.stdout, first) {
+				t.Errorf("begins with %.40s, want %s", r.stdout, first)
+			}
+		})
+	}
+}
+
+// When the data changes between pages, all rows are read again.
+func TestPagerStartsOver(t *testing.T) {
+	f := &fakeServer{rows: 450, changes: 2}
+	r := f.ask(t, "--limit 0")
+	if r.code != exitOK {
+		t.Fatalf("exit %d: %s", r.code, r.stderr)
+	}
+	if got := strings.Count(r.stdout, `{"num":3,`); got != 450 {
+		t.Errorf("%d rows of the last version, want 450", got)
+	}
+}
+
+func TestPagerGivesUp(t *testing.T) {
+	version := 0
+	p := pager{get: func(_ context.Context, offset, _ int) (*portPage, error) {
+		version++
+		return &portPage{Total: 450, Rows: make([]portRow, min(200, 450-offset)), version: strconv.Itoa(version)}, nil
+	}}
+	if _, _, err := p.read(t.Context(), 0, 0); err == nil || !strings.Contains(err.Error(), "changed") {
+		t.Errorf("got %v, want an error about change", err)
+	}
+}
+
+func TestServerEnterpriseProjects(t *testing.T) {
+	f := &fakeServer{rows: 1}
+	if r := f.ask(t, "--enterprise-project a,b"); r.code != exitUsage || len(f.asked) != 0 {
+		t.Errorf("exit %d after %d requests: %s", r.code, len(f.asked), r.stderr)
+	}
+	if r := f.ask(t, "--enterprise-project a"); r.code != exitOK {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"portolan/engine"
+)
+
+// filterFlags say of which assets a command answers and how it shows the answer.
+type filterFlags struct {
+	enterprise names
+	category   *choice
+	limit      *number
+	offset     *number
+	output     *choice
+}
+
+func newFilterFlags() filterFlags {
+	return filterFlags{
+		category: newCategory(engine.Host.String()),
+		limit:    newCount(10),
+		offset:   newCount(0),
+		output:   newOutput(asTable, asJSON, asNDJSON, asCSV),
+	}
+}
+
+func (f *filterFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().Var(&f.enterprise, "enterprise-project", "count the assets of these enterprise projects; all when left out")
+	f.category.addTo(cmd, "category", "", "count assets of this category")
+	cmd.Flags().Var(f.limit, "limit", "show at most this many rows; 0 shows all")
+	cmd.Flags().Var(f.offset, "offset", "skip this many rows")
+	f.output.addTo(cmd, "output", "o", "write the rows in this format")
+}
+
+// allGranted is how the HTTP API names all enterprise projects.
+const allGranted = "all_granted_eps"
+
+// view returns the enterprise projects that were asked for.
+func (f *filterFlags) view() engine.View {
+	for _, name := range f.enterprise.list {
+		if name == allGranted {
+			return engine.All
+		}
+	}
+	if len(f.enterprise.list) == 0 {
+		return engine.All
+	}
+	return engine.In(f.enterprise.list...)
+}
+
+// portsFlags are the flags of the ports command.
+type portsFlags struct {
+	filterFlags
+	read       readFlags
+	server     serverFlags
+	port       *number
+	match      string
+	typ        *choice
+	status     *choice
+	descending bool
+}
+
+func (c *cli) portsCommand() *cobra.Command {
+	f := &portsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus()}
+	cmd := &cobra.Command{
+		Use:   "ports {--import FILE… | --server URL}",
+		Short: "Count the assets that have each port open",
+		Long: `Count the assets that have each port open, from files or by asking a server.
+One row is one port and type; rows come by port, then type.`,
+		Example: `  portolan ports --import scan.xml
+  portolan ports --import scan.xml --import agents.ndjson --match 80 --type tcp -o json --limit 0
+  nmap -oX - 192.0.2.0/24 | portolan ports --import - --status danger
+  portolan ports --server http://127.0.0.1:8080 --port 443`,
+		Args: arguments(0, 0, ""),
+		RunE: body(func(ctx context.Context, _ []string) error { return c.ports(ctx, f) }),
+	}
+	f.read.addTo(cmd)
+	f.server.addTo(cmd)
+	cmd.Flags().Var(f.port, "port", "only this port")
+	cmd.Flags().StringVar(&f.match, "match", "", "only ports whose number contains these `DIGITS`")
+	f.typ.addTo(cmd, "type", "", "only this type")
+	f.status.addTo(cmd, "status", "", "only this status")
+	cmd.Flags().BoolVar(&f.descending, "desc", false, "highest port first")
+	f.addTo(cmd)
+	return cmd
+}
+
+// source says whether a server is asked, or else files are read.
+func (f *portsFlags) source() (server bool, err error) {
+	switch server = f.server.url != ""; {
+	case !server && len(f.read.files) == 0:
+		return false, misuse("nothing to read: give --import FILE or --server URL")
+	case server && (len(f.read.files) > 0 || f.read.format != "" || f.read.scope != "" || f.read.strict):
+		return false, misuse("--import, --format, --scope and --strict are about files: leave them out with --server")
+	}
+	return server, nil
+}
+
+func (c *cli) ports(ctx context.Context, f *portsFlags) error {
+	fromServer, err := f.source()
+	if err != nil {
+		return err
+	}
+	ask := c.localPorts
+	if fromServer {
+		ask = c.serverPorts
+	}
+	rows, total, err := ask(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := writeRows(c.stdout, f.output.value, portColumns, rows); err != nil {
+		return err
+	}
+	c.noteMore(f.filterFlags, len(rows), total)
+	return nil
+}
+
+// noteMore tells a reader of a table that there are more rows than it shows.
+func (c *cli) noteMore(f filterFlags, shown, total int) {
+	if f.output.value == asTable && shown < total {
+		fmt.Fprintf(c.stderr, "%d of %d rows; --limit 0 shows all.\n", shown, total)
+	}
+}
+
+// localPorts answers from files.
+func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
+	e, err := c.memory(ctx, &f.read)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := e.Ports(ctx, f.query())
+	if err != nil {
+		return nil, 0, err
+	}
+	rows := make([]portRow, len(page.Rows))
+	for i, r := range page.Rows {
+		rows[i] = newPortRow(r)
+	}
+	return rows, page.Total, nil
+}
+
+func (f *portsFlags) query() engine.PortQuery {
+	return engine.PortQuery{
+		Project:    localProject,
+		View:       f.view(),
+		Category:   parsedCategory(f.category),
+		Port:       int(f.port.value),
+		PortString: f.match,
+		Type:       f.typ.value,
+		Status:     f.status.value,
+		Descending: f.descending,
+		Offset:     int(f.offset.value),
+		Limit:      int(f.limit.value),
+	}
+}
+
+// parsedCategory returns the category that was chosen; the flag refused others.
+func parsedCategory(c *choice) engine.Category {
+	category, _ := engine.ParseCategory(c.value)
+	return category
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is one run of the program: where its words come from and where they go.
+type cli struct {
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// run runs one command and returns the program's exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &cli{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := c.root()
+	if len(args) == 0 {
+		root.SetOut(stderr)
+		_ = root.Help() // It writes to stderr; there is nowhere else to complain.
+		return exitUsage
+	}
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	return c.exit(cmd, err)
+}
+
+// root returns the command that holds all others.
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "portolan",
+		Short: "How many servers have each port open",
+		Long: `Portolan counts how many servers have each port open: exactly, for any filter.
+
+It reads what scanners and agents found and answers from files (ports, hosts) or
+as an HTTP server (serve), which the other commands can fill and ask.
+
+Every flag can be given as an environment variable, named in brackets beside it.
+The command line goes first. PORTOLAN_TOKEN holds the server's token itself.
+
+Exit codes: 0 fine, 1 failed, 2 wrong use.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd, c.getenv) },
+	}
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	for _, cmd := range []*cobra.Command{
+		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.importCommand(), c.removeCommand(), c.versionCommand(),
+	} {
+		describeEnv(cmd)
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// usageError is an error in how a command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// misuse returns a [usageError] with that text.
+func misuse(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// failure is an error that came up in a command that was called well.
+type failure struct{ error }
+
+func (e failure) Unwrap() error { return e.error }
+
+// body is a command's work. Its errors are failures unless they say otherwise;
+// the errors of cobra itself, which come before it, are all about wrong use.
+func body(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd.Context(), args)
+		var use usageError
+		if err == nil || errors.As(err, &use) {
+			return err
+		}
+		return failure{err}
+	}
+}
+
+// exit says what went wrong, if anything, and returns the exit code for it.
+func (c *cli) exit(cmd *cobra.Command, err error) int {
+	var failed failure
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled):
+		c.complain("interrupted")
+		return exitFailed
+	case errors.As(err, &failed):
+		c.complain(err.Error())
+		return exitFailed
+	}
+	c.complain(err.Error())
+	fmt.Fprintf(c.stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
+	return exitUsage
+}
+
+// complain writes one message to stderr; further lines of it are indented.
+func (c *cli) complain(text string) {
+	start := "portolan: "
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintln(c.stderr, start+printable(line))
+			start = "  "
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+
+	"portolan/engine"
+	"portolan/engine/enginetest"
+)
+
+const benchHosts = 1_000_000
+
+// fleet is the agent workload, made once.
+var fleet []engine.Report
+
+func agentFleet(b *testing.B) []engine.Report {
+	b.Helper()
+	n := benchHosts
+	if testing.Short() {
+		n = 10_000
+	}
+	if fleet == nil {
+		fleet = slices.Collect(enginetest.Agents(1, n))
+	}
+	return fleet
+}
+
+func observations(reports []engine.Report) int {
+	n := 0
+	for i := range reports {
+		n += len(reports[i].Open)
+	}
+	return n
+}
+
+func load(b *testing.B, reports []engine.Report) *engine.Engine {
+	b.Helper()
+	e, err := engine.Open(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for part := range slices.Chunk(reports, 20_000) {
+		if _, err := e.Apply(context.Background(), part); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return e
+}
+
+// BenchmarkLoad applies the fleet to an empty engine, 20,000 reports a call.
+func BenchmarkLoad(b *testing.B) {
+	reports := agentFleet(b)
+	n := observations(reports)
+	b.ReportAllocs()
+	for b.Loop() {
+		load(b, reports)
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mobs/s")
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkMemory reports the live heap per observation.
+func BenchmarkMemory(b *testing.B) {
+	reports := agentFleet(b)
+	n := observations(reports)
+	for b.Loop() {
+		before := heap()
+		e := load(b, reports)
+		b.ReportMetric(float64(heap()-before)/float64(n), "B/obs")
+		runtime.KeepAlive(e)
+	}
+}
+
+// queries draws combinations of the seed's filters.
+func queries(n int) []engine.PortQuery {
+	rng := rand.New(rand.NewPCG(1, 2))
+	out := make([]engine.PortQuery, n)
+	for i := range out {
+		q := engine.PortQuery{Project: "p", Limit: 10, Descending: rng.IntN(2) == 0}
+		if rng.IntN(2) == 0 {
+			q.PortString = strconv.Itoa(rng.IntN(9999))
+		}
+		if rng.IntN(2) == 0 {
+			q.Type = []string{"TCP", "UDP"}[rng.IntN(2)]
+		}
+		if rng.IntN(3) == 0 {
+			q.View = engine.In(fmt.Sprintf("ep-%02d", rng.IntN(50)))
+		}
+		if rng.IntN(4) == 0 {
+			q.Status = []string{"danger", "unknown"}[rng.IntN(2)]
+		}
+		out[i] = q
+	}
+	return out
+}
+
+var loaded *engine.Engine
+
+func loadedEngine(b *testing.B) *engine.Engine {
+	b.Helper()
+	if loaded == nil {
+		loaded = load(b, agentFleet(b))
+	}
+	return loaded
+}
+
+func benchPages(b *testing.B, qs []engine.PortQuery) {
+	e := loadedEngine(b)
+	ctx, into := context.Background(), make([]engine.PortCount, 0, 200)
+	project := e.Projects()[0]
+	for i := range qs {
+		qs[i].Project, qs[i].Into = project, into
+		page, err := e.Ports(ctx, qs[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if page.Total > 0 {
+			qs[i].Offset = rand.IntN(page.Total)
+		}
+		e.Ports(ctx, qs[i])
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, err := e.Ports(ctx, qs[i%len(qs)]); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
+// BenchmarkPageSeen asks for pages of filters that the snapshot remembers.
+func BenchmarkPageSeen(b *testing.B) { benchPages(b, queries(24)) }
+
+// BenchmarkPageUnseen asks for pages of so many filters that none is remembered.
+func BenchmarkPageUnseen(b *testing.B) { benchPages(b, queries(20_000)) }

@@ -1,0 +1,189 @@
+package enginetest
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// Ports counts the assets of the view that have each key open, one by one.
+func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
+		return engine.PortPage{}, err
+	}
+	if q.Status != "" {
+		if _, err := engine.ParseStatus(q.Status); err != nil {
+			return engine.PortPage{}, err
+		}
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	counts := map[index.Key]int{}
+	for _, a := range inv.in(q.View) {
+		for k := range a.open {
+			counts[k]++
+		}
+	}
+	rows := r.portRows(&q, counts)
+	return engine.PortPage{
+		Total:   len(rows),
+		Rows:    append(q.Into[:0], pageOf(rows, q.Offset, q.Limit)...),
+		Version: inv.dataVersion(),
+	}, nil
+}
+
+// portRows returns the rows that match, in the order asked.
+func (r *Reference) portRows(q *engine.PortQuery, counts map[index.Key]int) []engine.PortCount {
+	var rows []engine.PortCount
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		status := r.policy.Status(k)
+		if matches(q, k, status) {
+			rows = append(rows, engine.PortCount{Num: counts[k], Port: k.Port(), Type: k.Type(), Status: status})
+		}
+	}
+	if q.Descending {
+		slices.Reverse(rows)
+	}
+	return rows
+}
+
+// matches says whether the query's filters, all of them, let the key through.
+func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
+	if q.Port != 0 && q.Port != int(k.Port()) {
+		return false
+	}
+	if !strings.Contains(strconv.Itoa(int(k.Port())), q.PortString) {
+		return false
+	}
+	if q.Type != "" && q.Type != k.Type().String() {
+		return false
+	}
+	if q.Status == "" {
+		return true
+	}
+	want, err := engine.ParseStatus(q.Status)
+	return err == nil && s == want
+}
+
+// Hosts returns the assets of the view that have the port open, ordered by
+// type, then by id.
+func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
+		return engine.HostPage{}, err
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	var rows []engine.HostPort
+	for id, a := range inv.in(q.View) {
+		for k := range a.open {
+			if int(k.Port()) == q.Port && (q.Type == "" || q.Type == k.Type().String()) {
+				rows = append(rows, r.hostRow(id, a, k))
+			}
+		}
+	}
+	slices.SortFunc(rows, compareHosts)
+	return engine.HostPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion()}, nil
+}
+
+func (r *Reference) hostRow(id string, a *asset, k index.Key) engine.HostPort {
+	return engine.HostPort{
+		Asset: id, Name: a.name.text, Address: a.address.text, EnterpriseProject: a.group.text,
+		Port: k.Port(), Type: k.Type(), Status: r.policy.Status(k),
+	}
+}
+
+func compareHosts(a, b engine.HostPort) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Asset, b.Asset))
+}
+
+// Asset returns one asset; the error is [engine.ErrNotFound] if it is not there.
+func (r *Reference) Asset(_ context.Context, project string, category engine.Category, id string) (engine.Asset, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return engine.Asset{}, engine.ErrClosed
+	}
+	inv := r.inventories[place{project, category}]
+	if inv == nil || inv.assets[id] == nil {
+		return engine.Asset{}, engine.ErrNotFound
+	}
+	a := inv.assets[id]
+	return engine.Asset{
+		ID: id, Name: a.name.text, Address: a.address.text, EnterpriseProject: a.group.text,
+		Category: category, LastSeen: time.UnixMicro(a.seen).UTC(),
+		Open: slices.Sorted(maps.Keys(a.open)), Version: inv.version,
+	}, nil
+}
+
+// Stats counts everything; zero after Close.
+func (r *Reference) Stats() engine.Stats {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return engine.Stats{}
+	}
+	s := engine.Stats{Projects: len(r.projects())}
+	for _, inv := range r.inventories {
+		distinct := keys{}
+		for _, a := range inv.assets {
+			s.Assets++
+			s.Observations += len(a.open)
+			maps.Copy(distinct, a.open)
+		}
+		s.Keys += len(distinct)
+	}
+	return s
+}
+
+// in returns the assets of a view, by id. A nil inventory has none.
+func (inv *inventory) in(v engine.View) map[string]*asset {
+	assets := map[string]*asset{}
+	if inv == nil {
+		return assets
+	}
+	for id, a := range inv.assets {
+		if v.IsAll() || slices.Contains(v.Names(), a.group.text) {
+			assets[id] = a
+		}
+	}
+	return assets
+}
+
+func (inv *inventory) dataVersion() uint64 {
+	if inv == nil {
+		return 0
+	}
+	return inv.version
+}
+
+func (r *Reference) checkQuery(project string, offset, limit int) error {
+	switch {
+	case r.closed:
+		return engine.ErrClosed
+	case project == "":
+		return &engine.FieldError{Field: "project_id", Allowed: "1 to 256 characters"}
+	case offset < 0:
+		return &engine.FieldError{Field: "offset", Value: strconv.Itoa(offset), Allowed: "0 or more"}
+	case limit < 0:
+		return &engine.FieldError{Field: "limit", Value: strconv.Itoa(limit), Allowed: "0 or more"}
+	}
+	return nil
+}
+
+// pageOf returns at most limit rows from offset on; limit 0 means all.
+func pageOf[T any](rows []T, offset, limit int) []T {
+	rows = rows[min(offset, len(rows)):]
+	if limit == 0 {
+		return rows
+	}
+	return rows[:min(limit, len(rows))]
+}

@@ -1,0 +1,206 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// diffPorts is the most ports of an inventory that Diff asks the hosts of.
+const diffPorts = 16
+
+// Diff asks both engines about everything that the Reference knows, in every
+// way there is to ask, and returns where the answers differ, or "" where they
+// do not. Versions and the order of hosts within a type are the engine's own
+// and are not compared. Both must be at rest.
+func Diff(ctx context.Context, want *Reference, got Engine) string {
+	return compare(ctx, want.questions(), want, got)
+}
+
+// question is one call that two engines must answer alike.
+type question struct {
+	text string
+	ask  func(context.Context, Engine) any
+}
+
+// answer is what a call returned; err is the error's kind.
+type answer struct {
+	Value any
+	Err   string
+}
+
+// compare puts the questions to both engines.
+func compare(ctx context.Context, questions []question, want, got Engine) string {
+	wants, gots := map[string]any{}, map[string]any{}
+	for _, q := range questions {
+		w, g := q.ask(ctx, want), q.ask(ctx, got)
+		if !cmp.Equal(w, g) {
+			wants[q.text], gots[q.text] = w, g
+		}
+	}
+	if len(wants) == 0 {
+		return ""
+	}
+	return "(-want +got)\n" + cmp.Diff(wants, gots)
+}
+
+// questions returns one question of each kind about everything there is.
+func (r *Reference) questions() []question {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	list := []question{askProjects(), askStats()}
+	for at, inv := range r.inventories {
+		list = append(list, inv.questions(at)...)
+	}
+	return list
+}
+
+func (inv *inventory) questions(at place) []question {
+	groups, open := map[string]bool{}, keys{}
+	var list []question
+	for id, a := range inv.assets {
+		list = append(list, askAsset(at, id))
+		groups[a.group.text] = true
+		maps.Copy(open, a.open)
+	}
+	views := viewsOf(slices.Sorted(maps.Keys(groups)))
+	for _, view := range views {
+		list = append(list, askView(at, view)...)
+	}
+	for _, port := range somePorts(open) {
+		for _, view := range views {
+			list = append(list, askHosts(engine.HostQuery{Project: at.project, Category: at.category, View: view, Port: port}))
+		}
+	}
+	return list
+}
+
+// viewsOf returns the whole, each group, and all groups but the first together.
+func viewsOf(groups []string) []engine.View {
+	views := []engine.View{engine.All, engine.In(groups[min(1, len(groups)):]...)}
+	for _, g := range groups {
+		views = append(views, engine.In(g))
+	}
+	return views
+}
+
+// askView returns questions for the ports of a view, one per kind of filter.
+func askView(at place, view engine.View) []question {
+	base := engine.PortQuery{Project: at.project, Category: at.category, View: view}
+	var list []question
+	for _, restrict := range []func(*engine.PortQuery){
+		func(*engine.PortQuery) {},
+		func(q *engine.PortQuery) { q.Descending, q.Offset, q.Limit = true, 1, 7 },
+		func(q *engine.PortQuery) { q.PortString = "6" },
+		func(q *engine.PortQuery) { q.Type = "UDP" },
+		func(q *engine.PortQuery) { q.Status = "danger" },
+		func(q *engine.PortQuery) { q.Port = 80 },
+	} {
+		q := base
+		restrict(&q)
+		list = append(list, askPorts(q))
+	}
+	return list
+}
+
+// somePorts returns the first, the last and some other open ports.
+func somePorts(open keys) []int {
+	var ports []int
+	for k := range open {
+		ports = append(ports, int(k.Port()))
+	}
+	slices.Sort(ports)
+	ports = slices.Compact(ports)
+	if len(ports) <= diffPorts {
+		return ports
+	}
+	return append(ports[:diffPorts-1:diffPorts-1], ports[len(ports)-1])
+}
+
+func askProjects() question {
+	return question{"projects", func(_ context.Context, e Engine) any { return append([]string{}, e.Projects()...) }}
+}
+
+func askStats() question {
+	return question{"stats", func(_ context.Context, e Engine) any { return e.Stats() }}
+}
+
+func askPorts(q engine.PortQuery) question {
+	return question{"ports " + describePorts(q), func(ctx context.Context, e Engine) any {
+		page, err := e.Ports(ctx, q)
+		page.Version, page.Rows = 0, append([]engine.PortCount{}, page.Rows...)
+		return answer{page, kindOf(err)}
+	}}
+}
+
+// askHosts asks for a whole list of hosts: a part of it is the engine's choice.
+func askHosts(q engine.HostQuery) question {
+	return question{"hosts " + describeHosts(q), func(ctx context.Context, e Engine) any {
+		page, err := e.Hosts(ctx, q)
+		page.Version, page.Rows = 0, sortHosts(page.Rows)
+		return answer{page, kindOf(err)}
+	}}
+}
+
+func askAsset(at place, id string) question {
+	return question{fmt.Sprintf("asset %s %s %s", at.project, at.category, id), func(ctx context.Context, e Engine) any {
+		a, err := e.Asset(ctx, at.project, at.category, id)
+		a.Version, a.LastSeen = 0, a.LastSeen.UTC()
+		a.Open = append([]index.Key{}, a.Open...)
+		return answer{a, kindOf(err)}
+	}}
+}
+
+// sortHosts puts the hosts of each type in the order of their ids and leaves
+// the types as they are, so that a wrong order of types still shows.
+func sortHosts(rows []engine.HostPort) []engine.HostPort {
+	out := append([]engine.HostPort{}, rows...)
+	for from := 0; from < len(out); {
+		to := from
+		for to < len(out) && out[to].Type == out[from].Type {
+			to++
+		}
+		slices.SortFunc(out[from:to], compareHosts)
+		from = to
+	}
+	return out
+}
+
+// kindOf says what an error is, without the words it uses.
+func kindOf(err error) string {
+	var field *engine.FieldError
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, engine.ErrClosed):
+		return "closed"
+	case errors.Is(err, engine.ErrNotFound):
+		return "not found"
+	case errors.As(err, &field):
+		return "field " + field.Field
+	}
+	return "other: " + err.Error()
+}
+
+func describeView(v engine.View) string {
+	if v.IsAll() {
+		return "all"
+	}
+	return fmt.Sprintf("%q", v.Names())
+}
+
+func describePorts(q engine.PortQuery) string {
+	return fmt.Sprintf("%q %s in %s: port %d, string %q, type %q, status %q, descending %t, offset %d, limit %d",
+		q.Project, q.Category, describeView(q.View), q.Port, q.PortString, q.Type, q.Status, q.Descending, q.Offset, q.Limit)
+}
+
+func describeHosts(q engine.HostQuery) string {
+	return fmt.Sprintf("%q %s in %s: port %d, type %q", q.Project, q.Category, describeView(q.View), q.Port, q.Type)
+}

@@ -1,0 +1,55 @@
+// Package enginetest says what an engine must answer, three times over: as a
+// slow and obvious engine, as a suite of cases, and as a random model test.
+//
+// # Basics
+//
+// A [Reference] is the oracle. It keeps every report and works answers out by
+// the definition, so it is right by reading. [Run] is the conformance suite and
+// [Model] the random one; both take a function that opens the [Engine] under
+// test. [Diff] puts every kind of question to a Reference and to another
+// Engine and shows where they disagree.
+//
+// A fleet is a stream of reports made from a seed: [Agents], [Internet],
+// [Campus] and [Containers] follow documented laws and feed tests, benchmarks
+// and demonstrations; [Churn] reports a fleet again, somewhat changed. [Small]
+// makes the opposite, a handful of assets about which reports collide in every
+// way they can.
+//
+// # Caveats
+//
+// A Reference copies every key of every report into a map: it is meant for up
+// to some hundred thousand assets, and Diff for some thousands.
+//
+// An engine may merge the two oldest looks of an asset that has more than 64,
+// which a late report can notice. The suites therefore keep to fewer scopes
+// per asset, or send their reports in order.
+package enginetest
+
+import (
+	"context"
+
+	"portolan/engine"
+)
+
+// Engine is what the suites need of an engine. The methods promise what those
+// of [engine.Engine] promise.
+type Engine interface {
+	Apply(ctx context.Context, reports []engine.Report) (engine.Result, error)
+	Ports(ctx context.Context, q engine.PortQuery) (engine.PortPage, error)
+	Hosts(ctx context.Context, q engine.HostQuery) (engine.HostPage, error)
+	Asset(ctx context.Context, project string, category engine.Category, id string) (engine.Asset, error)
+	Remove(ctx context.Context, project string, category engine.Category, id string) error
+	Projects() []string
+	Stats() engine.Stats
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// Open opens an empty engine to be tested. A nil opts is legal. It should fail
+// the test itself when it cannot.
+type Open = func(opts *engine.Options) Engine
+
+var (
+	_ Engine = (*engine.Engine)(nil)
+	_ Engine = (*Reference)(nil)
+)

@@ -1,0 +1,135 @@
+package enginetest
+
+import (
+	"portolan/engine"
+)
+
+// lifecycleCases are about assets that come and go, and about the end.
+func lifecycleCases() []suiteCase {
+	return []suiteCase{
+		{"an asset", oneAsset},
+		{"an asset that is not there", missingAsset},
+		{"host x and container x are two", hostAndContainer},
+		{"an asset with nothing open exists", func(r *rig) {
+			r.tell("x @1 [all]")
+			r.wantOpen("x", "")
+			r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 1, Assets: 1})
+		}},
+		{"a removed asset is gone", removedIsGone},
+		{"a removed asset leaves no trace", removedLeavesNoTrace},
+		{"a removed asset's place is taken", placeIsTaken},
+		{"stats and projects", statsAndProjects},
+		{"after Close", afterClose},
+	}
+}
+
+func oneAsset(r *rig) {
+	r.tell("x @4 [all] 443/tcp 22/tcp 22/tcp6 name=web address=10.0.0.1 group=e1", "x @2 443/tcp")
+	got := r.asset(engine.Host, "x")
+	got.LastSeen, got.Version = got.LastSeen.UTC(), 0
+	r.want("asset", got, engine.Asset{
+		ID: "x", Name: "web", Address: "10.0.0.1", EnterpriseProject: "e1",
+		LastSeen: smallTime(4), Open: keysOf("22/tcp", "22/tcp6", "443/tcp"),
+	})
+}
+
+func missingAsset(r *rig) {
+	r.tell("x @1 [all] 22/tcp")
+	for _, c := range []struct {
+		project  string
+		category engine.Category
+		id       string
+	}{
+		{"p", engine.Host, "y"},
+		{"p", engine.Host, ""},
+		{"p", engine.Container, "x"},
+		{"q", engine.Host, "x"},
+		{"", engine.Host, "x"},
+	} {
+		_, err := r.engine.Asset(r.Context(), c.project, c.category, c.id)
+		r.wantErr("Asset", err, "not found")
+		r.wantErr("Remove", r.engine.Remove(r.Context(), c.project, c.category, c.id), "not found")
+	}
+	r.want("projects", r.engine.Projects(), []string{"p"})
+}
+
+func hostAndContainer(r *rig) {
+	r.tell("x @1 [all] 22/tcp name=h", "x @2 [all] 80/tcp category=container group=e1")
+	r.wantOpen("x", "22/tcp")
+	r.want("container's keys", keysText(r.asset(engine.Container, "x").Open), "80/tcp")
+	r.want("container's name", r.asset(engine.Container, "x").Name, "")
+	r.want("category", r.asset(engine.Container, "x").Category, engine.Container)
+	r.remove(engine.Container, "x")
+	r.wantOpen("x", "22/tcp")
+	r.wantPorts(engine.PortQuery{Project: "p", Category: engine.Container}, 0)
+}
+
+func removedIsGone(r *rig) {
+	r.apply(sample...)
+	r.remove(engine.Host, "c")
+	r.wantErr("Remove again", r.engine.Remove(r.Context(), "p", engine.Host, "c"), "not found")
+	_, err := r.engine.Asset(r.Context(), "p", engine.Host, "c")
+	r.wantErr("Asset", err, "not found")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 4,
+		"1 80/tcp normal", "1 80/tcp6 unknown", "1 123/udp danger", "1 8080/tcp unknown")
+	r.want("hosts", hostLines(r.hosts(engine.HostQuery{Project: "p", Port: 80, Type: "TCP"})), []string{"a 80/tcp", "b 80/tcp"})
+	for _, id := range []string{"a", "b", "d", "e"} {
+		r.remove(engine.Host, id)
+	}
+	r.wantPorts(engine.PortQuery{Project: "p"}, 0)
+	r.want("projects", r.engine.Projects(), []string{"p"})
+}
+
+// removedLeavesNoTrace adds the asset again with older reports than before.
+func removedLeavesNoTrace(r *rig) {
+	r.tell("x @5 [all] 22/tcp 80/tcp name=old address=10.0.0.1 group=e1")
+	r.remove(engine.Host, "x")
+	r.want("the first report again", r.tell("x @1 22/tcp"), []string{"applied 1 unchanged 0 stale 0 clamped 0"})
+	r.tell("x @2 443/tcp name=new")
+	got := r.asset(engine.Host, "x")
+	got.LastSeen, got.Version = got.LastSeen.UTC(), 0
+	r.want("asset", got, engine.Asset{
+		ID: "x", Name: "new", EnterpriseProject: "0", LastSeen: smallTime(2), Open: keysOf("22/tcp", "443/tcp"),
+	})
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 0)
+}
+
+// placeIsTaken adds another asset after a removal; it may get the old one's number.
+func placeIsTaken(r *rig) {
+	r.tell("x @5 [all] 22/tcp group=e1 name=old", "y @5 [all] 80/tcp")
+	r.remove(engine.Host, "x")
+	r.tell("z @1 443/tcp")
+	r.want("name", r.asset(engine.Host, "z").Name, "")
+	r.wantOpen("z", "443/tcp")
+	r.wantPorts(engine.PortQuery{Project: "p"}, 2, "1 80/tcp normal", "1 443/tcp normal")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("0")}, 2, "1 80/tcp normal", "1 443/tcp normal")
+	r.tell("x @1 7/tcp")
+	r.wantOpen("x", "7/tcp")
+}
+
+func statsAndProjects(r *rig) {
+	r.want("number of projects", len(r.engine.Projects()), 0)
+	r.want("Stats", r.engine.Stats(), engine.Stats{})
+	r.apply(sample...)
+	r.tell("x @1 80/tcp project=z", "x @1 80/tcp project=b", "y @1 project=b category=container")
+	r.want("projects", r.engine.Projects(), []string{"b", "p", "z"})
+	r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 3, Assets: 9, Observations: 17, Keys: 14})
+}
+
+func afterClose(r *rig) {
+	ctx := r.Context()
+	r.apply(sample...)
+	r.wantErr("Close", r.engine.Close(), "")
+	_, err := r.engine.Apply(ctx, sample)
+	r.wantErr("Apply", err, "closed")
+	_, err = r.engine.Apply(ctx, nil)
+	r.wantErr("Apply of nothing", err, "closed")
+	_, err = r.engine.Ports(ctx, engine.PortQuery{Project: "p"})
+	r.wantErr("Ports", err, "closed")
+	_, err = r.engine.Hosts(ctx, engine.HostQuery{Project: "p", Port: 80})
+	r.wantErr("Hosts", err, "closed")
+	_, err = r.engine.Asset(ctx, "p", engine.Host, "a")
+	r.wantErr("Asset", err, "closed")
+	r.wantErr("Remove", r.engine.Remove(ctx, "p", engine.Host, "a"), "closed")
+	r.wantErr("Check", r.engine.Check(ctx), "closed")
+}

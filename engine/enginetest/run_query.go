@@ -1,0 +1,193 @@
+package enginetest
+
+import (
+	"fmt"
+
+	"portolan/engine"
+)
+
+// sample is what most questions are about.
+var sample = sayAll(
+	"a @1 [all] 22/tcp 80/tcp 123/udp",
+	"b @1 [all] 80/tcp 80/tcp6 123/udp 8080/tcp group=e1",
+	"c @1 [all] 80/tcp 443/tcp 18080/udp group=e1",
+	"d @1 [all] 80/udp 1/sctp 65535/udp6 group=e2 name=dora address=10.0.0.4",
+	"e @1 [all]",
+	"a @1 [all] 80/tcp 5000/tcp category=container group=e1",
+)
+
+// sampleRows are all rows about the sample's hosts.
+var sampleRows = []string{
+	"1 1/sctp unknown", "1 22/tcp danger", "3 80/tcp normal", "1 80/tcp6 unknown", "1 80/udp unknown",
+	"2 123/udp danger", "1 443/tcp normal", "1 8080/tcp unknown", "1 18080/udp unknown", "1 65535/udp6 unknown",
+}
+
+// portCases are the filters and the paging of Ports.
+func portCases() []suiteCase {
+	ask := func(name string, q engine.PortQuery, want ...string) suiteCase {
+		q.Project = "p"
+		return suiteCase{name, func(r *rig) {
+			r.apply(sample...)
+			r.wantPorts(q, len(want), want...)
+		}}
+	}
+	return []suiteCase{
+		{"the seed's example", seedExample},
+		{"nothing is there", func(r *rig) { r.wantPorts(engine.PortQuery{Project: "p"}, 0) }},
+		ask("no filter", engine.PortQuery{}, sampleRows...),
+		ask("containers", engine.PortQuery{Category: engine.Container}, "1 80/tcp normal", "1 5000/tcp unknown"),
+		ask("port", engine.PortQuery{Port: 80}, "3 80/tcp normal", "1 80/tcp6 unknown", "1 80/udp unknown"),
+		ask("port, the last", engine.PortQuery{Port: 65535}, "1 65535/udp6 unknown"),
+		ask("port, open nowhere", engine.PortQuery{Port: 81}),
+		ask("port above the range", engine.PortQuery{Port: 65536 + 80}),
+		ask("port below the range", engine.PortQuery{Port: -80}),
+		ask("port string", engine.PortQuery{PortString: "80"},
+			"3 80/tcp normal", "1 80/tcp6 unknown", "1 80/udp unknown", "1 8080/tcp unknown", "1 18080/udp unknown"),
+		ask("port string of a digit", engine.PortQuery{PortString: "3"}, "2 123/udp danger", "1 443/tcp normal", "1 65535/udp6 unknown"),
+		ask("port string with a nought in front", engine.PortQuery{PortString: "080"}, "1 8080/tcp unknown", "1 18080/udp unknown"),
+		ask("port string, a whole port", engine.PortQuery{PortString: "65535"}, "1 65535/udp6 unknown"),
+		ask("port string in no port", engine.PortQuery{PortString: "99999"}),
+		ask("port string that is no number", engine.PortQuery{PortString: "8_"}),
+		ask("port string that is very long", engine.PortQuery{PortString: "1234567890123456789012345"}),
+		ask("type", engine.PortQuery{Type: "UDP"}, "1 80/udp unknown", "2 123/udp danger", "1 18080/udp unknown"),
+		ask("type, IPv6", engine.PortQuery{Type: "TCP6"}, "1 80/tcp6 unknown"),
+		ask("type, open nowhere", engine.PortQuery{Type: "SCTP6"}),
+		ask("type in small letters", engine.PortQuery{Type: "udp"}),
+		ask("type that does not exist", engine.PortQuery{Type: "ICMP"}),
+		ask("status danger", engine.PortQuery{Status: "danger"}, "1 22/tcp danger", "2 123/udp danger"),
+		ask("status normal", engine.PortQuery{Status: "normal"}, "3 80/tcp normal", "1 443/tcp normal"),
+		ask("status unknow is unknown", engine.PortQuery{Status: "unknow", Type: "TCP"}, "1 8080/tcp unknown"),
+		ask("port and port string", engine.PortQuery{Port: 8080, PortString: "08"}, "1 8080/tcp unknown"),
+		ask("port and another port string", engine.PortQuery{Port: 8080, PortString: "9"}),
+		ask("all filters", engine.PortQuery{Port: 123, PortString: "12", Type: "UDP", Status: "danger", View: engine.In("0")}, "1 123/udp danger"),
+		{"pages", pagesOfPorts},
+		{"rows go into the caller's slice", rowsGoInto},
+	}
+}
+
+// seedExample is the published example under the default policy.
+func seedExample(r *rig) {
+	r.engine = r.open(nil)
+	defer r.engine.Close()
+	for i := range 4 {
+		r.tell(fmt.Sprintf("host-%d @1 [all] 123/udp", i))
+	}
+	r.wantPorts(engine.PortQuery{Project: "p", Port: 123}, 1, "4 123/udp danger")
+	r.wantPorts(engine.PortQuery{Project: "p", Category: engine.Container}, 0)
+}
+
+// pagesOfPorts reads the sample by every offset and limit, both ways round.
+func pagesOfPorts(r *rig) {
+	r.apply(sample...)
+	n := len(sampleRows)
+	for _, descending := range []bool{false, true} {
+		rows := append([]string{}, sampleRows...)
+		for i := range n {
+			if descending {
+				rows[i] = sampleRows[n-1-i]
+			}
+		}
+		for offset := range n + 3 {
+			for limit := range n + 3 {
+				q := engine.PortQuery{Project: "p", Descending: descending, Offset: offset, Limit: limit}
+				r.wantPorts(q, n, pageOf(rows, offset, limit)...)
+			}
+		}
+	}
+	const most = int(^uint(0) >> 1)
+	r.wantPorts(engine.PortQuery{Project: "p", Offset: most, Limit: most}, n)
+	r.wantPorts(engine.PortQuery{Project: "p", Offset: 1, Limit: most}, n, sampleRows[1:]...)
+}
+
+func rowsGoInto(r *rig) {
+	r.apply(sample...)
+	into := make([]engine.PortCount, 3, 20)
+	page := r.ports(engine.PortQuery{Project: "p", Into: into})
+	r.want("rows", portLines(page), sampleRows)
+	if len(page.Rows) > 0 && &page.Rows[0] != &into[0] {
+		r.Error("the rows are elsewhere although they fit")
+	}
+	page = r.ports(engine.PortQuery{Project: "p", Into: into[:0:1]})
+	r.want("rows that do not fit", portLines(page), sampleRows)
+}
+
+// viewCases are about enterprise projects.
+func viewCases() []suiteCase {
+	ask := func(name string, view engine.View, want ...string) suiteCase {
+		return suiteCase{name, func(r *rig) {
+			r.apply(sample...)
+			r.wantPorts(engine.PortQuery{Project: "p", View: view}, len(want), want...)
+		}}
+	}
+	two := []string{
+		"1 22/tcp danger", "3 80/tcp normal", "1 80/tcp6 unknown", "2 123/udp danger",
+		"1 443/tcp normal", "1 8080/tcp unknown", "1 18080/udp unknown",
+	}
+	return []suiteCase{
+		ask("all", engine.All, sampleRows...),
+		ask("the default one", engine.In("0"), "1 22/tcp danger", "1 80/tcp normal", "1 123/udp danger"),
+		ask("one", engine.In("e2"), "1 1/sctp unknown", "1 80/udp unknown", "1 65535/udp6 unknown"),
+		ask("several", engine.In("0", "e1"), two...),
+		ask("several with repeats and strangers", engine.In("e1", "0", "e1", "nobody"), two...),
+		ask("every one", engine.In("0", "e1", "e2"), sampleRows...),
+		ask("a stranger", engine.In("nobody")),
+		ask("none", engine.In()),
+		{"an asset moves", assetMoves},
+		{"an asset moves and its keys change at once", movesAndChanges},
+		{"counts add up", countsAddUp},
+	}
+}
+
+func assetMoves(r *rig) {
+	r.apply(sample...)
+	r.tell("c @2 group=e2")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1"), Type: "TCP"}, 2, "1 80/tcp normal", "1 8080/tcp unknown")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e2"), Type: "TCP"}, 2, "1 80/tcp normal", "1 443/tcp normal")
+	r.wantPorts(engine.PortQuery{Project: "p"}, len(sampleRows), sampleRows...)
+	r.tell("c @1 group=e1") // late
+	r.want("enterprise project", r.asset(engine.Host, "c").EnterpriseProject, "e2")
+	r.tell("b @3 group=e2", "c @3 group=e3")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 0)
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1"), Category: engine.Container}, 2, "1 80/tcp normal", "1 5000/tcp unknown")
+}
+
+func movesAndChanges(r *rig) {
+	r.apply(sample...)
+	r.tell("d @2 [all] 1/sctp 7/tcp group=e1")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e2")}, 0)
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1", "e2"), PortString: "7"}, 1, "1 7/tcp unknown")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1"), Port: 1}, 1, "1 1/sctp unknown")
+}
+
+// countsAddUp needs no oracle: the parts of a whole make the whole.
+func countsAddUp(r *rig) {
+	r.apply(Small(1, 300)...)
+	for _, category := range []engine.Category{engine.Host, engine.Container} {
+		whole := engine.PortQuery{Project: "p", Category: category}
+		sum, total := r.sums(whole)
+		var parts int
+		for _, group := range smallGroups {
+			q := whole
+			q.View = engine.In(group)
+			n, _ := r.sums(q)
+			parts += n
+		}
+		r.want("counts by enterprise project", parts, sum)
+		parts = 0
+		for _, status := range []string{"danger", "normal", "unknown"} {
+			q := whole
+			q.Status = status
+			parts += r.ports(q).Total
+		}
+		r.want("totals by status", parts, total)
+	}
+}
+
+// sums returns the sum of a page's counts and its total.
+func (r *rig) sums(q engine.PortQuery) (sum, total int) {
+	page := r.ports(q)
+	for _, row := range page.Rows {
+		sum += row.Num
+	}
+	return sum, page.Total
+}

@@ -1,0 +1,234 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+
+	"portolan/engine"
+)
+
+// sameCases say the same in other ways: the state is a function of the set of
+// reports, so every way must lead to the same answers.
+func sameCases() []suiteCase {
+	ways := []struct {
+		name string
+		vary func(*rand.Rand, []engine.Report) []engine.Report
+	}{
+		{"in order", func(_ *rand.Rand, reports []engine.Report) []engine.Report { return reports }},
+		{"shuffled", shuffled},
+		{"repeated", func(rng *rand.Rand, reports []engine.Report) []engine.Report {
+			return shuffled(rng, repeated(rng, reports))
+		}},
+		{"split", func(rng *rand.Rand, reports []engine.Report) []engine.Report {
+			return shuffled(rng, split(rng, reports))
+		}},
+	}
+	var cases []suiteCase
+	for seed := range uint64(4) {
+		for _, way := range ways {
+			name := fmt.Sprintf("%s, seed=%d", way.name, seed)
+			cases = append(cases, suiteCase{name, func(r *rig) {
+				reports := Small(seed, 150)
+				rng := newRand(seed, "same")
+				r.applyInBatches(rng, way.vary(rng, reports))
+				r.wantSame(reports)
+			}})
+		}
+	}
+	for _, w := range Workloads() {
+		cases = append(cases, fleetCase(w, 1))
+	}
+	return append(cases, suiteCase{"every question, seed=5", everyQuestion})
+}
+
+// fleetCase reports a fleet three times with churn, the last time first, and
+// holds the engine against the reference.
+func fleetCase(w Workload, seed uint64) suiteCase {
+	return suiteCase{fmt.Sprintf("fleet of %s, seed=%d", w.Name, seed), func(r *rig) {
+		first := w.Fleet(seed, 300)
+		second := Churn(seed+1, 0.2, first)
+		third := Churn(seed+2, 0.2, second)
+		reports := slices.Collect(chain(third, first, second))
+		r.applyInBatches(newRand(seed, "batches"), reports)
+		r.wantSame(reports)
+	}}
+}
+
+// chain returns one stream after the other.
+func chain[T any](streams ...iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, stream := range streams {
+			for v := range stream {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// applyInBatches applies the reports in calls of random sizes.
+func (r *rig) applyInBatches(rng *rand.Rand, reports []engine.Report) {
+	r.Helper()
+	for len(reports) > 0 {
+		n := min(1+rng.IntN(40), len(reports))
+		result := r.apply(reports[:n]...)
+		r.want("sum of the Result", result.Applied+result.Unchanged+result.Stale, n)
+		reports = reports[n:]
+	}
+}
+
+// wantSame holds the engine against a reference that was told the reports.
+func (r *rig) wantSame(reports []engine.Report) {
+	r.Helper()
+	want := NewReference(r.options())
+	if _, err := want.Apply(r.Context(), reports); err != nil {
+		r.Fatalf("reference: %v", err)
+	}
+	if diff := Diff(r.Context(), want, r.engine); diff != "" {
+		r.Error(diff)
+	}
+}
+
+// everyQuestion combines all filters with one another, views and pages.
+func everyQuestion(r *rig) {
+	reports := Small(5, 200)
+	r.apply(reports...)
+	want := NewReference(r.options())
+	if _, err := want.Apply(r.Context(), reports); err != nil {
+		r.Fatal(err)
+	}
+	rng := newRand(5, "ask")
+	var questions []question
+	for range 2000 {
+		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(smallHostQuery(rng.IntN)))
+	}
+	if diff := compare(r.Context(), questions, want, r.engine); diff != "" {
+		r.Error(diff)
+	}
+}
+
+// isolationCases show that projects know nothing of one another.
+func isolationCases() []suiteCase {
+	return []suiteCase{
+		{"another project's reports change no byte", othersChangeNothing},
+		{"an asset has one life per project", func(r *rig) {
+			r.tell("x @1 [all] 22/tcp group=e1", "x @2 [all] 80/tcp project=q")
+			r.wantOpen("x", "22/tcp")
+			r.wantErr("Remove", r.engine.Remove(r.Context(), "q", engine.Host, "x"), "")
+			r.wantOpen("x", "22/tcp")
+			r.wantPorts(engine.PortQuery{Project: "q"}, 0)
+			r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 1, "1 22/tcp danger")
+		}},
+	}
+}
+
+// othersChangeNothing compares all answers of one project, versions and order
+// included, before and after others' reports and removals.
+func othersChangeNothing(r *rig) {
+	r.apply(sample...)
+	before := r.transcript()
+	others := slices.DeleteFunc(Small(6, 300), func(report engine.Report) bool { return report.Project == "p" })
+	for _, project := range []string{"q", "p ", "P", "p/", "pp"} {
+		for i := range others {
+			others[i].Project = project
+		}
+		r.apply(others...)
+		for _, id := range smallAssets {
+			if err := r.engine.Remove(r.Context(), project, engine.Host, id); err != nil && !errors.Is(err, engine.ErrNotFound) {
+				r.Errorf("Remove: %v", err)
+			}
+		}
+	}
+	r.want("answers", r.transcript(), before)
+}
+
+// transcript returns answers of project p as they are.
+func (r *rig) transcript() []any {
+	r.Helper()
+	var list []any
+	for _, category := range []engine.Category{engine.Host, engine.Container} {
+		for _, view := range viewsOf(smallGroups) {
+			list = append(list,
+				r.ports(engine.PortQuery{Project: "p", Category: category, View: view}),
+				r.ports(engine.PortQuery{Project: "p", Category: category, View: view, PortString: "80", Limit: 2}),
+				r.hosts(engine.HostQuery{Project: "p", Category: category, View: view, Port: 80}))
+		}
+		list = append(list, r.asset(category, "a"))
+	}
+	return list
+}
+
+// assetQuestions asks about every asset of the small universe, there or not.
+func assetQuestions() []question {
+	var list []question
+	for _, project := range smallProjects {
+		for _, category := range []engine.Category{engine.Host, engine.Container} {
+			for _, id := range smallAssets {
+				list = append(list, askAsset(place{project, category}, id))
+			}
+		}
+	}
+	return list
+}
+
+// smallPortQuery returns a question about the small universe.
+func smallPortQuery(d dice) engine.PortQuery {
+	q := engine.PortQuery{
+		Project:    one(d, smallProjects),
+		Category:   engine.Category(d(2)),
+		View:       one(d, smallViews),
+		Type:       given(d, []string{"SCTP", "TCP", "UDP", "UDP6", "TCP6", "tcp"}),
+		Status:     given(d, []string{"danger", "normal", "unknown", "unknow", "odd"}),
+		Descending: d(2) == 1,
+		Offset:     given(d, []int{1, 2, 5, 30}),
+		Limit:      given(d, []int{1, 2, 5, 30}),
+	}
+	switch d(4) {
+	case 0:
+		q.Port = one(d, []int{-1, 1, 63, 64, 65, 80, 81, 1023, 1024, 65535, 65536})
+	case 1:
+		q.PortString = one(d, []string{"1", "2", "6", "02", "10", "63", "553", "65535", "99999", "x"})
+	}
+	return q
+}
+
+// smallHostQuery returns a question about hosts, for the whole list of them.
+func smallHostQuery(d dice) engine.HostQuery {
+	return engine.HostQuery{
+		Project:  one(d, smallProjects),
+		Category: engine.Category(d(2)),
+		View:     one(d, smallViews),
+		Port:     int(one(d, smallPorts)),
+		Type:     given(d, []string{"TCP", "UDP", "UDP6", "ICMP"}),
+	}
+}
+
+var smallViews = append(viewsOf(smallGroups), engine.In(), engine.In("nobody"), engine.In("e2", "nobody"), engine.In(smallGroups...))
+
+// pagesAreWhole reads a list of hosts in pages and says how it differs from the whole.
+func pagesAreWhole(ctx context.Context, e Engine, q engine.HostQuery, limit int) error {
+	whole, err := e.Hosts(ctx, q)
+	if err != nil {
+		return err
+	}
+	var rows []engine.HostPort
+	for q.Limit = limit; len(rows) < whole.Total; q.Offset = len(rows) {
+		page, err := e.Hosts(ctx, q)
+		if err != nil {
+			return err
+		}
+		if page.Total != whole.Total || len(page.Rows) == 0 {
+			return fmt.Errorf("page at %d: total %d and %d rows, want total %d", q.Offset, page.Total, len(page.Rows), whole.Total)
+		}
+		rows = append(rows, page.Rows...)
+	}
+	if !slices.Equal(rows, whole.Rows) {
+		return fmt.Errorf("pages of %d are %v, the whole is %v", limit, rows, whole.Rows)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+// Package scanfile reads the output of scanners and inventory agents as a
+// stream of reports.
+//
+// # Basics
+//
+// A [Source] is one input with a name. Its format is found by content, never by
+// its name; [Formats] lists the formats that are known. [Read] is the stream of
+// one source's reports. [Load] takes any number of sources to a [Sink] and
+// returns a [Summary] of what became of them.
+//
+// A bad record is a value in the stream (a [*RecordError] with the file and the
+// line), never its end. An input that ends early, or whose markup breaks, gives
+// everything that was whole before and is marked incomplete.
+//
+// # Portolan NDJSON
+//
+// The format "ndjson", also what clients send over HTTP, is one JSON object per
+// line. The smallest line is
+//
+//	{"asset":"h1","open":["123/udp"]}
+//
+// and these are all fields:
+//
+//	asset                  string, required: the id, taken literally
+//	open                   array of "PORT/TYPE", required, may be []: the keys found open
+//	name, address          strings that describe the asset
+//	category               "host" or "container"
+//	project_id             string, must be the project the lines are read for
+//	enterprise_project_id  string
+//	seen                   RFC 3339 string, or Unix seconds as a number with fractions
+//	                       down to microseconds, of the years 1 to 9999
+//	scope                  "all", "none", or an array such as ["1-1024/tcp","53/udp"]
+//
+// A type is one of tcp, tcp6, udp, udp6, sctp, sctp6; "tcp" is TCP over IPv4
+// alone. What a line says beats [Options], which beat the defaults. A line is
+// rejected for an unknown or repeated field, a value of another JSON type, a
+// null, anything after the object, or text that is not UTF-8. Blank lines, a
+// carriage return before the newline and a byte order mark are passed over. The
+// last line needs no newline if it is a whole object; else it was cut, nothing
+// of it is used and the input is incomplete. [AppendNDJSON] writes such lines.
+//
+// # Nmap XML
+//
+// The format "nmap-xml" is what nmap writes with -oX. A whole host element is a
+// whole look, whatever happens to the file after it: open opens; closed,
+// filtered and closed|filtered close; open|filtered and unfiltered say nothing
+// and leave the scope. The scope is what the scaninfo elements list, of the
+// family of the host's address; where a document does not list it, and where
+// extraports hide ports of which nothing is known, it is the ports that the host
+// element lists. A host that is cut gives its whole ports and closes nothing.
+// The asset is the first IP address in canonical text.
+//
+// "masscan-xml" has the same elements but one port each, so its reports only
+// add; with [Options].Scope every asset gets one closing report at the end of a
+// whole input.
+//
+// # Caveats
+//
+//   - An input without runstats and end tag is incomplete; so is an empty one.
+//   - Reading needs memory for one record, at most [Options].MaxRecord, except
+//     that closing reports need an entry per asset of the input.
+//   - Strict reads every input twice.
+//   - External entities and stylesheets are never fetched, and a document that
+//     declares entities is refused.
+package scanfile

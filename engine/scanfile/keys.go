@@ -1,0 +1,62 @@
+package scanfile
+
+import (
+	"slices"
+
+	"portolan/index"
+)
+
+// maxScratch is when a record's keys are stripped of repeats early, so that a
+// record that repeats them without end needs no more memory.
+const maxScratch = 1 << 19
+
+// ownKeys returns the keys in order and once each, in a slice of their own, and
+// how many were repeats. It reorders the argument.
+func ownKeys(keys []index.Key) (own []index.Key, repeats int) {
+	sorted := sortedOnce(keys)
+	return slices.Clone(sorted), len(keys) - len(sorted)
+}
+
+// sortedOnce orders the keys in place and drops repeats.
+func sortedOnce(keys []index.Key) []index.Key {
+	for i := 1; i < len(keys); i++ {
+		if keys[i] <= keys[i-1] {
+			slices.Sort(keys)
+			return slices.Compact(keys)
+		}
+	}
+	return keys
+}
+
+// parseKey is [index.ParseKey] without making a string of what is well formed.
+func parseKey(text []byte) (index.Key, error) {
+	port, i := 0, 0
+	for i < len(text) && i < 5 && text[i]-'0' <= 9 {
+		port = port*10 + int(text[i]-'0')
+		i++
+	}
+	if port >= 1 && port <= index.MaxPort && i < len(text) && text[i] == '/' {
+		if t, ok := typeNamed(text[i+1:]); ok {
+			return index.MakeKey(uint16(port), t), nil
+		}
+	}
+	return index.ParseKey(string(text))
+}
+
+func typeNamed(name []byte) (index.Type, bool) {
+	switch string(name) {
+	case "tcp":
+		return index.TCP, true
+	case "udp":
+		return index.UDP, true
+	case "tcp6":
+		return index.TCP6, true
+	case "udp6":
+		return index.UDP6, true
+	case "sctp":
+		return index.SCTP, true
+	case "sctp6":
+		return index.SCTP6, true
+	}
+	return 0, false
+}

@@ -1,0 +1,165 @@
+package scanfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"portolan/engine"
+)
+
+// A batch is applied when it has this many reports or open keys.
+const (
+	batchReports = 4096
+	batchKeys    = 256 << 10
+)
+
+// Load reads the sources in order and applies their reports to dst in batches.
+// Every source's format is found before anything is applied. Bad records are
+// counted in the summary and do not end the load; the summary is valid also
+// when an error is returned. A source that fails, or is too large, keeps what
+// was whole before, and the load goes on with the next one; an error of dst or
+// of the context ends it. Errors are joined. Load closes no source.
+func Load(ctx context.Context, dst Sink, sources []Source, opts *Options) (*Summary, error) {
+	start := time.Now()
+	l := &loader{ctx: ctx, dst: dst, sum: new(Summary)}
+	err := l.load(sources, opts)
+	l.sum.Elapsed = time.Since(start)
+	return l.sum, err
+}
+
+// loader takes reports from inputs to the sink.
+type loader struct {
+	ctx   context.Context // It lives as long as one call.
+	dst   Sink
+	opts  *Options
+	sum   *Summary
+	dry   bool // check only
+	batch []engine.Report
+	keys  int   // in the batch
+	told  int64 // bytes at the last progress
+}
+
+func (l *loader) load(sources []Source, o *Options) error {
+	opts, err := o.resolved()
+	if err != nil {
+		return err
+	}
+	l.opts = &opts
+	opens := make([]*opened, len(sources))
+	for i, s := range sources {
+		if opens[i], err = open(s, &opts); err != nil {
+			return err
+		}
+	}
+	if opts.Strict {
+		return l.strict(opens)
+	}
+	return l.pass(opens)
+}
+
+// pass reads every source once.
+func (l *loader) pass(opens []*opened) error {
+	l.sum, l.told = &Summary{Complete: true}, 0
+	var faults []error
+	for _, src := range opens {
+		in := l.input(src, src.reader())
+		err := l.file(in, src.format)
+		if l.sum.Complete = l.sum.Complete && in.problem == "" && err == nil; err != nil {
+			return errors.Join(append(faults, err)...)
+		}
+		if err := in.fault(); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", in.name, err))
+		}
+	}
+	return errors.Join(append(faults, l.flush())...)
+}
+
+// file takes the input's reports. Its error ends the load; the input's own
+// faults do not.
+func (l *loader) file(in *input, f *format) (err error) {
+	in.run(f, func(r engine.Report, bad error) bool {
+		err = l.take(in, r, bad)
+		return err == nil
+	})
+	if err == nil {
+		err = l.ctx.Err()
+	}
+	if err != nil {
+		in.incomplete("reading was ended: %v", err)
+	}
+	file := FileSummary{Name: in.name, Complete: in.problem == "", Problem: in.problem}
+	if f != nil {
+		file.Format = f.name
+	}
+	l.sum.Files = append(l.sum.Files, file)
+	l.tell()
+	return err
+}
+
+func (l *loader) take(in *input, r engine.Report, bad error) error {
+	if bad == nil {
+		err := l.dst.Check(&r)
+		if errors.Is(err, engine.ErrClosed) {
+			return err
+		}
+		bad = in.check(err)
+	}
+	var refused *RecordError
+	if errors.As(bad, &refused) {
+		in.refused++
+		l.sum.reject(refused)
+		return nil
+	}
+	if !in.closing {
+		l.sum.Hosts++
+		l.sum.Observations += len(r.Open)
+	}
+	return l.add(r)
+}
+
+func (l *loader) add(r engine.Report) error {
+	if l.dry {
+		return nil
+	}
+	l.batch = append(l.batch, r)
+	l.keys += len(r.Open)
+	if len(l.batch) < batchReports && l.keys < batchKeys {
+		return nil
+	}
+	return l.flush()
+}
+
+// flush applies the batch.
+func (l *loader) flush() error {
+	if err := l.ctx.Err(); err != nil || len(l.batch) == 0 {
+		return err
+	}
+	result, err := l.dst.Apply(l.ctx, l.batch)
+	l.sum.Result.Add(result)
+	clear(l.batch)
+	l.batch, l.keys = l.batch[:0], 0
+	if err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
+}
+
+// input makes an input of the source, which r reads from its start.
+func (l *loader) input(src *opened, r io.Reader) *input {
+	counted := &meter{ctx: l.ctx, src: r, limit: l.opts.MaxBytes, left: l.opts.MaxBytes, count: func(n int) {
+		src.read += int64(n) // Strict's second pass reads no more.
+		if l.sum.Bytes += int64(n); l.sum.Bytes-l.told >= progressStep {
+			l.tell()
+		}
+	}}
+	return &input{name: src.name, opts: l.opts, sum: l.sum, w: newWindow(counted, l.opts.MaxRecord)}
+}
+
+func (l *loader) tell() {
+	if l.told = l.sum.Bytes; l.opts.Progress != nil {
+		l.opts.Progress(l.told)
+	}
+}

@@ -1,0 +1,183 @@
+package scanfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+var utf8BOM = []byte("\xef\xbb\xbf")
+
+// readNDJSON reads Portolan's own format; the package comment describes it.
+func readNDJSON(in *input, out *output) {
+	p := ndjsonParser{base: in.blank()}
+	if in.opts.Scope != nil {
+		p.base.Scope = *in.opts.Scope
+	}
+	blank := true
+	for n := 1; !out.done; n++ {
+		line, ended, tooLong, ok := in.w.nextLine()
+		if !ok {
+			break
+		}
+		if n == 1 {
+			line = bytes.TrimPrefix(line, utf8BOM)
+		}
+		switch {
+		case tooLong:
+			out.reject(n, fmt.Sprintf("the line is longer than %d bytes", in.opts.MaxRecord))
+		case isBlank(line):
+			continue
+		case !ended && (in.w.cut() || !json.Valid(line)):
+			in.incomplete("line %d is cut", n)
+		default:
+			p.line(in, out, line, n)
+		}
+		blank = false
+	}
+	if blank && !out.done {
+		in.incomplete("empty")
+	}
+}
+
+func isBlank(line []byte) bool {
+	return len(line) == 0 || line[0] <= ' ' && len(bytes.TrimSpace(line)) == 0
+}
+
+// fields of a line, as bits of what was seen.
+const (
+	fieldAsset = 1 << iota
+	fieldOpen
+	fieldName
+	fieldAddress
+	fieldProject
+	fieldEnterprise
+	fieldCategory
+	fieldSeen
+	fieldScope
+)
+
+// ndjsonParser turns lines into reports. Its slices are used again for each line.
+type ndjsonParser struct {
+	jsonScan
+	base   engine.Report
+	report engine.Report // of the line being read
+	fields uint16        // seen in the line
+
+	asset, name, address []byte
+	open                 []index.Key
+	text                 []byte
+
+	lastEnterprise string
+	scopeText      []byte // of the last scope list, and what it means
+	scope          engine.Scope
+}
+
+// line yields the report of one line.
+func (p *ndjsonParser) line(in *input, out *output, line []byte, n int) {
+	repeats, err := p.parse(line)
+	if err != nil {
+		out.reject(n, err.Error())
+		return
+	}
+	in.sum.Duplicates += repeats
+	out.report(&p.report, n)
+}
+
+func (p *ndjsonParser) parse(line []byte) (repeats int, err error) {
+	if !utf8.Valid(line) {
+		return 0, errors.New("the line is not valid UTF-8")
+	}
+	p.b, p.i, p.esc = line, 0, p.esc[:0]
+	p.report, p.fields = p.base, 0
+	p.asset, p.name, p.address, p.open = nil, nil, nil, p.open[:0]
+	if err := p.object(); err != nil {
+		return 0, err
+	}
+	if p.space() != 0 || p.i < len(p.b) {
+		return 0, p.unexpected("the end of the line")
+	}
+	if p.fields&fieldAsset == 0 {
+		return 0, &engine.FieldError{Field: "asset", Allowed: "the asset's id, which is required"}
+	}
+	if p.fields&fieldOpen == 0 {
+		return 0, &engine.FieldError{Field: "open", Allowed: "an array of open ports, which is required"}
+	}
+	p.takeTexts()
+	p.report.Open, repeats = ownKeys(p.open)
+	return repeats, nil
+}
+
+// takeTexts gives the report its texts: parts of one new string.
+func (p *ndjsonParser) takeTexts() {
+	p.text = append(append(append(p.text[:0], p.asset...), p.name...), p.address...)
+	text, a, n := string(p.text), len(p.asset), len(p.name)
+	p.report.Asset, p.report.Name, p.report.Address = text[:a], text[a:a+n], text[a+n:]
+}
+
+func (p *ndjsonParser) object() error {
+	more, err := p.begin('{', '}')
+	for more && err == nil {
+		if err = p.field(); err == nil {
+			more, err = p.next('}')
+		}
+	}
+	return err
+}
+
+func (p *ndjsonParser) field() error {
+	name, err := p.str()
+	if err != nil {
+		return err
+	}
+	bit := fieldNamed(name)
+	if bit == 0 {
+		return &engine.FieldError{
+			Field: "field", Value: string(name),
+			Allowed: "asset, open, name, address, project_id, enterprise_project_id, category, seen or scope",
+		}
+	}
+	if p.fields&bit != 0 {
+		return fmt.Errorf("field %q is given twice", name)
+	}
+	p.fields |= bit
+	if err := p.expect(':'); err != nil {
+		return err
+	}
+	if err := p.value(bit); err != nil {
+		if field := (*engine.FieldError)(nil); errors.As(err, &field) {
+			return err
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func fieldNamed(name []byte) uint16 {
+	switch string(name) {
+	case "asset":
+		return fieldAsset
+	case "open":
+		return fieldOpen
+	case "name":
+		return fieldName
+	case "address":
+		return fieldAddress
+	case "project_id":
+		return fieldProject
+	case "enterprise_project_id":
+		return fieldEnterprise
+	case "category":
+		return fieldCategory
+	case "seen":
+		return fieldSeen
+	case "scope":
+		return fieldScope
+	}
+	return 0
+}

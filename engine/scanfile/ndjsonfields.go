@@ -1,0 +1,201 @@
+package scanfile
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"time"
+
+	"portolan/engine"
+)
+
+func (p *ndjsonParser) value(bit uint16) (err error) {
+	switch bit {
+	case fieldAsset:
+		p.asset, err = p.str()
+	case fieldOpen:
+		err = p.openValue()
+	case fieldName:
+		p.name, err = p.str()
+	case fieldAddress:
+		p.address, err = p.str()
+	case fieldProject:
+		err = p.projectValue()
+	case fieldEnterprise:
+		err = p.enterpriseValue()
+	case fieldCategory:
+		err = p.categoryValue()
+	case fieldSeen:
+		p.report.Seen, err = p.seenValue()
+	case fieldScope:
+		p.report.Scope, err = p.scopeValue()
+	}
+	return err
+}
+
+func (p *ndjsonParser) openValue() error {
+	more, err := p.begin('[', ']')
+	for more && err == nil {
+		var text []byte
+		if text, err = p.str(); err != nil {
+			return err
+		}
+		key, bad := parseKey(text)
+		if bad != nil {
+			return &engine.FieldError{Field: "open", Value: string(text), Allowed: "PORT/TYPE such as 443/tcp (" + bad.Error() + ")"}
+		}
+		p.open = append(p.open, key)
+		more, err = p.next(']')
+	}
+	return err
+}
+
+// projectValue keeps the options' string, which is the same text.
+func (p *ndjsonParser) projectValue() error {
+	text, err := p.str()
+	if err == nil && string(text) != p.base.Project {
+		return &engine.FieldError{Field: "project_id", Value: string(text), Allowed: strconv.Quote(p.base.Project) + ", the project that is written to"}
+	}
+	return err
+}
+
+// enterpriseValue remembers the last text: neighbours mostly share it.
+func (p *ndjsonParser) enterpriseValue() error {
+	text, err := p.str()
+	if err != nil {
+		return err
+	}
+	if string(text) != p.lastEnterprise {
+		p.lastEnterprise = string(text)
+	}
+	p.report.EnterpriseProject = p.lastEnterprise
+	return nil
+}
+
+func (p *ndjsonParser) categoryValue() error {
+	text, err := p.str()
+	if err != nil {
+		return err
+	}
+	if len(text) == 0 {
+		return &engine.FieldError{Field: "category", Allowed: "host or container"}
+	}
+	p.report.Category, err = engine.ParseCategory(string(text))
+	return err
+}
+
+// scopeValue remembers what the last list meant: reports that share a scope are
+// cheaper for the engine, too.
+func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
+	if p.space() == '"' {
+		text, err := p.str()
+		switch {
+		case err != nil:
+			return engine.Scope{}, err
+		case string(text) == "all":
+			return engine.ScopeAll(), nil
+		case string(text) == "none":
+			return engine.Scope{}, nil
+		}
+		return engine.Scope{}, &engine.FieldError{Field: "scope", Value: string(text), Allowed: `"all", "none" or an array such as ["1-1024/tcp","53/udp"]`}
+	}
+	if n := len(p.scopeText); n > 0 && bytes.HasPrefix(p.b[p.i:], p.scopeText) {
+		p.i += n
+		return p.scope, nil
+	}
+	start := p.i
+	ranges, err := p.strings()
+	if err != nil {
+		return engine.Scope{}, err
+	}
+	scope, err := engine.ParseScopeList(ranges)
+	if err == nil {
+		p.scopeText, p.scope = append(p.scopeText[:0], p.b[start:p.i]...), scope
+	}
+	return scope, err
+}
+
+func (p *ndjsonParser) strings() (texts []string, err error) {
+	more, err := p.begin('[', ']')
+	for more && err == nil {
+		var text []byte
+		if text, err = p.str(); err == nil {
+			texts = append(texts, string(text))
+			more, err = p.next(']')
+		}
+	}
+	return texts, err
+}
+
+const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1 to 9999"
+
+func (p *ndjsonParser) seenValue() (time.Time, error) {
+	if p.space() == '"' {
+		text, err := p.str()
+		if err != nil {
+			return time.Time{}, err
+		}
+		return parseTime(text)
+	}
+	start := p.i
+	whole, fraction, exponent, err := p.number()
+	if err != nil {
+		return time.Time{}, err
+	}
+	text := p.b[start:p.i]
+	if exponent || len(whole) > 13 {
+		return floatTime(text)
+	}
+	return unixTime(text, whole, fraction)
+}
+
+// parseTime reads RFC 3339, which allows small letters where Go does not.
+func parseTime(text []byte) (t time.Time, err error) {
+	if err = t.UnmarshalText(text); err != nil {
+		err = t.UnmarshalText(bytes.ToUpper(text))
+	}
+	if err != nil {
+		return t, &engine.FieldError{Field: "seen", Value: string(text), Allowed: seenAllowed}
+	}
+	return checkTime(t, text)
+}
+
+// unixTime reads plain decimal seconds exactly; digits beyond microseconds are
+// dropped.
+func unixTime(text, whole, fraction []byte) (time.Time, error) {
+	var micros int64
+	for i := range 6 {
+		micros *= 10
+		if i < len(fraction) {
+			micros += int64(fraction[i] - '0')
+		}
+	}
+	var seconds int64
+	for _, c := range bytes.TrimPrefix(whole, []byte("-")) {
+		seconds = seconds*10 + int64(c-'0')
+	}
+	if whole[0] == '-' {
+		seconds, micros = -seconds, -micros
+	}
+	return checkTime(time.Unix(seconds, micros*1000), text)
+}
+
+// floatTime reads seconds written with an exponent, or with very many digits.
+func floatTime(text []byte) (time.Time, error) {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || math.Abs(seconds) > 1e12 {
+		return time.Time{}, &engine.FieldError{Field: "seen", Value: string(text), Allowed: seenAllowed}
+	}
+	return checkTime(time.UnixMicro(int64(math.Round(seconds*1e6))), text)
+}
+
+func checkTime(t time.Time, text []byte) (time.Time, error) {
+	t = t.UTC().Truncate(time.Microsecond)
+	if y := t.Year(); y < 1 || y > 9999 {
+		return t, &engine.FieldError{Field: "seen", Value: string(text), Allowed: seenAllowed}
+	}
+	if t.IsZero() {
+		t = t.Add(time.Microsecond) // The zero time would mean that none was given.
+	}
+	return t, nil
+}

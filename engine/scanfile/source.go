@@ -1,0 +1,101 @@
+package scanfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Sizes of what is looked at to find a format.
+const (
+	headStep = 4 << 10
+	headMax  = 64 << 10
+)
+
+// opened is a source whose format was found from its first bytes.
+type opened struct {
+	name   string
+	format *format // nil if the source is empty or failed
+	head   []byte
+	rest   io.Reader     // what follows head
+	start  int64         // where src began, if it can be rewound
+	rewind io.ReadSeeker // nil if src cannot be rewound
+	spool  *os.File      // what strict has read of src, else nil
+	read   int64         // how many bytes the first pass read
+}
+
+// open finds the source's format. The error wraps ErrUnknownFormat.
+func open(s Source, opts *Options) (*opened, error) {
+	o := &opened{name: s.Name, rest: s.Reader}
+	o.findStart(s.Reader)
+	o.peek(s.Reader, opts.Format)
+	if o.rewind != nil && !o.position(o.start+int64(len(o.head))) {
+		o.rewind = nil
+	}
+	if o.format == nil && !o.empty() && !o.failed() {
+		return nil, fmt.Errorf("%s: %w: it begins with %q; known are %s",
+			s.Name, ErrUnknownFormat, o.head[:min(len(o.head), 64)], strings.Join(Formats(), ", "))
+	}
+	return o, nil
+}
+
+// findStart notes where the source is, if it is one that can be rewound.
+func (o *opened) findStart(src io.Reader) {
+	if s, ok := src.(io.ReadSeeker); ok {
+		if at, err := s.Seek(0, io.SeekCurrent); err == nil {
+			o.rewind, o.start = s, at
+		}
+	}
+}
+
+// position says whether the source really is there; pipes that claim to seek
+// are not.
+func (o *opened) position(at int64) bool {
+	now, err := o.rewind.Seek(0, io.SeekCurrent)
+	return err == nil && now == at
+}
+
+// peek reads until the format is clear. With a format given it only finds out
+// whether there is anything at all.
+func (o *opened) peek(src io.Reader, name string) {
+	w := &window{src: src, buf: make([]byte, headStep), line: 1, max: headMax}
+	for w.more() {
+		if name != "" {
+			o.format = formatNamed(name)
+		} else {
+			o.format = detect(w.rest(), false)
+		}
+		if o.format != nil {
+			break
+		}
+	}
+	if o.format == nil && !w.cut() {
+		o.format = detect(w.rest(), true)
+	}
+	o.head = w.rest()
+	if w.err != nil {
+		o.rest = ended{w.err}
+	}
+}
+
+// ended is a reader that only has its error.
+type ended struct{ err error }
+
+func (e ended) Read([]byte) (int, error) { return 0, e.err }
+
+// empty says whether the source has ended without anything but white space.
+func (o *opened) empty() bool {
+	e, ok := o.rest.(ended)
+	return ok && e.err == io.EOF && len(plainHead(o.head)) == 0
+}
+
+// failed says whether the source failed before its format was clear.
+func (o *opened) failed() bool {
+	e, ok := o.rest.(ended)
+	return ok && e.err != io.EOF
+}
+
+// reader reads the source from its start.
+func (o *opened) reader() io.Reader { return io.MultiReader(bytes.NewReader(o.head), o.rest) }

@@ -1,0 +1,127 @@
+package scanfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"portolan/engine"
+)
+
+// maxErrors is how many refused records a summary describes.
+const maxErrors = 20
+
+// Summary says what became of the inputs of a load. Its JSON form is the one
+// that the command line and the HTTP API show.
+type Summary struct {
+	Complete     bool // every input was whole
+	Files        []FileSummary
+	Hosts        int            // reports read, one per host record
+	Observations int            // open keys in them
+	Duplicates   int            // open keys that a record gave again
+	Result       engine.Result  // what the sink did with them
+	LeftOut      map[string]int // what was read and deliberately not counted, by reason
+	Rejected     int            // records refused
+	Errors       []RecordError  // the first 20 of them
+	Bytes        int64
+	Elapsed      time.Duration
+}
+
+// FileSummary says what was found in one input.
+type FileSummary struct {
+	Name     string `json:"name"`
+	Format   string `json:"format"` // empty if the input was
+	Complete bool   `json:"complete"`
+	Problem  string `json:"problem"` // why it is not complete
+}
+
+// RecordError is one record that was refused.
+type RecordError struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"` // counted from 1
+	Reason string `json:"reason"`
+}
+
+// Error names the file, the line and the reason.
+func (e *RecordError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Reason) }
+
+// MarshalJSON writes the summary's public form; lists and maps are never null.
+func (s *Summary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Complete     bool           `json:"complete"`
+		Applied      int            `json:"applied"`
+		Unchanged    int            `json:"unchanged"`
+		Stale        int            `json:"stale"`
+		Clamped      int            `json:"clamped"`
+		Rejected     int            `json:"rejected"`
+		Hosts        int            `json:"hosts"`
+		Observations int            `json:"observations"`
+		Duplicates   int            `json:"duplicates"`
+		LeftOut      map[string]int `json:"left_out"`
+		Errors       []RecordError  `json:"errors"`
+		Files        []FileSummary  `json:"files"`
+		Bytes        int64          `json:"bytes"`
+	}{
+		s.Complete, s.Result.Applied, s.Result.Unchanged, s.Result.Stale, s.Result.Clamped, s.Rejected,
+		s.Hosts, s.Observations, s.Duplicates, orEmpty(s.LeftOut),
+		append([]RecordError{}, s.Errors...), append([]FileSummary{}, s.Files...), s.Bytes,
+	})
+}
+
+func orEmpty(m map[string]int) map[string]int {
+	if m == nil {
+		return map[string]int{}
+	}
+	return m
+}
+
+// WriteText writes the summary for people.
+func (s *Summary) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d hosts, %d open ports read: %d applied, %d unchanged, %d stale, %d rejected\n",
+		s.Hosts, s.Observations, s.Result.Applied, s.Result.Unchanged, s.Result.Stale, s.Rejected)
+	if s.Result.Clamped > 0 {
+		fmt.Fprintf(&b, "%d had a time ahead of the clock, taken as now\n", s.Result.Clamped)
+	}
+	if s.Duplicates > 0 {
+		fmt.Fprintf(&b, "%d ports were given more than once\n", s.Duplicates)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(s.LeftOut)) {
+		fmt.Fprintf(&b, "left out: %d %s\n", s.LeftOut[reason], reason)
+	}
+	for _, f := range s.Files {
+		if !f.Complete {
+			fmt.Fprintf(&b, "warning: %s is incomplete: %s\n", f.Name, f.Problem)
+		}
+	}
+	for i := range s.Errors {
+		fmt.Fprintf(&b, "rejected: %s\n", s.Errors[i].Error())
+	}
+	if more := s.Rejected - len(s.Errors); more > 0 {
+		fmt.Fprintf(&b, "rejected: %d more\n", more)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// leaveOut counts what was read and is deliberately not counted.
+func (s *Summary) leaveOut(reason string, n int) {
+	if n <= 0 {
+		return
+	}
+	if s.LeftOut == nil {
+		s.LeftOut = map[string]int{}
+	}
+	s.LeftOut[reason] += n
+}
+
+func (s *Summary) reject(e *RecordError) {
+	s.Rejected++
+	if len(s.Errors) < maxErrors {
+		s.Errors = append(s.Errors, *e)
+	}
+}

@@ -1,0 +1,250 @@
+package scanfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// xmlToken is a piece of markup that a reader of XML looks at.
+type xmlToken uint8
+
+const (
+	xmlProlog xmlToken = iota // <?xml ...?>: a document begins
+	xmlStart                  // <name ...> or, with empty set, <name .../>
+	xmlEnd                    // </name>
+)
+
+// Errors of the scanner beside those of the source.
+var (
+	errXMLCut      = errors.New("the input ends inside markup")
+	errXMLEntities = errors.New("the document declares entities, which is refused")
+	errXMLTooLong  = errors.New("markup is longer than a record may be")
+)
+
+// xmlError is markup that is none; the scan can go on further behind.
+type xmlError struct{ reason string }
+
+func (e *xmlError) Error() string { return "broken markup: " + e.reason }
+
+// xmlScan cuts a stream into tags, quickly and within bounded memory. It is
+// made for files as they are found: what no reader of ours needs (text, comments,
+// instructions, document types) is passed over, control characters and unknown
+// entities are borne, and nothing is ever fetched or expanded. It does not hold
+// tags against each other; see xmlPath. encoding/xml takes several times as long
+// and gives up on the first control character.
+type xmlScan struct {
+	w *window
+
+	name  []byte    // of the tag; valid until the next call of next
+	attrs []xmlAttr // likewise
+	empty bool      // the start tag is its own end
+
+	top     bool   // the caller is outside any element, where text is stray
+	stray   bool   // text was found there
+	pending int    // length of the markup that is still to be passed over
+	resume  int    // after an error, where to look on
+	value   []byte // the last decoded attribute
+}
+
+type xmlAttr struct{ name, value []byte }
+
+// next returns the next tag. The error is io.EOF at the end of the input,
+// errXMLCut if that lies inside markup, or a reason to use skipToDocument.
+func (x *xmlScan) next() (xmlToken, error) {
+	for {
+		if err := x.toMarkup(); err != nil {
+			return 0, err
+		}
+		token, skip, err := x.markup()
+		if err != nil || !skip {
+			return token, err
+		}
+	}
+}
+
+// toMarkup passes over the last markup and text up to the next one.
+func (x *xmlScan) toMarkup() error {
+	x.w.skip(x.pending)
+	x.pending, x.resume = 0, 1
+	for {
+		rest := x.w.rest()
+		i := bytes.IndexByte(rest, '<')
+		text := rest
+		if i >= 0 {
+			text = rest[:i]
+		}
+		if x.top && !x.stray {
+			x.stray = len(bytes.TrimSpace(text)) > 0
+		}
+		x.w.skip(len(text))
+		if i >= 0 {
+			return nil
+		}
+		if !x.w.more() {
+			return x.ended(io.EOF)
+		}
+	}
+}
+
+// ended returns the source's error if it has one, else err.
+func (x *xmlScan) ended(err error) error {
+	if x.w.cut() {
+		return x.w.err
+	}
+	return err
+}
+
+// more reads on inside markup.
+func (x *xmlScan) more() error {
+	if x.w.full() {
+		return errXMLTooLong
+	}
+	if !x.w.more() {
+		return x.ended(errXMLCut)
+	}
+	return nil
+}
+
+// markup reads what begins with '<'. skip says that it is none of the tokens.
+func (x *xmlScan) markup() (token xmlToken, skip bool, err error) {
+	for {
+		token, skip, err = x.parse(x.w.rest())
+		if err == nil && x.pending > x.w.max {
+			err = errXMLTooLong
+		}
+		if !errors.Is(err, errXMLShort) {
+			return token, skip, err
+		}
+		if err := x.more(); err != nil {
+			return 0, false, err
+		}
+	}
+}
+
+// errXMLShort says that the markup goes on beyond what is held.
+var errXMLShort = errors.New("more is needed")
+
+func (x *xmlScan) parse(b []byte) (token xmlToken, skip bool, err error) {
+	if len(b) < 2 {
+		return 0, false, errXMLShort
+	}
+	switch {
+	case b[1] == '/':
+		return xmlEnd, false, x.parseEnd(b)
+	case b[1] == '?':
+		isProlog, err := x.parseInstruction(b)
+		return xmlProlog, !isProlog, err
+	case b[1] == '!':
+		return 0, true, x.parseDeclaration(b)
+	}
+	return xmlStart, false, x.parseStart(b)
+}
+
+func (x *xmlScan) parseEnd(b []byte) error {
+	i := nameEnd(b, 2)
+	x.name, x.attrs, x.empty = b[2:i], x.attrs[:0], false
+	i = skipSpace(b, i)
+	switch {
+	case i >= len(b):
+		return errXMLShort
+	case b[i] != '>' || len(x.name) == 0:
+		return x.broken(b, i, "in an end tag")
+	}
+	x.pending = i + 1
+	return nil
+}
+
+func (x *xmlScan) parseStart(b []byte) (err error) {
+	i := nameEnd(b, 1)
+	if i == 1 {
+		return x.broken(b, i, "no name after '<'")
+	}
+	x.name, x.attrs, x.empty = b[1:i], x.attrs[:0], false
+	for {
+		if i = skipSpace(b, i); i+1 >= len(b) && (i >= len(b) || b[i] != '>') {
+			return errXMLShort
+		}
+		switch {
+		case b[i] == '>':
+			x.pending = i + 1
+			return nil
+		case b[i] == '/' && b[i+1] == '>':
+			x.pending, x.empty = i+2, true
+			return nil
+		}
+		if i, err = x.parseAttr(b, i); err != nil {
+			return err
+		}
+	}
+}
+
+// parseAttr reads the attribute at i and returns where it ends.
+func (x *xmlScan) parseAttr(b []byte, i int) (int, error) {
+	start := i
+	i = nameEnd(b, i)
+	name := b[start:i]
+	if i = skipSpace(b, i); i >= len(b) {
+		return 0, errXMLShort
+	}
+	if len(name) == 0 || b[i] != '=' {
+		return 0, x.broken(b, i, "an attribute without name or value")
+	}
+	if i = skipSpace(b, i+1); i >= len(b) {
+		return 0, errXMLShort
+	}
+	quote := b[i]
+	if quote != '"' && quote != '\'' {
+		return 0, x.broken(b, i, "an attribute without quotes")
+	}
+	i++
+	n := bytes.IndexByte(b[i:], quote)
+	value := b[i:]
+	if n >= 0 {
+		value = b[i : i+n]
+	}
+	if lt := bytes.IndexByte(value, '<'); lt >= 0 {
+		return 0, x.broken(b, i+lt, "an attribute that does not end")
+	}
+	if n < 0 {
+		return 0, errXMLShort
+	}
+	x.attrs = append(x.attrs, xmlAttr{name, value})
+	return i + n + 1, nil
+}
+
+// broken makes the error about the byte at i. If a '<' is there, the markup was
+// cut and something else begins.
+func (x *xmlScan) broken(b []byte, i int, reason string) error {
+	if x.resume = 1; i < len(b) && b[i] == '<' {
+		x.resume, reason = max(i, 1), "a tag is cut: '<' "+reason
+	}
+	return &xmlError{reason}
+}
+
+// skipToDocument looks, after an error, for the next place where a document
+// begins. The error is io.EOF if there is none.
+func (x *xmlScan) skipToDocument() error {
+	x.pending = x.resume
+	for {
+		x.top = false
+		if err := x.toMarkup(); err != nil {
+			return err
+		}
+		for len(x.w.rest()) < len(rootStart) && x.w.more() {
+			continue
+		}
+		if b := x.w.rest(); bytes.HasPrefix(b, xmlPrologStart) || bytes.HasPrefix(b, rootStart) {
+			return nil
+		}
+		x.pending = 1
+	}
+}
+
+var rootStart = []byte("<nmaprun")
+
+// errorAt says where the markup at fault begins.
+func (x *xmlScan) errorAt(err error) string {
+	return fmt.Sprintf("line %d: %v", x.w.lineNo(), err)
+}

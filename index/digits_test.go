@@ -1,0 +1,72 @@
+package index
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestDigits holds every text of one to five digits against strings.Contains.
+func TestDigits(t *testing.T) {
+	var text [MaxPort + 1]string
+	for p := range text {
+		text[p] = fmt.Sprint(p)
+	}
+	for n := 1; n <= 5; n++ {
+		step := 1
+		if n > 2 {
+			step = []int{0, 0, 0, 7, 91, 397}[n] // a sample of the longer ones
+		}
+		for v := 0; v < powersOf10[n]; v += step {
+			checkDigits(t, fmt.Sprintf("%0*d", n, v), &text)
+		}
+	}
+}
+
+func checkDigits(t *testing.T, digits string, text *[MaxPort + 1]string) {
+	t.Helper()
+	d, ok := ParseDigits(digits)
+	if !ok {
+		t.Fatalf("ParseDigits(%q) refused", digits)
+	}
+	var want portBits
+	for p := 1; p <= MaxPort; p++ {
+		contains := strings.Contains(text[p], digits)
+		if contains {
+			want[p>>6] |= 1 << (p & 63)
+		}
+		if d.in(uint16(p)) != contains {
+			t.Fatalf("%q in port %d: %t", digits, p, !contains)
+		}
+	}
+	if port, ok := d.exact(); ok {
+		if contains := want != (portBits{}); contains != (port != 0) || contains && want[port>>6]>>(port&63)&1 == 0 {
+			t.Fatalf("%q: exact port %d", digits, port)
+		}
+	}
+	if *d.KeySet().words(UDP) != want {
+		t.Fatalf("%q: wrong ports", digits)
+	}
+	if _, sparse := d.lookup(); len(sparse) > maxDigitWords || (len(digits) == 3 || len(digits) == 4) && len(sparse) == 0 {
+		t.Fatalf("%q has %d words, want 1 to %d", digits, len(sparse), maxDigitWords)
+	}
+}
+
+func TestDigitsRefused(t *testing.T) {
+	for _, text := range []string{"", "123456", "4x", "-1", "+1", " 4", "4 ", "٤", "*", "\x00"} {
+		if d, ok := ParseDigits(text); ok {
+			t.Errorf("ParseDigits(%q) = %v", text, d)
+		}
+	}
+	if (Digits{}).KeySet() != AllKeys() {
+		t.Error("no digits do not mean every key")
+	}
+}
+
+// BenchmarkDigitIndex measures building the index of digits.
+func BenchmarkDigitIndex(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		buildDigitSets()
+	}
+}

@@ -1,0 +1,113 @@
+package index_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"portolan/index"
+)
+
+func TestKeyText(t *testing.T) {
+	for text, want := range map[string]index.Key{
+		"443/tcp":     index.MakeKey(443, index.TCP),
+		"53/UDP6":     index.MakeKey(53, index.UDP6),
+		"1/sctp":      index.MakeKey(1, index.SCTP),
+		"65535/Sctp6": index.MakeKey(65535, index.SCTP6),
+	} {
+		k, err := index.ParseKey(text)
+		if err != nil || k != want {
+			t.Errorf("ParseKey(%q) = %v, %v, want %v", text, k, err, want)
+		}
+		if got := k.String(); got != strings.ToLower(text) {
+			t.Errorf("%v prints as %q, want %q", k, got, strings.ToLower(text))
+		}
+	}
+	for _, text := range []string{"", "443", "/tcp", "0/tcp", "65536/tcp", "-1/tcp", "+1/tcp", " 1/tcp", "1 /tcp", "0x1/tcp", "1/icmp", "1/", "1/tcp/udp", "99999999999999999999/tcp", "1e3/tcp"} {
+		if k, err := index.ParseKey(text); !errors.Is(err, index.ErrKey) {
+			t.Errorf("ParseKey(%q) = %v, %v, want ErrKey", text, k, err)
+		}
+	}
+}
+
+func TestRangeText(t *testing.T) {
+	for _, text := range []string{"1-1024/tcp", "53/udp", "1-65535/sctp6"} {
+		r, err := index.ParseRange(text)
+		if err != nil || r.String() != text || !r.Valid() {
+			t.Errorf("ParseRange(%q) = %v, %v", text, r, err)
+		}
+	}
+	for _, text := range []string{"", "1-2", "2-1/tcp", "0-5/tcp", "1-/tcp", "-5/tcp", "1-2-3/tcp", "1-65536/tcp", "1-2/x"} {
+		if r, err := index.ParseRange(text); !errors.Is(err, index.ErrKey) {
+			t.Errorf("ParseRange(%q) = %v, %v, want ErrKey", text, r, err)
+		}
+	}
+}
+
+// TestKeyOrder holds the order of keys: by port, then type name.
+func TestKeyOrder(t *testing.T) {
+	var last string
+	for ty := range index.Type(index.NumTypes) {
+		if name := ty.String(); name <= last {
+			t.Errorf("type %q comes after %q", name, last)
+		} else {
+			last = name
+		}
+	}
+	if index.MakeKey(9, index.UDP6) >= index.MakeKey(10, index.SCTP) {
+		t.Error("a key of port 9 is not before one of port 10")
+	}
+}
+
+func TestKeySetAlgebra(t *testing.T) {
+	var ab, bb index.KeySetBuilder
+	ab.AddRange(index.Range{Type: index.TCP, Lo: 1, Hi: 200})
+	ab.Add(index.MakeKey(53, index.UDP))
+	bb.AddRange(index.Range{Type: index.TCP, Lo: 100, Hi: 65535})
+	bb.AddRange(index.Range{Type: index.UDP6, Lo: 64, Hi: 127})
+	bb.RemoveRange(index.Range{Type: index.TCP, Lo: 190, Hi: 65535})
+	a, b := ab.Build(), bb.Build()
+	for name, c := range map[string]struct{ got, want int }{
+		"a": {a.Len(), 201}, "b": {b.Len(), 90 + 64},
+		"and":    {a.And(b).Len(), 90},
+		"or":     {a.Or(b).Len(), 201 + 64},
+		"andnot": {a.AndNot(b).Len(), 111},
+		"all":    {index.AllKeys().Len(), 6 * 65535},
+		"empty":  {new(index.KeySet).Len(), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s has %d keys, want %d", name, c.got, c.want)
+		}
+	}
+	keys := a.Keys()
+	if !slices.IsSorted(keys) || len(keys) != a.Len() {
+		t.Errorf("%d keys, ordered %t", len(keys), slices.IsSorted(keys))
+	}
+	for _, k := range keys {
+		if !a.Contains(k) {
+			t.Errorf("%v is listed, not contained", k)
+		}
+	}
+	if a.Contains(index.MakeKey(0, index.TCP)) || a.Contains(index.Key(1<<19|2)) || a.Contains(index.MakeKey(53, index.UDP)|1<<31) {
+		t.Error("an invalid key is contained")
+	}
+}
+
+func FuzzParseKey(f *testing.F) {
+	for _, s := range []string{"443/tcp", "1-1024/udp", "65536/tcp", "0/udp", "/", "٣/tcp"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if k, err := index.ParseKey(text); err == nil {
+			if again, err := index.ParseKey(k.String()); err != nil || again != k || !k.Valid() {
+				t.Errorf("ParseKey(%q) = %v, which parses as %v, %v", text, k, again, err)
+			}
+		}
+		if r, err := index.ParseRange(text); err == nil {
+			if again, err := index.ParseRange(r.String()); err != nil || again != r || !r.Valid() {
+				t.Errorf("ParseRange(%q) = %v, which parses as %v, %v", text, r, again, err)
+			}
+		}
+	})
+}

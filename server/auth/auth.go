@@ -1,0 +1,99 @@
+// Package auth says who sends a request and what that caller is granted.
+//
+// # Basics
+//
+// An [Authenticator] turns a request into a [Caller] or into the reason why
+// not. [OperatorToken] is one that knows a single token; [FirstOf] asks several
+// in order. A [Grant] is a set of names that a caller may use, and the zero
+// Grant holds none, so that what nobody filled in lets nobody in.
+//
+// # Caveats
+//
+// The package decides who a caller is. Whether the caller may do what it asks
+// for is decided by package server, which knows the routes.
+package auth
+
+import (
+	"net/http"
+	"slices"
+
+	"portolan/engine"
+)
+
+// Authenticator tells who sends a request. It must be safe for concurrent use
+// and must not read the request's body.
+type Authenticator interface {
+	// Authenticate returns the caller, which must not be changed afterwards.
+	// An error that is a [*Refusal] means that the request's credentials let
+	// nobody in; any other error means that the source could not find out, and
+	// is answered with 503, never with 401.
+	Authenticate(r *http.Request) (*Caller, error)
+}
+
+// Caller is who sends a request and what is granted to it. The zero Caller is
+// granted nothing.
+type Caller struct {
+	// Name is for logs; it never holds a secret.
+	Name string
+	// Write says whether the caller may change what is stored; every caller reads.
+	Write bool
+	// Projects is the projects that the caller may name in a path.
+	Projects Grant
+	// EnterpriseProjects is the enterprise projects, in each of Projects, whose
+	// assets the caller may see.
+	EnterpriseProjects Grant
+}
+
+// Grant is a set of names: all of them, some, or, for the zero value, none.
+// A Grant is immutable.
+type Grant struct {
+	given bool        // keeps the zero value from being everything, as the zero view is
+	view  engine.View // made once, as a view is what questions are asked of
+}
+
+// All returns the grant of every name.
+func All() Grant { return Grant{given: true, view: engine.All} }
+
+// Only returns the grant of exactly the given names.
+func Only(names ...string) Grant { return Grant{given: true, view: engine.In(names...)} }
+
+// IsAll says whether the grant holds every name.
+func (g Grant) IsAll() bool { return g.given && g.view.IsAll() }
+
+// Has says whether the grant holds the name.
+func (g Grant) Has(name string) bool {
+	if !g.given || g.view.IsAll() {
+		return g.given
+	}
+	_, found := slices.BinarySearch(g.view.Names(), name)
+	return found
+}
+
+// View returns the view of exactly the enterprise projects that are granted.
+func (g Grant) View() engine.View {
+	if !g.given {
+		return engine.In()
+	}
+	return g.view
+}
+
+// Refusal is the error of credentials that let nobody in.
+type Refusal struct {
+	// Reason goes to the client; it says what is wrong in the words of the
+	// service that this one stands in for, and holds no secret.
+	Reason string
+	// Final keeps [FirstOf] from asking on: the credentials are of a kind that
+	// only this source can judge.
+	Final bool
+}
+
+// Error returns the reason.
+func (r *Refusal) Error() string { return r.Reason }
+
+// Refusals of tokens.
+var (
+	// ErrNoToken is returned when the request carries no credentials.
+	ErrNoToken = &Refusal{Reason: "x-auth-token not found"}
+	// ErrBadToken is returned when the token is too short, too long or unknown.
+	ErrBadToken = &Refusal{Reason: "decrypt token fail"}
+)

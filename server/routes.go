@@ -1,0 +1,107 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// routes is every call there is; another path or method does not exist.
+func (s *Server) routes() []route {
+	return []route{
+		{method: http.MethodGet, pattern: "/v5/{project_id}/asset/port/statistics", access: reads, serve: s.statistics},
+		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
+		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}/assets/{id}", access: writes, serve: s.removeAsset},
+		{method: http.MethodGet, pattern: "/healthz", access: public, serve: s.health},
+	}
+}
+
+// access says who may use a route. The zero value is nobody, so that a route
+// that forgets to say lets nobody in.
+type access uint8
+
+const (
+	nobody access = iota
+	public
+	reads  // callers that are granted the project
+	writes // of those, the ones that may write
+)
+
+// route is one call. Where its pattern has {project_id}, the caller must be
+// granted the project before serve runs.
+type route struct {
+	method  string
+	pattern string
+	access  access
+	serve   func(*call) error
+}
+
+// find returns the route of the request. It is a router of its own because
+// [http.ServeMux] redirects paths that are not clean and answers a wrong
+// method with 405, and the contract wants 404 for both.
+func (s *Server) find(c *call) (*route, error) {
+	path, escaped := c.r.URL.Path, false
+	if c.r.URL.RawPath != "" { // only then can a segment hold an escaped slash
+		path, escaped = c.r.URL.EscapedPath(), true
+	}
+	known := false
+	for i := range s.table {
+		rt := &s.table[i]
+		if !rt.match(c, path, escaped) {
+			continue
+		}
+		if rt.method == c.r.Method {
+			return rt, nil
+		}
+		known = true
+	}
+	if known {
+		return nil, errWrongMethod
+	}
+	return nil, errUnknownPath
+}
+
+// match says whether the path has the pattern's shape, and notes its variables.
+func (rt *route) match(c *call, path string, escaped bool) bool {
+	pattern := rt.pattern
+	for pattern != "" && path != "" {
+		var want, got string
+		want, pattern = segment(pattern)
+		got, path = segment(path)
+		if escaped {
+			plain, err := url.PathUnescape(got)
+			if err != nil {
+				return false
+			}
+			got = plain
+		}
+		if want != got && !c.bind(want, got) {
+			return false
+		}
+	}
+	return pattern == path // both at their end
+}
+
+// segment splits a path that begins with a slash after its first segment.
+func segment(path string) (first, rest string) {
+	path = path[1:]
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
+}
+
+// bind notes the value of a variable of a pattern; it is never empty.
+func (c *call) bind(variable, value string) bool {
+	switch {
+	case value == "":
+		return false
+	case variable == "{project_id}":
+		c.project = value
+	case variable == "{id}":
+		c.asset = value
+	default:
+		return false
+	}
+	return true
+}

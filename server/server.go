@@ -1,0 +1,122 @@
+package server
+
+import (
+	crand "crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"portolan/engine"
+	"portolan/server/auth"
+)
+
+// Server answers requests from an engine. It may be used concurrently and by
+// several listeners; it holds nothing that must be closed.
+type Server struct {
+	engine *engine.Engine
+	opts   Options
+	table  []route
+	boot   string // tells the data versions of this process from another's
+	panics atomic.Uint64
+}
+
+// New returns a server for the engine, which stays the caller's to close. The
+// error says which options are not allowed.
+func New(e *engine.Engine, opts *Options) (*Server, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, errors.New("server: engine is nil")
+	}
+	var boot [8]byte
+	_, _ = crand.Read(boot[:]) // never fails
+	s := &Server{engine: e, opts: opts.resolved(), boot: hex.EncodeToString(boot[:])}
+	s.table = s.routes()
+	return s, nil
+}
+
+// Panics returns how many requests ended in a panic; each was answered with 500
+// and logged.
+func (s *Server) Panics() uint64 { return s.panics.Load() }
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := begin(s, w, r)
+	defer s.recovered(c)
+	if err := s.serve(c); err != nil {
+		s.fail(c, err)
+	}
+	c.end()
+}
+
+// serve runs the checks in the order of the contract, then the handler.
+func (s *Server) serve(c *call) error {
+	if c.r.Body != nil && c.r.Body != http.NoBody {
+		// Also a body that nobody reads is read to its end by net/http.
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(s.opts.BodyTimeout))
+	}
+	rt, err := s.find(c)
+	if err != nil {
+		return err
+	}
+	if err := s.admit(c, rt.access); err != nil {
+		return err
+	}
+	return rt.serve(c)
+}
+
+// admit finds out who calls and whether the caller may use the route.
+func (s *Server) admit(c *call, a access) error {
+	if a == public {
+		return nil
+	}
+	caller, err := s.opts.Auth.Authenticate(c.r)
+	if err != nil {
+		return notAuthenticated(err)
+	}
+	if caller == nil {
+		return notAuthenticated(errors.New("the authenticator names no caller"))
+	}
+	c.caller = caller
+	allowed := a == reads || a == writes && caller.Write
+	if !allowed || !caller.Projects.Has(c.project) {
+		return errForbidden
+	}
+	return nil
+}
+
+// notAuthenticated is the failure of a request whose caller is not known. What
+// is not a refusal means that nobody could be asked.
+func notAuthenticated(err error) error {
+	if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
+		return unauthorized(refusal.Reason)
+	}
+	return &failure{kind: identityDown, cause: err}
+}
+
+// recovered answers a request whose handler panicked. No answer was begun, as
+// handlers write theirs in one piece at their end.
+func (s *Server) recovered(c *call) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // a panic value that net/http compares the same way
+		panic(p)
+	}
+	s.panics.Add(1)
+	s.fail(c, &failure{kind: broken, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+}
+
+// log says what went wrong on the server's side of a request.
+func (s *Server) log(c *call, f *failure) {
+	s.opts.Log.LogAttrs(c.r.Context(), slog.LevelError, "request failed",
+		slog.String("request_id", string(c.id[:])), slog.String("method", c.r.Method),
+		slog.String("path", c.r.URL.Path), slog.Int("status", f.status), slog.Any("error", f.cause))
+}
