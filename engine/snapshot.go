@@ -226,6 +226,12 @@ func (e *Engine) Asset(ctx context.Context, project string, category Category, i
 	if err := ctx.Err(); err != nil {
 		return Asset{}, err
 	}
+	if e.closed.Load() {
+		return Asset{}, ErrClosed
+	}
+	if e.find(project) == nil {
+		return Asset{}, ErrNotFound
+	}
 	s, err := e.Snapshot(project, category)
 	if err != nil {
 		return Asset{}, err

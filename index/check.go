@@ -24,11 +24,14 @@ const maxFaults = 32
 //
 // It costs a pass over the inventory and may run beside readers and the writer.
 func (s *Snapshot) Check(ctx context.Context) error {
-	c := checker{s: s, groups: make(map[uint32]*counts), whole: new(counts)}
-	c.assets(ctx)
+	c := checker{s: s, groups: make(map[uint32]*tallied), whole: new(counts)}
+	c.records(ctx)
 	c.postings(ctx)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("check: %w", err)
+	}
+	if c.assets != s.assets {
+		c.fault("%d assets are there, the number is %d", c.assets, s.assets)
 	}
 	c.compare("whole", c.whole, s.whole)
 	c.groupCounts()
@@ -37,10 +40,17 @@ func (s *Snapshot) Check(ctx context.Context) error {
 
 type checker struct {
 	s      *Snapshot
-	whole  *counts            // recomputed
-	groups map[uint32]*counts // recomputed, by number
-	keys   int                // in all key lists
+	assets int                 // found in pages
+	keys   int                 // in all their key lists
+	whole  *counts             // recomputed
+	groups map[uint32]*tallied // recomputed, by number
 	faults []error
+}
+
+// tallied is a group as it is found.
+type tallied struct {
+	assets int
+	counts counts
 }
 
 func (c *checker) fault(format string, args ...any) {
@@ -49,29 +59,29 @@ func (c *checker) fault(format string, args ...any) {
 	}
 }
 
-// group returns the recomputed counts of a group.
-func (c *checker) group(n uint32) *counts {
+// group returns what was found of a group so far.
+func (c *checker) group(n uint32) *tallied {
 	g := c.groups[n]
 	if g == nil {
-		g = new(counts)
+		g = new(tallied)
 		c.groups[n] = g
 	}
 	return g
 }
 
-// assets checks every asset's record and that its keys are in the postings.
-func (c *checker) assets(ctx context.Context) {
+// records checks every asset's record and that its keys are in the postings.
+func (c *checker) records(ctx context.Context) {
 	var keys []Key
 	for o := range c.s.All() {
 		if o%1024 == 0 && ctx.Err() != nil {
 			return
 		}
-		c.whole.assets++
+		c.assets++
 		id, st := c.s.ident(o), c.s.stateOf(o)
 		if found, ok := c.s.find(id.id, id.kind, hashID(id.id, id.kind)); !ok || found != o {
 			c.fault("asset %q: dictionary has ordinal %d (found %t), want %d", id.idText(), found, ok, o)
 		}
-		if g := c.s.groups.at(st.group); g == nil || g.counts == nil {
+		if g := c.s.groups.at(st.group); g == nil || g.name == "" {
 			c.fault("asset %q: no group %d", id.idText(), st.group)
 			continue
 		}
@@ -111,7 +121,7 @@ func (c *checker) posting(k Key, p *posting) {
 		last = int64(o)
 		n++
 		c.whole.add(k, 1, 0)
-		c.group(c.s.stateOf(o).group).add(k, 1, 0)
+		c.group(c.s.stateOf(o).group).counts.add(k, 1, 0)
 	}
 	if n != p.n || n == 0 {
 		c.fault("posting %v: number is %d, but it has %d ordinals", k, p.n, n)
@@ -123,11 +133,12 @@ func (c *checker) groupCounts() {
 	for g := range c.s.Groups() {
 		named++
 		n, _ := c.s.groupNames.Get(g)
-		if want := c.groups[n]; want != nil {
-			c.compare(fmt.Sprintf("group %q", g), want, c.s.groups.at(n).counts)
-		} else {
-			c.fault("group %q has no assets", g)
+		want := c.groups[n]
+		if have := c.s.groups.at(n); want == nil || have.assets != want.assets || have.name != g {
+			c.fault("group %q: is %+v, but %+v is found", g, have, want)
+			continue
 		}
+		c.compare(fmt.Sprintf("group %q", g), &want.counts, c.s.countsOf(n))
 	}
 	if named != len(c.groups) {
 		c.fault("%d groups have names, %d have assets", named, len(c.groups))
@@ -136,9 +147,8 @@ func (c *checker) groupCounts() {
 
 // compare reports where the counts of a view differ from those recomputed.
 func (c *checker) compare(view string, want, have *counts) {
-	if want.assets != have.assets || want.opens != have.opens || want.keys != have.keys {
-		c.fault("%s: has %d assets, %d observations, %d keys, want %d, %d, %d", view,
-			have.assets, have.opens, have.keys, want.assets, want.opens, want.keys)
+	if want.opens != have.opens || want.keys != have.keys {
+		c.fault("%s: has %d observations, %d keys, want %d, %d", view, have.opens, have.keys, want.opens, want.keys)
 	}
 	want.each(func(k Key, n uint32) {
 		if have.of(k) != int(n) || !have.isOpen(k) {

@@ -17,11 +17,10 @@ const (
 //	counts ── types[TCP] ── chunks[port>>10] ─┬─ open[port>>6 & 15]: bit per port, set iff its count > 0
 //	                                          └─ pages[port>>6 & 15]: 64 counts
 type counts struct {
-	epoch  uint64
-	types  [NumTypes]*typeCounts // nil: no key of the type is open
-	keys   int                   // open keys: counts above 0
-	opens  int                   // sum of the counts
-	assets int                   // assets in the view, those with nothing open included
+	epoch uint64
+	types [NumTypes]*typeCounts // nil: no key of the type is open
+	keys  int                   // open keys: counts above 0
+	opens int                   // sum of the counts
 }
 
 type typeCounts struct {
@@ -190,7 +189,6 @@ func (c *counts) each(f func(k Key, n uint32)) {
 func sumCounts(parts []*counts) *counts {
 	sum := &counts{epoch: 1}
 	for _, part := range parts {
-		sum.assets += part.assets
 		sum.opens += part.opens
 		for t, tc := range part.types {
 			if tc != nil {

@@ -10,14 +10,24 @@ import (
 // Versions of it share what did not change.
 type data struct {
 	version    uint64
+	assets     int
 	ordinals   int // in use or free; all are below
-	whole      *counts
-	groups     vec[group]
-	groupNames *btree.Map[string, uint32]
-	tree       *tree
 	pages      vec[*page]
 	dict       *dict
 	interned   vec[[]byte]
+	groups     vec[group]
+	groupNames *btree.Map[string, uint32]
+
+	// What follows from the assets' keys, written by flushes only.
+	tree        *tree
+	whole       *counts
+	groupCounts vec[*counts] // by number; nil: nothing open
+}
+
+// group is one group of assets. A number whose name is empty is free.
+type group struct {
+	name   string
+	assets int
 }
 
 // page returns the page with the number, nil if there is none.
@@ -87,6 +97,14 @@ func (d *data) listOf(st *state) []byte {
 		return *d.interned.at(st.keysBlob)
 	}
 	return st.keys
+}
+
+// countsOf returns the counts of a group.
+func (d *data) countsOf(n uint32) *counts {
+	if c := d.groupCounts.at(n); c != nil && *c != nil {
+		return *c
+	}
+	return emptyCounts
 }
 
 // rebuildDict returns a table of the assets that are there with room for n, and more.

@@ -1,10 +1,8 @@
 package index
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
@@ -17,22 +15,15 @@ var ErrFull = errors.New("index is full")
 const MaxAssets = 1<<31 - 1
 
 // flushAfter is how many changes may wait before they are sorted into the
-// postings, which bounds the memory that a large batch takes, 24 bytes each;
-// keepChanges is how much of it is kept for the next batch.
+// postings, behind the writer's back; three buffers of 12 bytes each are in use
+// then. keepChanges is how much of a buffer is kept for the next batch.
 const (
-	flushAfter  = 1 << 20
+	flushAfter  = 1 << 18
 	keepChanges = 1 << 16
 )
 
 // tree is the ordered directory of the postings.
 type tree = btree.Map[Key, *posting]
-
-// group is one group of assets and what it has open. A number whose name is
-// empty is free.
-type group struct {
-	name   string
-	counts *counts
-}
 
 // Index is one inventory: one writer, any number of readers. See the package
 // comment.
@@ -46,8 +37,8 @@ type Index struct {
 	epoch     uint64
 	next      data // the state being written
 	blobs     blobs
-	changes   []change  // not yet in the postings, in the order they were made
-	sorted    []change  // scratch of sortByKey
+	changes   []change // not yet in the postings, in the order they were made
+	flushing  flushing
 	free      []Ordinal // of removed assets, last out first in
 	groups    map[string]uint32
 	freeGroup []uint32
@@ -61,7 +52,6 @@ type Index struct {
 type scratch struct {
 	id, rec, list []byte
 	keys          []Key
-	ordinals      []Ordinal
 }
 
 // New returns an empty index.
@@ -83,9 +73,7 @@ func (x *Index) Snapshot() *Snapshot { return x.published.Load() }
 // cost is that of the changes since the last one, not of the inventory.
 func (x *Index) Publish() *Snapshot {
 	x.flush()
-	if cap(x.changes) > keepChanges {
-		x.changes, x.sorted = nil, nil
-	}
+	x.dropBuffers()
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
@@ -121,7 +109,7 @@ func (x *Index) setSought(id string) {
 // Reserve makes room in the dictionary for n assets in all, which spares an
 // index that is being filled from growing step by step.
 func (x *Index) Reserve(n int) {
-	if n > x.next.whole.assets && n > len(x.next.dict.slots) {
+	if n > x.next.assets && n > len(x.next.dict.slots) {
 		x.next.dict = x.next.rebuildDict(n)
 	}
 }
@@ -143,7 +131,7 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 		return 0, err
 	}
 	if x.next.dict.full(o) {
-		x.next.dict = x.next.rebuildDict(x.next.whole.assets + 1)
+		x.next.dict = x.next.rebuildDict(x.next.assets + 1)
 	}
 	x.setSought(a.ID)
 	x.next.dict.insert(x.sought.hash, o)
@@ -159,9 +147,8 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 		p.states.trim()
 		x.pageHint = [2]int{len(p.idents.data), len(p.states.data)}
 	}
-	x.next.whole = x.next.whole.clone(x.epoch)
-	x.next.whole.assets++
-	x.mutGroup(g).assets++
+	x.next.assets++
+	x.next.groups.mut(g, x.epoch).assets++
 	return o, nil
 }
 
@@ -275,7 +262,7 @@ func (x *Index) moveGroup(o Ordinal, old *state, to uint32) {
 	for _, k := range x.scratch.keys {
 		x.changes = append(x.changes, makeChange(k, o, old.group, false), makeChange(k, o, to, true))
 	}
-	x.mutGroup(to).assets++
+	x.next.groups.mut(to, x.epoch).assets++
 	x.leaveGroup(old.group)
 }
 
@@ -295,7 +282,7 @@ func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (change
 	x.scratch.rec = st.append(x.scratch.rec[:0])
 	p.states.put(o%pageSize, x.scratch.rec, p.live)
 	if len(x.changes) >= flushAfter {
-		x.flush()
+		x.flushBehind()
 	}
 	return changed
 }
@@ -346,8 +333,7 @@ func (x *Index) Remove(o Ordinal) {
 	p.states.drop(slot)
 	p.live &^= 1 << slot
 	x.free = append(x.free, o)
-	x.next.whole = x.next.whole.clone(x.epoch)
-	x.next.whole.assets--
+	x.next.assets--
 	x.leaveGroup(st.group)
 }
 
@@ -373,133 +359,23 @@ func (x *Index) groupNumber(name string) uint32 {
 	if n := len(x.freeGroup); n > 0 {
 		g, x.freeGroup = x.freeGroup[n-1], x.freeGroup[:n-1]
 	}
-	*x.next.groups.mut(g, x.epoch) = group{name: name, counts: &counts{epoch: x.epoch}}
+	*x.next.groups.mut(g, x.epoch) = group{name: name}
 	x.groups[name] = g
 	x.next.groupNames.Set(name, g)
 	return g
 }
 
-// mutGroup returns a group's counts for changing in this epoch.
-func (x *Index) mutGroup(n uint32) *counts {
-	if g := x.next.groups.at(n); g.counts.epoch == x.epoch {
-		return g.counts
-	}
-	g := x.next.groups.mut(n, x.epoch)
-	g.counts = g.counts.clone(x.epoch)
-	return g.counts
-}
-
 // leaveGroup takes one asset out of a group; the last one frees its number,
 // which no waiting change may mean any more.
 func (x *Index) leaveGroup(n uint32) {
-	c := x.mutGroup(n)
-	if c.assets--; c.assets > 0 {
+	g := x.next.groups.mut(n, x.epoch)
+	if g.assets--; g.assets > 0 {
 		return
 	}
 	x.flush()
-	g := x.next.groups.mut(n, x.epoch)
 	delete(x.groups, g.name)
 	x.next.groupNames.Delete(g.name)
 	*g = group{}
+	*x.next.groupCounts.mut(n, x.epoch) = nil
 	x.freeGroup = append(x.freeGroup, n)
-}
-
-// flush sorts the waiting changes by key and makes them in the postings, the
-// tree and the counts. In the order of keys, the counts of all groups that are
-// written to next to each other lie in the processor's cache.
-func (x *Index) flush() {
-	if len(x.changes) == 0 {
-		return
-	}
-	x.next.whole = x.next.whole.clone(x.epoch)
-	x.changes, x.sorted = sortByKey(x.changes, x.sorted)
-	for rest := x.changes; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].key() == rest[0].key() {
-			n++
-		}
-		x.flushKey(rest[0].key(), rest[:n])
-		rest = rest[n:]
-	}
-	x.changes = x.changes[:0]
-}
-
-// flushKey makes the changes of one key, in the order they came.
-func (x *Index) flushKey(k Key, changes []change) {
-	for _, c := range changes {
-		x.mutGroup(c.group).add(k, int32(c.what&1)*2-1, x.epoch)
-	}
-	changes = settle(changes)
-	if len(changes) == 0 {
-		return
-	}
-	p, ok := x.next.tree.Get(k)
-	switch {
-	case !ok:
-		p = &posting{epoch: x.epoch}
-		x.next.tree.Set(k, p)
-	case p.epoch != x.epoch:
-		p = p.clone(x.epoch)
-		x.next.tree.Set(k, p)
-	}
-	was := p.n
-	p.apply(changes, x.next.ordinals, &x.scratch.ordinals)
-	x.next.whole.add(k, int32(p.n-was), x.epoch)
-	if p.n == 0 {
-		x.next.tree.Delete(k)
-	}
-}
-
-// settle orders one key's changes by asset and keeps what they come to: an
-// asset that opens and closes a key in turn ends as it began or as it last went.
-func settle(changes []change) []change {
-	byAsset := func(a, b change) int { return cmp.Compare(a.asset, b.asset) }
-	if !slices.IsSortedFunc(changes, byAsset) {
-		slices.SortStableFunc(changes, byAsset)
-	}
-	out := changes[:0]
-	for i := 0; i < len(changes); {
-		first := changes[i]
-		for i++; i < len(changes) && changes[i].asset == first.asset; i++ {
-		}
-		if last := changes[i-1]; last.what == first.what {
-			out = append(out, last)
-		}
-	}
-	return out
-}
-
-// sortByKey sorts changes by key, keeping the order of equal keys: two passes
-// of a radix sort over the 19 bits of a key. It returns the sorted slice and
-// the other one.
-func sortByKey(changes, other []change) (sorted, scratch []change) {
-	if len(changes) < 256 {
-		slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.key(), b.key()) })
-		return changes, other
-	}
-	if cap(other) < len(changes) {
-		other = make([]change, cap(changes))
-	}
-	other = other[:len(changes)]
-	radixPass(changes, other, 1)
-	radixPass(other, changes, 11)
-	return changes, other
-}
-
-// radixPass moves the changes to dst ordered by ten bits of what from the shift on.
-func radixPass(src, dst []change, shift uint) {
-	var at [1 << 10]uint32
-	for i := range src {
-		at[src[i].what>>shift&(1<<10-1)]++
-	}
-	sum := uint32(0)
-	for i, n := range at {
-		at[i] = sum
-		sum += n
-	}
-	for _, c := range src {
-		i := c.what >> shift & (1<<10 - 1)
-		dst[at[i]] = c
-		at[i]++
-	}
 }

@@ -21,7 +21,7 @@ type Snapshot struct {
 func (s *Snapshot) Version() uint64 { return s.version }
 
 // Assets returns the number of assets.
-func (s *Snapshot) Assets() int { return s.whole.assets }
+func (s *Snapshot) Assets() int { return s.assets }
 
 // Observations returns the number of open keys, summed over the assets.
 func (s *Snapshot) Observations() int { return s.whole.opens }
@@ -64,7 +64,7 @@ func (s *Snapshot) Interned(n uint32) []byte { return *s.interned.at(n) }
 func (s *Snapshot) Groups() iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
 		s.groupNames.Scan(func(name string, g uint32) bool {
-			return yield(name, s.groups.at(g).counts.assets)
+			return yield(name, s.groups.at(g).assets)
 		})
 	}
 }
@@ -166,7 +166,7 @@ func (s *Snapshot) View(groups Groups) View {
 
 func (s *Snapshot) groupCounts(name string) *counts {
 	if g, ok := s.groupNames.Get(name); ok {
-		return s.groups.at(g).counts
+		return s.countsOf(g)
 	}
 	return emptyCounts
 }
@@ -201,9 +201,6 @@ func (s *Snapshot) mergedCounts(groups Groups) *counts {
 	s.merged.CompareAndSwap(head, m) // losing to another reader loses a memory only
 	return m.counts
 }
-
-// Assets returns the number of assets in the view.
-func (v View) Assets() int { return v.counts.assets }
 
 // Keys returns the number of keys open in the view.
 func (v View) Keys() int { return v.counts.keys }

@@ -19,7 +19,7 @@ var byText = cmp.Comparer(func(a, b engine.Scope) bool { return a.String() == b.
 func TestFleetsAreReproducible(t *testing.T) {
 	for _, w := range enginetest.Workloads() {
 		t.Run(w.Name, func(t *testing.T) {
-			fleet := w.Fleet(7, 1200)
+			fleet := w.Fleet(7, 600)
 			first := slices.Collect(fleet)
 			if diff := cmp.Diff(first, slices.Collect(fleet), byText); diff != "" {
 				t.Errorf("read twice (-first +second):\n%s", diff)
@@ -27,7 +27,7 @@ func TestFleetsAreReproducible(t *testing.T) {
 			if diff := cmp.Diff(first[:300], slices.Collect(w.Fleet(7, 300)), byText); diff != "" {
 				t.Errorf("a smaller fleet is not the larger one's beginning:\n%s", diff)
 			}
-			if cmp.Equal(first, slices.Collect(w.Fleet(8, 1200)), byText) {
+			if cmp.Equal(first, slices.Collect(w.Fleet(8, 600)), byText) {
 				t.Error("seeds 7 and 8 give the same fleet")
 			}
 		})

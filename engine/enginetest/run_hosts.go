@@ -1,9 +1,6 @@
 package enginetest
 
 import (
-	"fmt"
-	"slices"
-
 	"portolan/engine"
 	"portolan/index"
 )
@@ -64,24 +61,13 @@ func pagesOfHosts(r *rig) {
 		q := engine.HostQuery{Project: "p", Port: 80, View: view}
 		whole := r.hosts(q)
 		r.want("total", whole.Total, len(whole.Rows))
-		for q.Limit = 1; q.Limit <= len(whole.Rows)+1; q.Limit++ {
-			r.want(fmt.Sprintf("pages of %d", q.Limit), r.readHosts(q), whole.Rows)
+		for limit := 1; limit <= len(whole.Rows)+1; limit++ {
+			if err := pagesAreWhole(r.Context(), r.engine, q, limit); err != nil {
+				r.Error(err)
+			}
 		}
 		q.Offset = len(whole.Rows) + 1
 		r.want("a page past the end", len(r.hosts(q).Rows), 0)
 		r.want("its total", r.hosts(q).Total, whole.Total)
-	}
-}
-
-// readHosts reads page after page of q.Limit rows.
-func (r *rig) readHosts(q engine.HostQuery) []engine.HostPort {
-	var rows []engine.HostPort
-	for {
-		page := r.hosts(q)
-		if len(page.Rows) == 0 {
-			return slices.Clip(rows)
-		}
-		rows = append(rows, page.Rows...)
-		q.Offset += len(page.Rows)
 	}
 }

@@ -112,7 +112,7 @@ func timesAreMicroseconds(r *rig) {
 	r.apply(second)
 	r.wantOpen("x", "22/tcp 80/tcp")
 	r.wantSeen("x", smallTime(1))
-	r.clock.advance(999)
+	r.clock.advance(time.Second + 999)
 	r.tell("y")
 	r.wantSeen("y", r.clock.now().Truncate(time.Microsecond))
 }

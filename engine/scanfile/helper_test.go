@@ -103,3 +103,5 @@ func same(t *testing.T, got, want string) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+var _ scanfile.Sink = (*engine.Stream)(nil)

@@ -10,11 +10,27 @@ import (
 // record that repeats them without end needs no more memory.
 const maxScratch = 1 << 19
 
-// ownKeys returns the keys in order and once each, in a slice of their own, and
-// how many were repeats. It reorders the argument.
-func ownKeys(keys []index.Key) (own []index.Key, repeats int) {
+// slabKeys is how many keys are allocated at once for records with few.
+const slabKeys = 512
+
+// keySlab hands out slices for the keys of reports. Those of small records are
+// parts of one allocation, which no two of them share a key of.
+type keySlab struct{ free []index.Key }
+
+// own returns the keys in order and once each, in a slice of their own, and how
+// many were repeats. It reorders the argument.
+func (s *keySlab) own(keys []index.Key) (own []index.Key, repeats int) {
 	sorted := sortedOnce(keys)
-	return slices.Clone(sorted), len(keys) - len(sorted)
+	n, repeats := len(sorted), len(keys)-len(sorted)
+	if n > slabKeys/8 {
+		return slices.Clone(sorted), repeats
+	}
+	if n > len(s.free) {
+		s.free = make([]index.Key, slabKeys)
+	}
+	own, s.free = s.free[:n:n], s.free[n:]
+	copy(own, sorted)
+	return own, repeats
 }
 
 // sortedOnce orders the keys in place and drops repeats.

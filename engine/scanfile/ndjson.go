@@ -71,6 +71,7 @@ type ndjsonParser struct {
 
 	asset, name, address []byte
 	open                 []index.Key
+	slab                 keySlab
 	text                 []byte
 
 	lastEnterprise string
@@ -109,7 +110,7 @@ func (p *ndjsonParser) parse(line []byte) (repeats int, err error) {
 		return 0, &engine.FieldError{Field: "open", Allowed: "an array of open ports, which is required"}
 	}
 	p.takeTexts()
-	p.report.Open, repeats = ownKeys(p.open)
+	p.report.Open, repeats = p.slab.own(p.open)
 	return repeats, nil
 }
 

@@ -32,6 +32,7 @@ type nmapHost struct {
 	hidden  bool          // nothing is known of ports that nobody lists, either
 
 	last holedScope
+	slab keySlab
 }
 
 // hostState is what the status of a host says. Masscan gives none.
@@ -117,7 +118,7 @@ func (h *nmapHost) begin(x *xmlScan) {
 		start: unixSeconds(x.attr("starttime")), end: unixSeconds(x.attr("endtime")),
 		timedOut: string(x.attr("timedout")) == "true",
 		open:     h.open[:0], shut: h.shut[:0], unknown: h.unknown[:0],
-		last: h.last,
+		last: h.last, slab: h.slab,
 	}
 }
 
@@ -149,7 +150,7 @@ func (h *nmapHost) hostname(x *xmlScan) {
 
 // fill gives the report all but its scope.
 func (h *nmapHost) fill(r *engine.Report, d *nmapDoc) {
-	keys, repeats := ownKeys(h.open)
+	keys, repeats := h.slab.own(h.open)
 	h.repeats += repeats
 	if h.addr.Is6() {
 		for i, k := range keys {

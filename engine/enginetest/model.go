@@ -1,0 +1,158 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// Model is the random test: it applies reports, removes assets and asks
+// questions in random order, about the universe of [Small], and after each
+// step holds every kind of answer against a [Reference] and calls Check. A
+// failure is shrunk and shown with its seed and its reports.
+func Model(t *testing.T, open Open) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := newModel(open)
+		defer m.engine.Close()
+		rt.Repeat(map[string]func(*rapid.T){
+			"":       m.check,
+			"apply":  m.apply,
+			"refuse": m.refuse,
+			"remove": m.remove,
+			"ask":    m.ask,
+		})
+	})
+}
+
+// model is an engine under test beside its oracle, with one clock.
+type model struct {
+	want   *Reference
+	engine Engine
+	clock  *clock
+}
+
+func newModel(open Open) *model {
+	c := newClock()
+	opts := &engine.Options{Policy: testPolicy, Now: c.now}
+	return &model{want: NewReference(opts), engine: open(opts), clock: c}
+}
+
+// check compares everything there is.
+func (m *model) check(t *rapid.T) {
+	ctx := context.Background()
+	if diff := compare(ctx, append(m.want.questions(), assetQuestions()...), m.want, m.engine); diff != "" {
+		t.Fatal(diff)
+	}
+	if err := m.engine.Check(ctx); err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+}
+
+// apply applies one to five reports in one call.
+func (m *model) apply(t *rapid.T) {
+	m.applyBoth(t, m.drawReports(t))
+}
+
+// refuse spoils one of the reports, so that none may count.
+func (m *model) refuse(t *rapid.T) {
+	reports := m.drawReports(t)
+	d := diceOf(t)
+	spoilt := &reports[d(len(reports))]
+	switch d(3) {
+	case 0:
+		spoilt.Seen = m.clock.now().Add(engine.MaxAhead + day)
+	case 1:
+		spoilt.Open = append(spoilt.Open, index.MakeKey(0, index.UDP))
+	default:
+		spoilt.Asset = ""
+	}
+	m.applyBoth(t, reports)
+}
+
+func (m *model) applyBoth(t *rapid.T, reports []engine.Report) {
+	m.clock.advance(time.Second)
+	want, wantErr := m.want.Apply(context.Background(), reports)
+	got, err := m.engine.Apply(context.Background(), reports)
+	if want != got || kindOf(wantErr) != kindOf(err) {
+		t.Fatalf("Apply: %s, error %v; want %s, error %v", resultText(got), err, resultText(want), wantErr)
+	}
+}
+
+func (m *model) remove(t *rapid.T) {
+	d := diceOf(t)
+	project, category, id := one(d, smallProjects), engine.Category(d(2)), one(d, smallAssets)
+	want := m.want.Remove(context.Background(), project, category, id)
+	got := m.engine.Remove(context.Background(), project, category, id)
+	if kindOf(want) != kindOf(got) {
+		t.Fatalf("Remove(%s %s %s): error %v, want %v", project, category, id, got, want)
+	}
+}
+
+// ask puts random questions, and reads one list of hosts in pages.
+func (m *model) ask(t *rapid.T) {
+	d := diceOf(t)
+	hosts := smallHostQuery(d)
+	questions := []question{askHosts(hosts)}
+	for range 5 {
+		questions = append(questions, askPorts(smallPortQuery(d)))
+	}
+	if diff := compare(context.Background(), questions, m.want, m.engine); diff != "" {
+		t.Fatal(diff)
+	}
+	if err := pagesAreWhole(context.Background(), m.engine, hosts, 1+d(3)); err != nil {
+		t.Fatalf("hosts %s: %v", describeHosts(hosts), err)
+	}
+}
+
+func diceOf(t *rapid.T) dice {
+	return func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") }
+}
+
+// drawReports draws reports as one value, so that a failure shows them as text.
+func (m *model) drawReports(t *rapid.T) []engine.Report {
+	report := rapid.Custom(func(t *rapid.T) spoken { return spoken{m.report(diceOf(t))} })
+	var reports []engine.Report
+	for _, s := range rapid.SliceOfN(report, 1, 5).Draw(t, "reports") {
+		reports = append(reports, s.Report)
+	}
+	return reports
+}
+
+// report is a small report whose time may also be recent, ahead or missing.
+func (m *model) report(d dice) engine.Report {
+	r := smallReport(d)
+	switch d(12) {
+	case 8:
+		r.Seen = time.Time{}
+	case 9:
+		r.Seen = m.clock.now().Add(time.Hour)
+	case 10, 11:
+		r.Seen = m.clock.now().Add(-time.Duration(d(4)) * time.Microsecond)
+	}
+	return r
+}
+
+// spoken shows a report the way say reads it.
+type spoken struct{ engine.Report }
+
+// GoString returns a line of text.
+func (s spoken) GoString() string {
+	r := s.Report
+	line := r.Asset + " project=" + r.Project + " category=" + r.Category.String()
+	if !r.Seen.IsZero() {
+		line += fmt.Sprintf(" @%d", r.Seen.Sub(smallStart).Microseconds())
+	}
+	for _, field := range [][2]string{{"name", r.Name}, {"address", r.Address}, {"group", r.EnterpriseProject}} {
+		if field[1] != "" {
+			line += " " + field[0] + "=" + field[1]
+		}
+	}
+	return strings.TrimSpace(line + " [" + r.Scope.String() + "] " + keysText(r.Open))
+}
