@@ -18,7 +18,7 @@ const MaxAssets = 1<<31 - 1
 // postings, behind the writer's back; three buffers of 12 bytes each are in use
 // then. keepChanges is how much of a buffer is kept for the next batch.
 const (
-	flushAfter  = 1 << 18
+	flushAfter  = 1 << 20
 	keepChanges = 1 << 16
 )
 

@@ -56,16 +56,17 @@ func compare(ctx context.Context, questions []question, want, got Engine) string
 func (r *Reference) questions() []question {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	list := []question{askProjects(), askStats()}
+	list := make([]question, 0, 100)
+	list = append(list, askProjects(), askStats())
 	for at, inv := range r.inventories {
-		list = append(list, inv.questions(at)...)
+		list = inv.questions(list, at)
 	}
 	return list
 }
 
-func (inv *inventory) questions(at place) []question {
+// questions appends to the list.
+func (inv *inventory) questions(list []question, at place) []question {
 	groups, open := map[string]bool{}, keys{}
-	var list []question
 	for id, a := range inv.assets {
 		list = append(list, askAsset(at, id))
 		groups[a.group.text] = true
@@ -85,7 +86,8 @@ func (inv *inventory) questions(at place) []question {
 
 // viewsOf returns the whole, each group, and all groups but the first together.
 func viewsOf(groups []string) []engine.View {
-	views := []engine.View{engine.All, engine.In(groups[min(1, len(groups)):]...)}
+	views := make([]engine.View, 0, 2+len(groups))
+	views = append(views, engine.All, engine.In(groups[min(1, len(groups)):]...))
 	for _, g := range groups {
 		views = append(views, engine.In(g))
 	}
@@ -95,18 +97,19 @@ func viewsOf(groups []string) []engine.View {
 // askView returns questions for the ports of a view, one per kind of filter.
 func askView(at place, view engine.View) []question {
 	base := engine.PortQuery{Project: at.project, Category: at.category, View: view}
-	var list []question
-	for _, restrict := range []func(*engine.PortQuery){
+	restrictions := []func(*engine.PortQuery){
 		func(*engine.PortQuery) {},
 		func(q *engine.PortQuery) { q.Descending, q.Offset, q.Limit = true, 1, 7 },
 		func(q *engine.PortQuery) { q.PortString = "6" },
 		func(q *engine.PortQuery) { q.Type = "UDP" },
 		func(q *engine.PortQuery) { q.Status = "danger" },
 		func(q *engine.PortQuery) { q.Port = 80 },
-	} {
+	}
+	list := make([]question, len(restrictions))
+	for i, restrict := range restrictions {
 		q := base
 		restrict(&q)
-		list = append(list, askPorts(q))
+		list[i] = askPorts(q)
 	}
 	return list
 }

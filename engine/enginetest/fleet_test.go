@@ -55,7 +55,7 @@ func TestFleetsAreValid(t *testing.T) {
 	}
 }
 
-func TestFleetsStopWhenTold(t *testing.T) {
+func TestFleetsStopWhenTold(*testing.T) {
 	for _, w := range enginetest.Workloads() {
 		for range enginetest.Churn(1, 0.5, w.Fleet(1, 10)) {
 			break
@@ -95,7 +95,7 @@ func count(fleet iter.Seq[engine.Report]) *census {
 
 // top returns the share of the n most frequent entries.
 func top(counts map[string]float64, n int) float64 {
-	var list []float64
+	list := make([]float64, 0, len(counts))
 	var sum float64
 	for _, c := range counts {
 		list = append(list, c)

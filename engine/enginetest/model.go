@@ -99,9 +99,10 @@ func (m *model) remove(t *rapid.T) {
 func (m *model) ask(t *rapid.T) {
 	d := diceOf(t)
 	hosts := smallHostQuery(d)
-	questions := []question{askHosts(hosts)}
-	for range 5 {
-		questions = append(questions, askPorts(smallPortQuery(d)))
+	questions := make([]question, 6)
+	questions[0] = askHosts(hosts)
+	for i := range questions[1:] {
+		questions[i+1] = askPorts(smallPortQuery(d))
 	}
 	if diff := compare(context.Background(), questions, m.want, m.engine); diff != "" {
 		t.Fatal(diff)
@@ -118,9 +119,10 @@ func diceOf(t *rapid.T) dice {
 // drawReports draws reports as one value, so that a failure shows them as text.
 func (m *model) drawReports(t *rapid.T) []engine.Report {
 	report := rapid.Custom(func(t *rapid.T) spoken { return spoken{m.report(diceOf(t))} })
-	var reports []engine.Report
-	for _, s := range rapid.SliceOfN(report, 1, 5).Draw(t, "reports") {
-		reports = append(reports, s.Report)
+	drawn := rapid.SliceOfN(report, 1, 5).Draw(t, "reports")
+	reports := make([]engine.Report, len(drawn))
+	for i, s := range drawn {
+		reports[i] = s.Report
 	}
 	return reports
 }
@@ -145,14 +147,14 @@ type spoken struct{ engine.Report }
 // GoString returns a line of text.
 func (s spoken) GoString() string {
 	r := s.Report
-	line := r.Asset + " project=" + r.Project + " category=" + r.Category.String()
+	words := []string{r.Asset, "project=" + r.Project, "category=" + r.Category.String()}
 	if !r.Seen.IsZero() {
-		line += fmt.Sprintf(" @%d", r.Seen.Sub(smallStart).Microseconds())
+		words = append(words, fmt.Sprintf("@%d", r.Seen.Sub(smallStart).Microseconds()))
 	}
 	for _, field := range [][2]string{{"name", r.Name}, {"address", r.Address}, {"group", r.EnterpriseProject}} {
 		if field[1] != "" {
-			line += " " + field[0] + "=" + field[1]
+			words = append(words, field[0]+"="+field[1])
 		}
 	}
-	return strings.TrimSpace(line + " [" + r.Scope.String() + "] " + keysText(r.Open))
+	return strings.Join(append(words, "["+r.Scope.String()+"]", keysText(r.Open)), " ")
 }

@@ -84,9 +84,9 @@ func (r *rig) apply(reports ...engine.Report) engine.Result {
 // tell applies one report per line, one call each, and returns what became of each.
 func (r *rig) tell(lines ...string) []string {
 	r.Helper()
-	var became []string
-	for _, line := range lines {
-		became = append(became, resultText(r.apply(say(line))))
+	became := make([]string, len(lines))
+	for i, line := range lines {
+		became[i] = resultText(r.apply(say(line)))
 	}
 	return became
 }

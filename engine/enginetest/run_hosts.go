@@ -37,9 +37,9 @@ func hostCases() []suiteCase {
 
 // hostLines returns the rows, those of one type in the order of their assets.
 func hostLines(page engine.HostPage) []string {
-	lines := []string{}
-	for _, row := range sortHosts(page.Rows) {
-		lines = append(lines, row.Asset+" "+index.MakeKey(row.Port, row.Type).String())
+	lines := make([]string, len(page.Rows))
+	for i, row := range sortHosts(page.Rows) {
+		lines[i] = row.Asset + " " + index.MakeKey(row.Port, row.Type).String()
 	}
 	return lines
 }

@@ -103,8 +103,9 @@ func everyQuestion(r *rig) {
 		r.Fatal(err)
 	}
 	rng := newRand(5, "ask")
-	var questions []question
-	for range 2000 {
+	const rounds = 2000
+	questions := make([]question, 0, 2*rounds)
+	for range rounds {
 		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(smallHostQuery(rng.IntN)))
 	}
 	if diff := compare(r.Context(), questions, want, r.engine); diff != "" {
@@ -150,7 +151,7 @@ func othersChangeNothing(r *rig) {
 // transcript returns answers of project p as they are.
 func (r *rig) transcript() []any {
 	r.Helper()
-	var list []any
+	list := make([]any, 0, 64)
 	for _, category := range []engine.Category{engine.Host, engine.Container} {
 		for _, view := range viewsOf(smallGroups) {
 			list = append(list,
@@ -165,7 +166,7 @@ func (r *rig) transcript() []any {
 
 // assetQuestions asks about every asset of the small universe, there or not.
 func assetQuestions() []question {
-	var list []question
+	list := make([]question, 0, len(smallProjects)*2*len(smallAssets))
 	for _, project := range smallProjects {
 		for _, category := range []engine.Category{engine.Host, engine.Container} {
 			for _, id := range smallAssets {

@@ -107,7 +107,7 @@ func repeated(rng *rand.Rand, reports []engine.Report) []engine.Report {
 
 // split returns reports that say the same in more pieces.
 func split(rng *rand.Rand, reports []engine.Report) []engine.Report {
-	var out []engine.Report
+	out := make([]engine.Report, 0, 2*len(reports))
 	for _, r := range reports {
 		out = append(out, splitReport(rng, r)...)
 	}

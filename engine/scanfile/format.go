@@ -30,9 +30,10 @@ func formats() []format {
 
 // Formats returns the names of the known formats.
 func Formats() []string {
-	var names []string
-	for _, f := range formats() {
-		names = append(names, f.name)
+	table := formats()
+	names := make([]string, len(table))
+	for i, f := range table {
+		names[i] = f.name
 	}
 	return names
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -103,7 +104,7 @@ func FuzzNDJSON(f *testing.F) {
 func compareWithEncodingJSON(t *testing.T, data []byte) {
 	t.Helper()
 	line, _, _ := bytes.Cut(data, []byte("\n"))
-	reports, _ := drain(t, bytes.NewReader(append(line[:len(line):len(line)], '\n')), &scanfile.Options{Project: project, Format: "ndjson"})
+	reports, _ := drain(t, bytes.NewReader(append(slices.Clip(line), '\n')), &scanfile.Options{Project: project, Format: "ndjson"})
 	if len(reports) != 1 {
 		return
 	}
@@ -146,7 +147,7 @@ func FuzzAppendNDJSON(f *testing.F) {
 		if lines(reports) != lines([]engine.Report{r}) {
 			t.Fatalf("got\n%s\nwant\n%s", lines(reports), lines([]engine.Report{r}))
 		}
-		if second := readFuzzed(t, "ndjson", again); string(scanfile.AppendNDJSON(nil, &second[0])) != string(again) {
+		if second := readFuzzed(t, "ndjson", again); !bytes.Equal(scanfile.AppendNDJSON(nil, &second[0]), again) {
 			t.Fatal("a second way changes the line")
 		}
 	})

@@ -14,7 +14,7 @@ const maxScratch = 1 << 19
 const slabKeys = 512
 
 // keySlab hands out slices for the keys of reports. Those of small records are
-// parts of one allocation, which no two of them share a key of.
+// parts of one allocation, and do not overlap.
 type keySlab struct{ free []index.Key }
 
 // own returns the keys in order and once each, in a slice of their own, and how

@@ -107,8 +107,7 @@ func (l *loader) take(in *input, r engine.Report, bad error) error {
 		}
 		bad = in.check(err)
 	}
-	var refused *RecordError
-	if errors.As(bad, &refused) {
+	if refused, ok := errors.AsType[*RecordError](bad); ok {
 		in.refused++
 		l.sum.reject(refused)
 		return nil

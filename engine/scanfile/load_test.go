@@ -124,7 +124,7 @@ func TestLoadBatchesAndRejects(t *testing.T) {
 // what happened.
 func TestLoadFaults(t *testing.T) {
 	cut := readFile(t, "testdata/nmapxml/states.xml")
-	cut = cut[:strings.Index(cut, `portid="161"`)]
+	cut, _, _ = strings.Cut(cut, `portid="161"`)
 	timeout := errors.New("timeout")
 	for name, c := range map[string]struct {
 		reader io.Reader

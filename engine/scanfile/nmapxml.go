@@ -3,7 +3,6 @@ package scanfile
 import (
 	"errors"
 	"fmt"
-	"io"
 )
 
 // element is what an XML element means to the reader, by its name and place.
@@ -82,7 +81,7 @@ func (r *nmapReader) finish() {
 // recover notes the error and says whether reading can go on: from the next
 // document on, if another was appended.
 func (r *nmapReader) recover(err error) bool {
-	if err == io.EOF || r.in.fault() != nil {
+	if isEnd(err) || r.in.fault() != nil {
 		return false
 	}
 	r.in.incomplete("%s", r.x.errorAt(err))
@@ -191,6 +190,7 @@ func (r *nmapReader) begin(e element) {
 		r.host.row.setState(r.x.attr("state"))
 	case elFinished:
 		r.doc.finish(&r.x)
+	default:
 	}
 }
 
@@ -210,6 +210,7 @@ func (r *nmapReader) leave(e element) {
 		r.endHost(false)
 	case elRun:
 		r.doc.closed = true
+	default:
 	}
 }
 

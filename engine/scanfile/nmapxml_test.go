@@ -128,7 +128,7 @@ func TestNmapXMLEncodings(t *testing.T) {
 <nmaprun scanner="nmap"><host endtime="1790000000"><status state="up"/><address addr="192.0.2.1" addrtype="ipv4"/><hostnames><hostname name="käse" type="PTR"/></hostnames></host><runstats><finished/></runstats></nmaprun>`
 	named := func(enc string) string { return strings.Replace(text, "ENC", enc, 1) }
 	latin := strings.Replace(named("iso-8859-1"), "ä", "\xe4", 1)
-	wide := func(big bool, bom string, text string) string {
+	wide := func(big bool, bom, text string) string {
 		b := []byte(bom)
 		for _, u := range utf16.Encode([]rune(text)) {
 			if big {

@@ -88,13 +88,13 @@ func (e ended) Read([]byte) (int, error) { return 0, e.err }
 // empty says whether the source has ended without anything but white space.
 func (o *opened) empty() bool {
 	e, ok := o.rest.(ended)
-	return ok && e.err == io.EOF && len(plainHead(o.head)) == 0
+	return ok && isEnd(e.err) && len(plainHead(o.head)) == 0
 }
 
 // failed says whether the source failed before its format was clear.
 func (o *opened) failed() bool {
 	e, ok := o.rest.(ended)
-	return ok && e.err != io.EOF
+	return ok && !isEnd(e.err)
 }
 
 // reader reads the source from its start.

@@ -68,7 +68,12 @@ func (w *window) more() bool {
 func (w *window) full() bool { return w.end-w.pos > w.max }
 
 // cut says whether the source ended by a fault and not at its end.
-func (w *window) cut() bool { return w.err != nil && w.err != io.EOF }
+func (w *window) cut() bool { return w.err != nil && !isEnd(w.err) }
+
+// isEnd says whether the error is the regular end of a source.
+func isEnd(err error) bool {
+	return err == io.EOF //nolint:errorlint // A Reader's end is io.EOF itself; one that is wrapped is a fault.
+}
 
 func (w *window) read(want int) int {
 	got, empty := 0, 0

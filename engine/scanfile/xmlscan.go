@@ -69,17 +69,12 @@ func (x *xmlScan) toMarkup() error {
 	x.w.skip(x.pending)
 	x.pending, x.resume = 0, 1
 	for {
-		rest := x.w.rest()
-		i := bytes.IndexByte(rest, '<')
-		text := rest
-		if i >= 0 {
-			text = rest[:i]
-		}
+		text, _, found := bytes.Cut(x.w.rest(), []byte{'<'})
 		if x.top && !x.stray {
 			x.stray = len(bytes.TrimSpace(text)) > 0
 		}
 		x.w.skip(len(text))
-		if i >= 0 {
+		if found {
 			return nil
 		}
 		if !x.w.more() {
@@ -130,13 +125,13 @@ func (x *xmlScan) parse(b []byte) (token xmlToken, skip bool, err error) {
 	if len(b) < 2 {
 		return 0, false, errXMLShort
 	}
-	switch {
-	case b[1] == '/':
+	switch b[1] {
+	case '/':
 		return xmlEnd, false, x.parseEnd(b)
-	case b[1] == '?':
+	case '?':
 		isProlog, err := x.parseInstruction(b)
 		return xmlProlog, !isProlog, err
-	case b[1] == '!':
+	case '!':
 		return 0, true, x.parseDeclaration(b)
 	}
 	return xmlStart, false, x.parseStart(b)

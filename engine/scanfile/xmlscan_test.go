@@ -19,7 +19,7 @@ func ours(r io.Reader) (string, error) {
 	x := xmlScan{w: newWindow(r, 1<<20)}
 	for {
 		token, err := x.next()
-		if err == io.EOF {
+		if isEnd(err) {
 			return b.String(), nil
 		}
 		if err != nil {
@@ -37,6 +37,7 @@ func ours(r io.Reader) (string, error) {
 			}
 		case xmlEnd:
 			fmt.Fprintf(&b, "</%s>\n", x.name)
+		default:
 		}
 	}
 }
@@ -46,7 +47,7 @@ func theirs(r io.Reader) (string, error) {
 	d := xml.NewDecoder(r)
 	for {
 		token, err := d.RawToken()
-		if err == io.EOF {
+		if isEnd(err) {
 			return b.String(), nil
 		}
 		if err != nil {

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"portolan/index"
+)
+
+// TestNote holds that evidence comes back from its note as it was.
+func TestNote(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.Custom(func(t *rapid.T) micros {
+			if rapid.Bool().Draw(t, "near") {
+				return noteEpoch + rapid.Int64Range(-3, 3).Draw(t, "near time")
+			}
+			return rapid.Int64Range(-62135596800e6, 253402300799e6).Draw(t, "time") // years 1 to 9999
+		})
+		maybe := rapid.OneOf(at, rapid.Just(never))
+		want := evidence{newest: at.Draw(t, "newest"), name: maybe.Draw(t, "name"), address: maybe.Draw(t, "address"), home: maybe.Draw(t, "home")}
+		for range rapid.IntRange(0, 4).Draw(t, "looks") {
+			want.looks = append(want.looks, look{rapid.Uint32().Draw(t, "ref"), at.Draw(t, "look")})
+		}
+		n := rapid.IntRange(0, 40).Draw(t, "keys")
+		for range n {
+			want.own = append(want.own, maybe.Draw(t, "own"))
+		}
+		note := want.appendNote(nil)
+		var got evidence
+		got.decodeNote(note, n)
+		if !slices.ContainsFunc(want.own, func(m micros) bool { return m != never }) {
+			want.own = nil
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(evidence{}, look{}), cmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), cmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
+			t.Fatalf("(-want +got)\n%s", diff)
+		}
+		if noteNewest(note) != want.newest {
+			t.Fatalf("newest is %d, want %d", noteNewest(note), want.newest)
+		}
+	})
+}
+
+// TestAgentNoteIsSmall holds the cost of an agent's look, which the package
+// promises: under a byte per open port.
+func TestAgentNoteIsSmall(t *testing.T) {
+	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).UnixMicro()
+	e := evidence{newest: at, name: at, address: at, home: at, looks: []look{{refAll, at}}}
+	if n := len(e.appendNote(nil)); n > 8 {
+		t.Errorf("the note of an agent's report is %d bytes, want at most 8", n)
+	}
+}
+
+// TestManyLooks: an asset keeps 64 looks; the oldest are merged at the older
+// time, so that nothing is forgotten that was open and nothing closes that was not looked at.
+func TestManyLooks(t *testing.T) {
+	e, err := Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const n = 200
+	for i := range n {
+		k := index.MakeKey(uint16(i+1), index.TCP)
+		r := Report{
+			Project: "p", Asset: "a", Seen: start.Add(time.Duration(i) * time.Second),
+			Scope: ScopeOf(index.Range{Type: index.TCP, Lo: k.Port(), Hi: k.Port()}), Open: []index.Key{k},
+		}
+		if _, err := e.Apply(context.Background(), []Report{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := e.Asset(context.Background(), "p", Host, "a")
+	if err != nil || len(a.Open) != n {
+		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
+	}
+	v := e.find("p").inventories[Host]
+	v.w.old.decodeNote(v.x.Note(0), n)
+	if len(v.w.old.looks) != maxLooks {
+		t.Errorf("%d looks, want %d", len(v.w.old.looks), maxLooks)
+	}
+	if len(v.scopes) > maxLooks {
+		t.Errorf("%d scopes are remembered, want at most %d", len(v.scopes), maxLooks)
+	}
+	if err := e.Remove(context.Background(), "p", Host, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.scopes) != 0 {
+		t.Errorf("%d scopes are remembered without an asset", len(v.scopes))
+	}
+}
+
+// TestSnapshotIsHeld: a snapshot shows what it showed, also when ordinals are reused.
+func TestSnapshotIsHeld(t *testing.T) {
+	ctx := context.Background()
+	e, err := Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ssh := []index.Key{index.MakeKey(22, index.TCP)}
+	for i := range 100 {
+		if _, err := e.Apply(ctx, []Report{{Project: "p", Asset: fmt.Sprintf("old-%d", i), Scope: ScopeAll(), Open: ssh}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, err := e.Snapshot("p", Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if err := e.Remove(ctx, "p", Host, fmt.Sprintf("old-%d", i)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Apply(ctx, []Report{{Project: "p", Asset: fmt.Sprintf("new-%d", i), Scope: ScopeAll()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := held.Hosts(ctx, HostQuery{Project: "p", Port: 22})
+	if err != nil || page.Total != 100 {
+		t.Fatalf("held snapshot has %d hosts, %v", page.Total, err)
+	}
+	for i, row := range page.Rows {
+		if want := fmt.Sprintf("old-%d", i); row.Asset != want {
+			t.Errorf("row %d is %s, want %s", i, row.Asset, want)
+		}
+	}
+	if a, err := held.Asset("old-7"); err != nil || len(a.Open) != 1 {
+		t.Errorf("old-7 is %+v, %v", a, err)
+	}
+	if _, err := held.Asset("new-7"); err == nil {
+		t.Error("the held snapshot has an asset that came later")
+	}
+}

@@ -1,0 +1,64 @@
+package engine_test
+
+import (
+	"testing"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// TestDefaultPolicy counts the built-in table: 68 rows, each for both address
+// families, and everything else unknown.
+func TestDefaultPolicy(t *testing.T) {
+	p := engine.DefaultPolicy()
+	n := map[engine.Status]int{}
+	for _, k := range index.AllKeys().Keys() {
+		n[p.Status(k)]++
+	}
+	if n[engine.Danger] != 2*68 || n[engine.Normal] != 0 || n[engine.Unknown] != index.AllKeys().Len()-2*68 {
+		t.Errorf("keys by status: %v", n)
+	}
+	for text, want := range map[string]engine.Status{
+		"123/udp": engine.Danger, "123/udp6": engine.Danger, "123/tcp": engine.Unknown, "23/tcp6": engine.Danger,
+		"445/tcp": engine.Danger, "443/tcp": engine.Unknown, "123/sctp": engine.Unknown,
+	} {
+		k, err := index.ParseKey(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Status(k); got != want {
+			t.Errorf("%s is %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestPolicyRules: the last rule that covers a key counts, and a bad one is refused.
+func TestPolicyRules(t *testing.T) {
+	all := index.Range{Type: index.TCP, Lo: 1, Hi: 65535}
+	web := index.Range{Type: index.TCP, Lo: 80, Hi: 443}
+	p, err := engine.NewPolicy([]engine.Rule{{Keys: all, Status: engine.Danger}, {Keys: web, Status: engine.Normal}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[uint16]engine.Status{79: engine.Danger, 80: engine.Normal, 443: engine.Normal, 444: engine.Danger} {
+		if got := p.Status(index.MakeKey(port, index.TCP)); got != want {
+			t.Errorf("%d/tcp is %v, want %v", port, got, want)
+		}
+	}
+	for _, r := range []engine.Rule{{Keys: index.Range{Type: index.TCP, Lo: 9, Hi: 1}}, {Keys: web, Status: 9}} {
+		if _, err := engine.NewPolicy([]engine.Rule{r}); err == nil {
+			t.Errorf("rule %+v is accepted", r)
+		}
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	for text, want := range map[string]engine.Status{"danger": engine.Danger, "normal": engine.Normal, "unknown": engine.Unknown, "unknow": engine.Unknown} {
+		if s, err := engine.ParseStatus(text); err != nil || s != want {
+			t.Errorf("ParseStatus(%q) = %v, %v", text, s, err)
+		}
+	}
+	if _, err := engine.ParseStatus("Danger"); err == nil {
+		t.Error("Danger is accepted")
+	}
+}

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+func TestParseScope(t *testing.T) {
+	for text, want := range map[string]string{
+		"all": "all", "none": "none", "": "none",
+		"53/udp,1-1024/tcp":               "1-1024/tcp,53/udp",
+		"1-10/tcp,11-20/tcp":              "1-20/tcp",
+		"5/tcp,1-10/TCP, 3/tcp":           "1-10/tcp",
+		"65535/udp6,1-65535/sctp":         "1-65535/sctp,65535/udp6",
+		"1-10/tcp,12/tcp,1-10/tcp6":       "1-10/tcp,12/tcp,1-10/tcp6",
+		"1-65535/tcp,1-65535/tcp,443/tcp": "1-65535/tcp",
+	} {
+		s, err := engine.ParseScope(text)
+		if err != nil || s.String() != want {
+			t.Errorf("ParseScope(%q) = %v, %v, want %s", text, s, err, want)
+		}
+	}
+	for _, text := range []string{"everything", "1-1024", "0/tcp", "1-65536/udp", "9-3/tcp", ",", "22/tcp,", "all,22/tcp"} {
+		var field *engine.FieldError
+		if s, err := engine.ParseScope(text); !errors.As(err, &field) || field.Field != "scope" || !errors.Is(err, engine.ErrInvalid) {
+			t.Errorf("ParseScope(%q) = %v, %v, want a FieldError about scope", text, s, err)
+		}
+	}
+}
+
+// drawScope draws a scope over few ports and the same as a set of keys.
+func drawScope(t *rapid.T, name string) (engine.Scope, *index.KeySet) {
+	switch rapid.IntRange(0, 9).Draw(t, name) {
+	case 0:
+		return engine.Scope{}, new(index.KeySet)
+	case 1:
+		return engine.ScopeAll(), index.AllKeys()
+	}
+	var ranges []index.Range
+	var set index.KeySetBuilder
+	for range rapid.IntRange(1, 5).Draw(t, "ranges") {
+		lo := rapid.Uint16Range(1, 12).Draw(t, "lo")
+		r := index.Range{Type: index.Type(rapid.IntRange(2, 4).Draw(t, "type")), Lo: lo, Hi: lo + rapid.Uint16Range(0, 4).Draw(t, "more")}
+		ranges = append(ranges, r)
+		set.AddRange(r)
+	}
+	return engine.ScopeOf(ranges...), set.Build()
+}
+
+// TestScopeAlgebra holds scopes against sets of keys.
+func TestScopeAlgebra(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, as := drawScope(t, "a")
+		b, bs := drawScope(t, "b")
+		if got, want := a.Covers(b), bs.AndNot(as).Len() == 0; got != want {
+			t.Fatalf("%v covers %v: %t", a, b, got)
+		}
+		u, us := a.Union(b), as.Or(bs)
+		for k := index.MakeKey(1, index.TCP); k < index.MakeKey(20, index.TCP); k++ {
+			if k.Valid() && (u.Contains(k) != us.Contains(k) || a.Contains(k) != as.Contains(k)) {
+				t.Fatalf("%v: in a %t, in a or b %t (a %v, b %v)", k, a.Contains(k), u.Contains(k), a, b)
+			}
+		}
+		if again, err := engine.ParseScope(a.String()); err != nil || again.String() != a.String() {
+			t.Fatalf("%v parses as %v, %v", a, again, err)
+		}
+	})
+}
