@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
@@ -149,3 +150,50 @@ func BenchmarkPageSeen(b *testing.B) { benchPages(b, queries(24)) }
 
 // BenchmarkPageUnseen asks for pages of so many filters that none is remembered.
 func BenchmarkPageUnseen(b *testing.B) { benchPages(b, queries(20_000)) }
+
+// BenchmarkPageBesideLoad reports the 99th percentile of a page while a fleet
+// is loaded at full rate, against that of a page at rest, in nanoseconds.
+func BenchmarkPageBesideLoad(b *testing.B) {
+	reports := agentFleet(b)
+	for b.Loop() {
+		e := load(b, reports[:len(reports)/2])
+		idle := pageP99(b, e, time.After(time.Second))
+		done := make(chan time.Time)
+		go func() {
+			defer close(done)
+			for part := range slices.Chunk(reports, 10_000) {
+				if _, err := e.Apply(context.Background(), part); err != nil {
+					b.Error(err)
+				}
+			}
+		}()
+		loading := pageP99(b, e, done)
+		b.ReportMetric(float64(idle), "idle-p99-ns")
+		b.ReportMetric(float64(loading), "loading-p99-ns")
+		b.ReportMetric(float64(loading)/float64(idle), "ratio")
+	}
+}
+
+// pageP99 asks for pages until done and returns the 99th percentile of what they took.
+func pageP99(b *testing.B, e *engine.Engine, done <-chan time.Time) time.Duration {
+	b.Helper()
+	qs, into := queries(20_000), make([]engine.PortCount, 0, 200)
+	took := make([]time.Duration, 0, 1<<23)
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			slices.Sort(took)
+			return took[len(took)*99/100]
+		default:
+		}
+		q := qs[i%len(qs)]
+		q.Project, q.Into = enginetest.FleetProject, into
+		start := time.Now()
+		if _, err := e.Ports(context.Background(), q); err != nil {
+			b.Fatal(err)
+		}
+		if len(took) < cap(took) {
+			took = append(took, time.Since(start))
+		}
+	}
+}
