@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/fleet"
 )
 
 const (
@@ -19,8 +19,8 @@ const (
 	loadBatch  = 1_000_000
 )
 
-// fleet is the agent workload, made once.
-var fleet []engine.Report
+// agents is the agent workload, made once.
+var agents []engine.Report
 
 func agentFleet(b *testing.B) []engine.Report {
 	b.Helper()
@@ -28,10 +28,10 @@ func agentFleet(b *testing.B) []engine.Report {
 	if testing.Short() {
 		n = 10_000
 	}
-	if fleet == nil {
-		fleet = slices.Collect(enginetest.Agents(1, n))
+	if agents == nil {
+		agents = slices.Collect(fleet.Agents(1, n))
 	}
-	return fleet
+	return agents
 }
 
 func observations(reports []engine.Report) int {
@@ -187,7 +187,7 @@ func pageP99(b *testing.B, e *engine.Engine, done <-chan time.Time) time.Duratio
 		default:
 		}
 		q := qs[i%len(qs)]
-		q.Project, q.Into = enginetest.FleetProject, into
+		q.Project, q.Into = fleet.Project, into
 		start := time.Now()
 		if _, err := e.Ports(context.Background(), q); err != nil {
 			b.Fatal(err)

@@ -3,6 +3,7 @@ package index
 import (
 	"math/bits"
 	"slices"
+	"sync/atomic"
 )
 
 // Ports of one type as a bitmap: bit p&63 of word p>>6 is port p.
@@ -20,7 +21,12 @@ var emptyBits portBits
 // The zero value is the empty set.
 type KeySet struct {
 	bits [NumTypes]*portBits // nil means no port of the type
+	id   uint64              // tells sets apart in hashes; 0 in the zero value
 }
+
+var keySetIDs atomic.Uint64
+
+func newKeySet() *KeySet { return &KeySet{id: keySetIDs.Add(1)} }
 
 // words returns the type's ports; the result is never nil.
 func (s *KeySet) words(t Type) *portBits {
@@ -82,7 +88,7 @@ func (s *KeySet) AndNot(o *KeySet) *KeySet {
 }
 
 func (s *KeySet) combine(o *KeySet, op func(a, b uint64) uint64) *KeySet {
-	out := new(KeySet)
+	out := newKeySet()
 	for t := range out.bits {
 		a, b := s.words(Type(t)), o.words(Type(t))
 		r, any := new(portBits), uint64(0)
@@ -111,7 +117,7 @@ var allKeys = func() *KeySet {
 
 // everyType returns the set that has the ports with every type.
 func everyType(b *portBits) *KeySet {
-	s := new(KeySet)
+	s := newKeySet()
 	for t := range s.bits {
 		s.bits[t] = b
 	}
@@ -167,7 +173,7 @@ func (b *KeySetBuilder) each(r Range, f func(w *uint64, mask uint64)) {
 
 // Build returns the keys collected so far; the builder may be used on.
 func (b *KeySetBuilder) Build() *KeySet {
-	s := new(KeySet)
+	s := newKeySet()
 	for t := range b.bits {
 		if b.bits[t] != (portBits{}) {
 			c := b.bits[t]

@@ -1,9 +1,6 @@
 package index
 
-import (
-	"hash/maphash"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // memo remembers on a snapshot how many keys match the filters it was asked, so
 // that the next page of a filter needs no counting. It is filled by readers,
@@ -38,11 +35,22 @@ type memoEntry struct {
 	tally tally
 }
 
-var memoSeed = maphash.MakeSeed()
+// hash tells keys apart, mostly: views of one snapshot by what they sum to. It
+// is never 0.
+func (k *memoKey) hash() uint64 {
+	f := &k.filter
+	h := uint64(f.Digits.value)<<8 | uint64(f.Digits.n)<<40 | uint64(f.Types)
+	h = h*0x9e3779b97f4a7c15 ^ uint64(k.counts.opens)<<20 ^ uint64(k.counts.keys)
+	if f.Keys != nil {
+		h ^= f.Keys.id << 50
+	}
+	h *= 0xd6e8feb86659fd93
+	return (h ^ h>>32) | 1
+}
 
 // tally stores in t the plan's count, from memory or by counting.
 func (m *memo) tally(key memoKey, p *plan, t *tally) {
-	hash := maphash.Comparable(memoSeed, key) | 1
+	hash := key.hash()
 	if m.young.Load().find(hash, &key, t) {
 		return
 	}

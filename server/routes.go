@@ -44,6 +44,9 @@ func (s *Server) find(c *call) (*route, error) {
 	if c.r.URL.RawPath != "" { // only then can a segment hold an escaped slash
 		path, escaped = c.r.URL.EscapedPath(), true
 	}
+	if !strings.HasPrefix(path, "/") { // such as the * of OPTIONS
+		return nil, errUnknownPath
+	}
 	known := false
 	for i := range s.table {
 		rt := &s.table[i]
@@ -75,7 +78,7 @@ func (rt *route) match(c *call, path string, escaped bool) bool {
 			}
 			got = plain
 		}
-		if want != got && !c.bind(want, got) {
+		if !c.bind(want, got) {
 			return false
 		}
 	}
@@ -91,17 +94,16 @@ func segment(path string) (first, rest string) {
 	return path, ""
 }
 
-// bind notes the value of a variable of a pattern; it is never empty.
-func (c *call) bind(variable, value string) bool {
-	switch {
-	case value == "":
-		return false
-	case variable == "{project_id}":
-		c.project = value
-	case variable == "{id}":
-		c.asset = value
+// bind says whether a segment of a path is what the pattern wants there, and
+// notes the value of a variable, which is never empty.
+func (c *call) bind(want, got string) bool {
+	switch want {
+	case "{project_id}":
+		c.project = got
+	case "{id}":
+		c.asset = got
 	default:
-		return false
+		return want == got
 	}
-	return true
+	return got != ""
 }

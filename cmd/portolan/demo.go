@@ -5,7 +5,7 @@ import (
 	"iter"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/fleet"
 )
 
 // A demonstration always shows the same fleet, with a container for every so
@@ -18,11 +18,11 @@ const (
 
 // fillDemo applies a made-up fleet of hosts and some containers to a project.
 func fillDemo(ctx context.Context, e *engine.Engine, project string, hosts int) error {
-	for _, fleet := range []iter.Seq[engine.Report]{
-		enginetest.Agents(demoSeed, hosts),
-		enginetest.Containers(demoSeed, max(1, hosts/demoContainer)),
+	for _, reports := range []iter.Seq[engine.Report]{
+		fleet.Agents(demoSeed, hosts),
+		fleet.Containers(demoSeed, max(1, hosts/demoContainer)),
 	} {
-		if err := applyAll(ctx, e, project, fleet); err != nil {
+		if err := applyAll(ctx, e, project, reports); err != nil {
 			return err
 		}
 	}

@@ -9,11 +9,8 @@
 // test. [Diff] puts every kind of question to a Reference and to another
 // Engine and shows where they disagree.
 //
-// A fleet is a stream of reports made from a seed: [Agents], [Internet],
-// [Campus] and [Containers] follow documented laws and feed tests, benchmarks
-// and demonstrations; [Churn] reports a fleet again, somewhat changed. [Small]
-// makes the opposite, a handful of assets about which reports collide in every
-// way they can.
+// Package fleet, below this one, makes up fleets from a seed. [Small] makes the
+// opposite, a handful of assets about which reports collide in every way they can.
 //
 // # Caveats
 //

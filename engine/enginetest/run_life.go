@@ -76,7 +76,9 @@ func removedIsGone(r *rig) {
 	for _, id := range []string{"a", "b", "d", "e"} {
 		r.remove(engine.Host, id)
 	}
+	r.remove(engine.Container, "a")
 	r.wantPorts(engine.PortQuery{Project: "p"}, 0)
+	r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 1})
 	r.want("projects", r.engine.Projects(), []string{"p"})
 }
 

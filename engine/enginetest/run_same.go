@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/fleet"
 )
 
 // sameCases say the same in other ways: the state is a function of the set of
@@ -39,7 +40,7 @@ func sameCases() []suiteCase {
 			}})
 		}
 	}
-	for _, w := range Workloads() {
+	for _, w := range fleet.Workloads() {
 		cases = append(cases, fleetCase(w, 1))
 	}
 	return append(cases, suiteCase{"every question, seed=5", everyQuestion})
@@ -47,11 +48,11 @@ func sameCases() []suiteCase {
 
 // fleetCase reports a fleet three times with churn, the last time first, and
 // holds the engine against the reference.
-func fleetCase(w Workload, seed uint64) suiteCase {
+func fleetCase(w fleet.Workload, seed uint64) suiteCase {
 	return suiteCase{fmt.Sprintf("fleet of %s, seed=%d", w.Name, seed), func(r *rig) {
 		first := w.Fleet(seed, 300)
-		second := Churn(seed+1, 0.2, first)
-		third := Churn(seed+2, 0.2, second)
+		second := fleet.Churn(seed+1, 0.2, first)
+		third := fleet.Churn(seed+2, 0.2, second)
 		reports := slices.Collect(chain(third, first, second))
 		r.applyInBatches(newRand(seed, "batches"), reports)
 		r.wantSame(reports)

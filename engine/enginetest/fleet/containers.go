@@ -1,4 +1,4 @@
-package enginetest
+package fleet
 
 import (
 	"iter"
@@ -54,7 +54,7 @@ func newContainerLaw(rng *rand.Rand) *containerLaw {
 func (l *containerLaw) report(i int) engine.Report {
 	img := &l.images[logUniform(l.rng, 1, len(l.images)+1)-1]
 	return engine.Report{
-		Project: FleetProject, Category: engine.Container,
+		Project: Project, Category: engine.Container,
 		Asset: randomID(l.rng), Name: img.name, EnterpriseProject: img.group,
 		Address: ipv4(100<<24 | 64<<16 | uint32(i)&0x3fffff),
 		Seen:    within(l.rng),

@@ -1,4 +1,4 @@
-package enginetest
+package fleet
 
 import (
 	"iter"
@@ -57,7 +57,7 @@ func newInternetLaw(rng *rand.Rand) *internetLaw {
 func (l *internetLaw) report(i int) engine.Report {
 	address := ipv4((uint32(i) + l.offset) * 0x9e3779b1) // odd, so no address comes twice
 	r := engine.Report{
-		Project: FleetProject, Asset: address, Address: address,
+		Project: Project, Asset: address, Address: address,
 		Seen: within(l.rng), Scope: l.scope,
 	}
 	if i%middleboxEvery == middleboxEvery/2 {

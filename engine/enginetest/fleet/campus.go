@@ -1,4 +1,4 @@
-package enginetest
+package fleet
 
 import (
 	"iter"
@@ -77,7 +77,7 @@ func newCampusLaw(rng *rand.Rand) *campusLaw {
 func (l *campusLaw) report(i int) engine.Report {
 	name := "host-" + strconv.Itoa(i)
 	return engine.Report{
-		Project: FleetProject, Asset: name, Name: name + ".campus.example",
+		Project: Project, Asset: name, Name: name + ".campus.example",
 		Address:           ipv4(172<<24 | 16<<16 | uint32(i)&0xfffff),
 		EnterpriseProject: l.groups[l.rng.IntN(len(l.groups))],
 		Seen:              within(l.rng),
@@ -121,7 +121,7 @@ func keysOf(texts ...string) []index.Key {
 // must returns the value of a call that fails only if this package's own text is wrong.
 func must[T any](v T, err error) T {
 	if err != nil {
-		panic("enginetest: " + err.Error())
+		panic("fleet: " + err.Error())
 	}
 	return v
 }

@@ -1,4 +1,4 @@
-package enginetest
+package fleet
 
 import (
 	"iter"
@@ -103,7 +103,7 @@ func (l *agentLaw) otherThan(list []index.Key) index.Key {
 func (l *agentLaw) report(i int) engine.Report {
 	u := l.rng.Float64()
 	return engine.Report{
-		Project:           FleetProject,
+		Project:           Project,
 		Asset:             randomUUID(l.rng),
 		Address:           ipv4(10<<24 | uint32(i)&0xffffff),
 		EnterpriseProject: l.groups[int(u*u*float64(len(l.groups)))], // the first are the largest

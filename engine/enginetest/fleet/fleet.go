@@ -1,4 +1,12 @@
-package enginetest
+// Package fleet makes up fleets of hosts and containers: streams of reports, the
+// same for the same seed, by documented laws. They feed tests, benchmarks and
+// demonstrations.
+//
+// # Basics
+//
+// A [Fleet] is [Agents], [Internet], [Campus] or [Containers]; [Workloads] lists
+// them. [Churn] reports a fleet again, a day later and somewhat changed.
+package fleet
 
 import (
 	"encoding/binary"
@@ -15,8 +23,8 @@ import (
 	"portolan/index"
 )
 
-// FleetProject is the project that every fleet's reports are about.
-const FleetProject = "fleet"
+// Project is the project that every fleet's reports are about.
+const Project = "fleet"
 
 // Fleet makes the reports of a fleet of so many assets, one report per asset.
 // The same seed gives the same reports, each time the stream is read. Reports

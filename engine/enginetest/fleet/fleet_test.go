@@ -1,4 +1,4 @@
-package enginetest_test
+package fleet_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/fleet"
 	"portolan/index"
 )
 
@@ -17,11 +17,11 @@ import (
 var byText = cmp.Comparer(func(a, b engine.Scope) bool { return a.String() == b.String() })
 
 func TestFleetsAreReproducible(t *testing.T) {
-	for _, w := range enginetest.Workloads() {
+	for _, w := range fleet.Workloads() {
 		t.Run(w.Name, func(t *testing.T) {
-			fleet := w.Fleet(7, 600)
-			first := slices.Collect(fleet)
-			if diff := cmp.Diff(first, slices.Collect(fleet), byText); diff != "" {
+			reports := w.Fleet(7, 600)
+			first := slices.Collect(reports)
+			if diff := cmp.Diff(first, slices.Collect(reports), byText); diff != "" {
 				t.Errorf("read twice (-first +second):\n%s", diff)
 			}
 			if diff := cmp.Diff(first[:300], slices.Collect(w.Fleet(7, 300)), byText); diff != "" {
@@ -35,7 +35,7 @@ func TestFleetsAreReproducible(t *testing.T) {
 }
 
 func TestFleetsAreValid(t *testing.T) {
-	for _, w := range enginetest.Workloads() {
+	for _, w := range fleet.Workloads() {
 		t.Run(w.Name, func(t *testing.T) {
 			const n = 20_000
 			ids := map[string]bool{}
@@ -56,8 +56,8 @@ func TestFleetsAreValid(t *testing.T) {
 }
 
 func TestFleetsStopWhenTold(*testing.T) {
-	for _, w := range enginetest.Workloads() {
-		for range enginetest.Churn(1, 0.5, w.Fleet(1, 10)) {
+	for _, w := range fleet.Workloads() {
+		for range fleet.Churn(1, 0.5, w.Fleet(1, 10)) {
 			break
 		}
 	}
@@ -80,9 +80,9 @@ type census struct {
 	sizes           []int
 }
 
-func count(fleet iter.Seq[engine.Report]) *census {
+func count(reports iter.Seq[engine.Report]) *census {
 	c := &census{sets: map[string]float64{}, groups: map[string]float64{}}
-	for r := range fleet {
+	for r := range reports {
 		c.hosts++
 		c.services += float64(len(r.Open))
 		c.sets[fmt.Sprint(slices.Sorted(slices.Values(r.Open)))]++
@@ -114,12 +114,12 @@ func TestAgentsProportions(t *testing.T) {
 	const n = 20_000
 	popular := map[string]float64{}
 	var ephemeral float64
-	for r := range enginetest.Agents(3, n) {
+	for r := range fleet.Agents(3, n) {
 		set := slices.DeleteFunc(slices.Sorted(slices.Values(r.Open)), func(k index.Key) bool { return k.Port() >= 32768 })
 		popular[fmt.Sprint(set)]++
 		ephemeral += float64(len(r.Open) - len(set))
 	}
-	c := count(enginetest.Agents(3, n))
+	c := count(fleet.Agents(3, n))
 	between(t, "ports per host", c.services/n, 10, 12)
 	between(t, "ephemeral ports per host", ephemeral/n, 4, 4)
 	between(t, "hosts with one of 200 sets of popular ports", top(popular, 200), 0.6, 0.8)
@@ -132,7 +132,7 @@ func TestInternetProportions(t *testing.T) {
 	ports := map[string]float64{}
 	var services, boxes, single, many float64
 	i := 0
-	for r := range enginetest.Internet(3, n) {
+	for r := range fleet.Internet(3, n) {
 		open := float64(len(r.Open))
 		services += open
 		if i%500 == 250 {
@@ -160,7 +160,7 @@ func TestInternetProportions(t *testing.T) {
 
 func TestCampusProportions(t *testing.T) {
 	const n = 1973
-	c := count(enginetest.Campus(3, n))
+	c := count(fleet.Campus(3, n))
 	between(t, "median of ports", float64(c.sizes[n/2]), 2, 2)
 	between(t, "distinct sets", float64(len(c.sets)), 820, 930)
 	between(t, "hosts with one of the ten commonest sets", top(c.sets, 10), 0.4, 0.48)
@@ -169,7 +169,7 @@ func TestCampusProportions(t *testing.T) {
 
 func TestContainersProportions(t *testing.T) {
 	const n = 20_000
-	c := count(enginetest.Containers(3, n))
+	c := count(fleet.Containers(3, n))
 	between(t, "containers with one of 40 sets", top(c.sets, 40), 0.985, 0.995)
 	between(t, "largest image's share", top(c.sets, 1), 0.15, 0.25)
 	between(t, "ports per container", c.services/n, 1, 4)
@@ -177,11 +177,11 @@ func TestContainersProportions(t *testing.T) {
 
 func TestChurn(t *testing.T) {
 	const n = 5_000
-	before := slices.Collect(enginetest.Agents(5, n))
-	kept := slices.Collect(enginetest.Agents(5, n))
+	before := slices.Collect(fleet.Agents(5, n))
+	kept := slices.Collect(fleet.Agents(5, n))
 	var changed, total float64
 	i := 0
-	for r := range enginetest.Churn(9, 0.1, slices.Values(before)) {
+	for r := range fleet.Churn(9, 0.1, slices.Values(before)) {
 		for j, k := range r.Open {
 			total++
 			if k != before[i].Open[j] {
@@ -200,7 +200,7 @@ func TestChurn(t *testing.T) {
 }
 
 func BenchmarkFleets(b *testing.B) {
-	for _, w := range enginetest.Workloads() {
+	for _, w := range fleet.Workloads() {
 		b.Run(w.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			for range w.Fleet(1, b.N) {

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"net/http"
+
+	"portolan/engine"
+)
+
+// removeParams is the query of DELETE /v1/projects/{project_id}/assets/{id}.
+type removeParams struct {
+	category param
+}
+
+func (p *removeParams) read(query string) (err error) {
+	for name, sent := range pairs(query) {
+		if name == "category" {
+			p.category.set(sent.text, sent.malformed)
+			err = p.category.check(name)
+		}
+	}
+	return err
+}
+
+// removeAsset forgets an asset. One that lies in an enterprise project that the
+// caller is not granted is not there for the caller.
+func (s *Server) removeAsset(c *call) error {
+	var p removeParams
+	if err := p.read(c.r.URL.RawQuery); err != nil {
+		return err
+	}
+	if err := checkProject(c.project); err != nil {
+		return err
+	}
+	category, err := engine.ParseCategory(p.category.text)
+	if err != nil {
+		return err
+	}
+	if granted := c.caller.EnterpriseProjects; !granted.IsAll() {
+		asset, err := s.engine.Asset(c.r.Context(), c.project, category, c.asset)
+		if err != nil {
+			return err
+		}
+		if !granted.Has(asset.EnterpriseProject) {
+			return engine.ErrNotFound
+		}
+	}
+	if err := s.engine.Remove(c.r.Context(), c.project, category, c.asset); err != nil {
+		return err
+	}
+	c.reply(http.StatusNoContent, nil)
+	return nil
+}
+
+var healthy = []byte(`{"status":"ok"}`)
+
+// health says that the process answers.
+func (s *Server) health(c *call) error {
+	c.reply(http.StatusOK, healthy)
+	return nil
+}

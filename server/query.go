@@ -1,0 +1,128 @@
+package server
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"portolan/engine"
+	"portolan/server/auth"
+)
+
+// param is one parameter of a query as it was sent; the empty text is absent.
+type param struct {
+	text      string
+	seen      bool
+	malformed bool // its escape is; text is what was sent
+}
+
+// pairs yields the names and values of a query in order, unescaped: %XX is a
+// byte and + is a space. A value that cannot be unescaped comes as it is, with
+// its name's pair marked as malformed; one whose name cannot is passed over,
+// since no parameter is called so. It allocates only where there is something
+// to unescape.
+func pairs(query string) iter.Seq2[string, param] {
+	return func(yield func(string, param) bool) {
+		for query != "" {
+			var pair string
+			pair, query, _ = strings.Cut(query, "&")
+			name, value, _ := strings.Cut(pair, "=")
+			name, err := url.QueryUnescape(name)
+			if err != nil || name == "" {
+				continue
+			}
+			plain, err := url.QueryUnescape(value)
+			if err != nil {
+				plain = value
+			}
+			if !yield(name, param{text: plain, malformed: err != nil}) {
+				return
+			}
+		}
+	}
+}
+
+// check is the error of a parameter whose escape is malformed.
+func (p *param) check(field string) error {
+	if !p.malformed {
+		return nil
+	}
+	return &engine.FieldError{Field: field, Value: p.text, Allowed: "escapes such as %20"}
+}
+
+// integer reads a whole number of any length; absent gives the default, and
+// one that is too large for an int comes as the largest or smallest there is.
+func (p *param) integer(field string, absent int) (int, error) {
+	if p.text == "" {
+		return absent, nil
+	}
+	digits := p.text
+	if sign(digits[0]) {
+		digits = digits[1:]
+	}
+	n := 0
+	for i := range len(digits) {
+		d := digits[i] - '0'
+		if d > 9 {
+			digits = ""
+			break
+		}
+		n = min(n*10+int(d), math.MaxInt32) // far beyond every bound
+	}
+	if digits == "" {
+		return 0, &engine.FieldError{Field: field, Value: p.text, Allowed: "an integer"}
+	}
+	if p.text[0] == '-' {
+		n = -n
+	}
+	return n, nil
+}
+
+// between is integer with bounds, both allowed.
+func (p *param) between(field string, absent, low, high int) (int, error) {
+	n, err := p.integer(field, absent)
+	if err == nil && (n < low || n > high) {
+		err = &engine.FieldError{Field: field, Value: p.text, Allowed: fmt.Sprintf("an integer from %d to %d", low, high)}
+	}
+	return n, err
+}
+
+// truth reads a yes or no; absent is no.
+func (p *param) truth(field string) (bool, error) {
+	switch p.text {
+	case "", "false", "0":
+		return false, nil
+	case "true", "1":
+		return true, nil
+	}
+	return false, &engine.FieldError{Field: field, Value: p.text, Allowed: "true, false, " + strconv.Itoa(1) + " or 0"}
+}
+
+// defaultView is asked so often that it is made once.
+var defaultView = engine.In(engine.DefaultEnterpriseProject)
+
+// viewOf returns what a question about the enterprise project is asked of. The
+// error is that of a caller to whom it is not granted.
+func viewOf(granted auth.Grant, enterpriseProject string) (engine.View, error) {
+	switch enterpriseProject {
+	case allGranted:
+		return granted.View(), nil
+	case "", engine.DefaultEnterpriseProject:
+		if !granted.Has(engine.DefaultEnterpriseProject) {
+			return engine.View{}, errForbidden
+		}
+		return defaultView, nil
+	}
+	if !granted.Has(enterpriseProject) {
+		return engine.View{}, errForbidden
+	}
+	return engine.In(enterpriseProject), nil
+}
+
+// checkProject holds the project of the path against its limit.
+func checkProject(project string) error {
+	return checkLength("project_id", project, engine.MaxProjectLen)
+}
