@@ -165,7 +165,7 @@ func (c *checker) compare(view string, want, have *counts) {
 // compareType checks the sums of a type's counts against its bits.
 func (c *checker) compareType(view string, t Type, tc *typeCounts) {
 	keys := 0
-	for i, ch := range tc.chunks {
+	for i, ch := range tc.chunks[:] {
 		if ch == nil {
 			continue
 		}

@@ -170,7 +170,7 @@ func (c *counts) each(f func(k Key, n uint32)) {
 		if tc == nil {
 			continue
 		}
-		for i, ch := range tc.chunks {
+		for i, ch := range tc.chunks[:] {
 			if ch == nil {
 				continue
 			}
@@ -204,7 +204,7 @@ func (c *counts) addType(t Type, part *typeCounts) {
 		c.types[t] = &typeCounts{epoch: 1}
 	}
 	tc := c.types[t]
-	for i, from := range part.chunks {
+	for i, from := range part.chunks[:] {
 		if from == nil {
 			continue
 		}

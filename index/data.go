@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"math/bits"
 
 	"github.com/tidwall/btree"
@@ -58,7 +59,7 @@ func (d *data) find(id []byte, kind idKind, hash uint64) (Ordinal, bool) {
 		if !d.has(o) {
 			continue
 		}
-		if have := d.ident(o); have.kind == kind && string(have.id) == string(id) {
+		if have := d.ident(o); have.kind == kind && bytes.Equal(have.id, id) {
 			return o, true
 		}
 	}

@@ -142,7 +142,7 @@ var powersOf10 = [...]int{1, 10, 100, 1000, 10000, 100000}
 func fillDigits(b *portBits, n, v int) {
 	for suffix := 0; n+suffix <= 5; suffix++ {
 		width := powersOf10[suffix]
-		for prefix := 0; prefix < powersOf10[5-n-suffix]; prefix++ {
+		for prefix := range powersOf10[5-n-suffix] {
 			if prefix == 0 && v < powersOf10[n-1] {
 				continue // the text of a port has no leading zero
 			}

@@ -153,7 +153,7 @@ func radixPass(src, dst []change, shift uint) {
 		at[src[i].what>>shift&(1<<10-1)]++
 	}
 	sum := uint32(0)
-	for i, n := range at {
+	for i, n := range at[:] {
 		at[i] = sum
 		sum += n
 	}

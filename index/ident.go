@@ -55,6 +55,8 @@ func identLen(kind idKind, data []byte) int {
 // formatIdent returns the text of a stored form.
 func formatIdent(kind idKind, data []byte) string {
 	switch kind {
+	case kindNone, kindSame:
+		return ""
 	case kindUUID:
 		return formatUUID(data[:16])
 	case kindHex:

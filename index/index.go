@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"sync/atomic"
@@ -271,7 +272,7 @@ func (x *Index) moveGroup(o Ordinal, old *state, to uint32) {
 func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (changed bool) {
 	x.scratch.list = appendKeyList(x.scratch.list[:0], keys)
 	list := x.scratch.list
-	if string(x.next.listOf(old)) == string(list) {
+	if bytes.Equal(x.next.listOf(old), list) {
 		st.keys, st.keysBlob, st.keysBig = old.keys, old.keysBlob, old.keysBig
 	} else {
 		x.replaceKeys(o, old, st.group, keys)

@@ -20,7 +20,8 @@ func TestKeyText(t *testing.T) {
 		if err != nil || k != want {
 			t.Errorf("ParseKey(%q) = %v, %v, want %v", text, k, err, want)
 		}
-		if got := k.String(); got != strings.ToLower(text) {
+		lower := strings.ToLower(text)
+		if got := k.String(); got != lower {
 			t.Errorf("%v prints as %q, want %q", k, got, strings.ToLower(text))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // bytes. The empty list has no bytes. Otherwise
 //
 //	types     1 byte, a bit per type that occurs
-//	per type: uvarint(ports<<2 | form), then by form
+//	per type: uvarint(ports<<2 + form), then by form
 //	  listForm    per port: uvarint(distance to the one before, from 0)
 //	  runsForm    uvarint(runs), per run: uvarint(distance from the end of the run before), uvarint(length-1)
 //	  bitmapForm  8,192 bytes, bit p&7 of byte p>>3 is port p
@@ -59,7 +59,7 @@ func appendPorts(dst []byte, keys []Key, t Type, n int) []byte {
 	if n > listOnly {
 		return appendManyPorts(dst, keys, t, n)
 	}
-	dst = append(dst, byte(n<<2|listForm)) // listOnly<<2 is below 0x80: one byte
+	dst = append(dst, byte(n<<2+listForm)) // listOnly<<2 is below 0x80: one byte
 	return appendPortList(dst, keys, t)
 }
 
@@ -85,14 +85,14 @@ func appendPortList(dst []byte, keys []Key, t Type) []byte {
 
 func appendManyPorts(dst []byte, keys []Key, t Type, n int) []byte {
 	start := len(dst)
-	dst = binary.AppendUvarint(dst, uint64(n)<<2|runsForm)
+	dst = binary.AppendUvarint(dst, uint64(n)<<2+runsForm)
 	dst = appendRuns(dst, keys, t)
 	runs := len(dst) - start
-	dst = binary.AppendUvarint(dst, uint64(n)<<2|listForm)
+	dst = binary.AppendUvarint(dst, uint64(n)<<2+listForm)
 	dst = appendPortList(dst, keys, t)
 	list := len(dst) - start - runs
 	if smallest := min(runs, list); smallest > bitmapSize {
-		dst = binary.AppendUvarint(dst[:start], uint64(n)<<2|bitmapForm)
+		dst = binary.AppendUvarint(dst[:start], uint64(n)<<2+bitmapForm)
 		return appendBitmap(dst, keys, t)
 	}
 	if runs < list {

@@ -91,12 +91,12 @@ func (s *KeySet) combine(o *KeySet, op func(a, b uint64) uint64) *KeySet {
 	out := newKeySet()
 	for t := range out.bits {
 		a, b := s.words(Type(t)), o.words(Type(t))
-		r, any := new(portBits), uint64(0)
+		r, union := new(portBits), uint64(0)
 		for w := range r {
 			r[w] = op(a[w], b[w])
-			any |= r[w]
+			union |= r[w]
 		}
-		if any != 0 {
+		if union != 0 {
 			out.bits[t] = r
 		}
 	}

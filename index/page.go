@@ -1,6 +1,9 @@
 package index
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // pageSize is the number of assets in a page. A change to one asset copies its
 // page, some 4 KB; a page's own fields cost about 5 bytes per asset.
@@ -135,7 +138,7 @@ func appendIdentRecord(dst, id []byte, kind idKind, address, name string) []byte
 	dst = append(dst, id...)
 	body := len(dst)
 	dst, addrKind := appendIdent(dst, address)
-	if addrKind == kind && string(dst[body:]) == string(id) {
+	if addrKind == kind && bytes.Equal(dst[body:], id) {
 		dst, addrKind = dst[:body], kindSame
 	}
 	dst[head] |= byte(addrKind) << 3
@@ -179,9 +182,9 @@ func (d *ident) addressText() string {
 // hasAddress says whether the address is the one with the stored form.
 func (d *ident) hasAddress(stored []byte, kind idKind) bool {
 	if d.addrKind == kindSame {
-		return d.kind == kind && string(d.id) == string(stored)
+		return d.kind == kind && bytes.Equal(d.id, stored)
 	}
-	return d.addrKind == kind && string(d.addr) == string(stored)
+	return d.addrKind == kind && bytes.Equal(d.addr, stored)
 }
 
 // state is what an asset has, as it lies in its record:

@@ -129,7 +129,7 @@ func (p *plan) countDense(i int, in *[numBuckets]uint32) {
 	if one == nil {
 		one, other = other, nil
 	}
-	for b, ch := range p.counts[i].chunks {
+	for b, ch := range p.counts[i].chunks[:] {
 		switch {
 		case ch == nil:
 		case one == nil:
@@ -164,8 +164,8 @@ func countAnd3(a, b, c *[chunkWords]uint64) uint32 {
 }
 
 // word returns the number of the word at a position and what matches in it, a
-// mask per type in use; any is their union.
-func (p *plan) word(pos int, masks *[NumTypes]uint64) (word int, any uint64) {
+// mask per type in use, and their union.
+func (p *plan) word(pos int, masks *[NumTypes]uint64) (word int, union uint64) {
 	word, digits := pos, ^uint64(0)
 	switch {
 	case p.exact.bits != 0:
@@ -184,9 +184,9 @@ func (p *plan) word(pos int, masks *[NumTypes]uint64) (word int, any uint64) {
 			}
 		}
 		masks[i] = m
-		any |= m
+		union |= m
 	}
-	return word, any
+	return word, union
 }
 
 // Cursor walks the keys of a view that match a filter, ordered by port, then

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,7 @@ func TestXMLScanAsEncodingXML(t *testing.T) {
 		`<!DOCTYPE a [<!ELEMENT a EMPTY>]><a b="x>y"/>`, `<n:a x:b="1"/>`, `<a b=""/>`,
 	}
 	files, _ := filepath.Glob("testdata/nmapxml/*.xml")
+	texts = slices.Grow(texts, len(files))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"portolan/engine"
+	"portolan/engine/scanfile"
+)
+
+// reportsParams is the query of POST /v1/projects/{project_id}/reports; the
+// names are the command line's flags.
+type reportsParams struct {
+	enterpriseProject, category, scope, format, strict param
+}
+
+func (p *reportsParams) named(name string) *param {
+	switch name {
+	case "enterprise_project_id":
+		return &p.enterpriseProject
+	case "category":
+		return &p.category
+	case "scope":
+		return &p.scope
+	case "format":
+		return &p.format
+	case "strict":
+		return &p.strict
+	}
+	return nil
+}
+
+// read takes the parameters out of a query.
+func (p *reportsParams) read(query string) (err error) {
+	for name, sent := range pairs(query) {
+		if to := p.named(name); to != nil {
+			to.set(sent.text, sent.malformed)
+			if err := to.check(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// options returns how the body is read. An enterprise project is a value only
+// if it is given, and so is a scope.
+func (p *reportsParams) options(s *Server, project string) (*scanfile.Options, error) {
+	opts := &scanfile.Options{
+		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text,
+		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
+	}
+	var err error
+	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
+		return nil, err
+	}
+	if opts.Strict, err = p.strict.truth("strict"); err != nil {
+		return nil, err
+	}
+	if p.scope.text != "" {
+		scope, err := engine.ParseScope(p.scope.text)
+		if err != nil {
+			return nil, err
+		}
+		opts.Scope = &scope
+	}
+	if err := checkLength("enterprise_project_id", opts.EnterpriseProject, maxGroupText); err != nil {
+		return nil, err
+	}
+	return opts, opts.Validate()
+}
+
+// reports loads a body in any supported format and says what became of it.
+func (s *Server) reports(c *call) error {
+	var p reportsParams
+	if err := p.read(c.r.URL.RawQuery); err != nil {
+		return err
+	}
+	if err := checkProject(c.project); err != nil {
+		return err
+	}
+	opts, err := p.options(s, c.project)
+	if err != nil {
+		return err
+	}
+	if e := c.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return &failure{kind: encodedBody, detail: (&engine.FieldError{Field: "Content-Encoding", Value: e, Allowed: "identity"}).Error()}
+	}
+	b := newBody(c)
+	defer b.untimed()()
+	// A client that goes away leaves a cut body, of which what is whole counts:
+	// the load must outlive its connection.
+	ctx := context.WithoutCancel(c.r.Context())
+	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: "body", Reader: b}}, opts)
+	if err != nil {
+		return loadFailure(b, sum, err)
+	}
+	c.reply(http.StatusOK, toJSON(sum))
+	return nil
+}
+
+// loadFailure says how a load failed; what it did all the same goes along.
+func loadFailure(b *body, sum *scanfile.Summary, err error) error {
+	f := &failure{kind: broken, summary: sum, cause: err}
+	switch {
+	case b.slow():
+		f.kind = slowBody
+	case b.fault != nil:
+		f.kind = cutBody
+	case errors.Is(err, scanfile.ErrTooLarge):
+		f.kind, f.detail = largeBody, err.Error()
+	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, engine.ErrInvalid):
+		f.kind, f.detail = unknownInput, err.Error()
+	case errors.Is(err, engine.ErrClosed):
+		f.kind = stopping
+	}
+	return f
+}

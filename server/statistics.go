@@ -1,0 +1,188 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// Bounds and words of the published call.
+const (
+	minLimit         = 10
+	maxLimit         = 200
+	maxOffset        = 2_000_000
+	maxText          = 256
+	maxGroupText     = engine.MaxEnterpriseProjectLen
+	allGranted       = "all_granted_eps"
+	onlySortKey      = "port"
+	matchesNoPort    = -1
+	numStatistics    = 10
+	defaultPageLimit = minLimit
+)
+
+// statisticsParams is the query of the published call.
+type statisticsParams struct {
+	port, portString, typ, status, enterpriseProject param
+	sortKey, sortDir, limit, offset, category        param
+}
+
+// named returns the parameter with the name, nil if there is none: unknown ones
+// are ignored.
+func (p *statisticsParams) named(name string) *param {
+	switch name {
+	case "port":
+		return &p.port
+	case "port_string":
+		return &p.portString
+	case "type":
+		return &p.typ
+	case "status":
+		return &p.status
+	case "enterprise_project_id":
+		return &p.enterpriseProject
+	case "sort_key":
+		return &p.sortKey
+	case "sort_dir":
+		return &p.sortDir
+	case "limit":
+		return &p.limit
+	case "offset":
+		return &p.offset
+	case "category":
+		return &p.category
+	}
+	return nil
+}
+
+// read takes the parameters out of a query.
+func (p *statisticsParams) read(query string) {
+	for name, sent := range pairs(query) {
+		if to := p.named(name); to != nil {
+			to.set(sent.text, sent.malformed)
+		}
+	}
+}
+
+// check refuses what is malformed or too long.
+func (p *statisticsParams) check() error {
+	for _, c := range [numStatistics]struct {
+		name string
+		sent *param
+		most int
+	}{
+		{"port", &p.port, maxText},
+		{"port_string", &p.portString, maxText},
+		{"type", &p.typ, maxText},
+		{"status", &p.status, maxText},
+		{"enterprise_project_id", &p.enterpriseProject, maxGroupText},
+		{"sort_key", &p.sortKey, maxText},
+		{"sort_dir", &p.sortDir, maxText},
+		{"limit", &p.limit, 0},
+		{"offset", &p.offset, 0},
+		{"category", &p.category, maxText},
+	} {
+		if err := c.sent.check(c.name); err != nil {
+			return err
+		}
+		if c.most == 0 || c.name == "port" {
+			continue // an integer of any length is an integer
+		}
+		if err := checkLength(c.name, c.sent.text, c.most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query returns what the parameters ask, without project and view.
+func (p *statisticsParams) query() (q engine.PortQuery, err error) {
+	if err := p.check(); err != nil {
+		return q, err
+	}
+	q.PortString, q.Type, q.Status = p.portString.text, p.typ.text, p.status.text
+	if q.Port, err = p.exactPort(); err != nil {
+		return q, err
+	}
+	if q.Limit, err = p.limit.between("limit", defaultPageLimit, minLimit, maxLimit); err != nil {
+		return q, err
+	}
+	if q.Offset, err = p.offset.between("offset", 0, 0, maxOffset); err != nil {
+		return q, err
+	}
+	if p.sortKey.text != "" && p.sortKey.text != onlySortKey {
+		return q, &engine.FieldError{Field: "sort_key", Value: p.sortKey.text, Allowed: onlySortKey}
+	}
+	if q.Descending, err = descending(p.sortDir.text); err != nil {
+		return q, err
+	}
+	if q.Category, err = engine.ParseCategory(p.category.text); err != nil {
+		return q, err
+	}
+	if q.Status != "" {
+		_, err = engine.ParseStatus(q.Status)
+	}
+	return q, err
+}
+
+// exactPort returns the port asked for, 0 for any; a number that is no port
+// matches none, and is no error.
+func (p *statisticsParams) exactPort() (int, error) {
+	port, err := p.port.integer("port", 0)
+	if p.port.text != "" && (port < 1 || port > index.MaxPort) {
+		port = matchesNoPort
+	}
+	return port, err
+}
+
+// statistics answers the published call.
+func (s *Server) statistics(c *call) error {
+	var p statisticsParams
+	p.read(c.r.URL.RawQuery)
+	view, err := viewOf(c.caller.EnterpriseProjects, p.enterpriseProject.text)
+	if err != nil {
+		return err
+	}
+	if err := checkProject(c.project); err != nil {
+		return err
+	}
+	q, err := p.query()
+	if err != nil {
+		return err
+	}
+	q.Project, q.View, q.Into = c.project, view, c.rows
+	page, err := s.engine.Ports(c.r.Context(), q)
+	if err != nil {
+		return err
+	}
+	c.versioned, c.version = true, page.Version
+	c.buf = appendPage(c.buf[:0], &page)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// appendPage appends a page's JSON, its keys in the published order.
+func appendPage(b []byte, page *engine.PortPage) []byte {
+	b = append(b, `{"total_num":`...)
+	b = strconv.AppendInt(b, int64(page.Total), 10)
+	b = append(b, `,"data_list":[`...)
+	for i := range page.Rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		row := &page.Rows[i]
+		b = append(b, `{"num":`...)
+		b = strconv.AppendInt(b, int64(row.Num), 10)
+		b = append(b, `,"port":`...)
+		b = strconv.AppendInt(b, int64(row.Port), 10)
+		b = append(b, `,"type":"`...)
+		b = append(b, row.Type.String()...)
+		b = append(b, `","status":"`...)
+		b = append(b, row.Status.String()...)
+		b = append(b, `"}`...)
+	}
+	return append(b, `]}`...)
+}
+
+func decimal(n int) string { return strconv.Itoa(n) }
