@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -142,8 +143,8 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 			t.Fatalf("asset %.40q not found", id)
 		}
 		got, _ := s.Asset(o)
-		if diff := gocmp.Diff(normal(want), normal(got)); diff != "" {
-			t.Fatalf("asset %.40q (-want +got):\n%s", id, diff)
+		if !same(want, got) {
+			t.Fatalf("asset %.40q (-want +got):\n%s", id, gocmp.Diff(want, got))
 		}
 	}
 	groupSets := [][]string{nil, {}, {"a"}, {"nobody"}, {"0", "b"}, {"a", "b", "c", "nobody"}}
@@ -194,14 +195,9 @@ func compareHolders(t *rapid.T, s *index.Snapshot, m *model) {
 	}
 }
 
-func normal(a index.Asset) index.Asset {
-	if len(a.Note) == 0 {
-		a.Note = nil
-	}
-	if len(a.Keys) == 0 {
-		a.Keys = nil
-	}
-	return a
+func same(a, b index.Asset) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Address == b.Address && a.Group == b.Group &&
+		bytes.Equal(a.Note, b.Note) && slices.Equal(a.Keys, b.Keys)
 }
 
 // TestModel makes random changes and holds every snapshot, also one kept from
@@ -228,7 +224,9 @@ func TestModel(t *testing.T) {
 			"keep": func(*rapid.T) { kept, keptModel = x.Publish(), m.clone() },
 			"": func(t *rapid.T) {
 				compareModel(t, x.Publish(), m)
-				compareModel(t, kept, keptModel)
+				if rapid.IntRange(0, 3).Draw(t, "look back") == 0 {
+					compareModel(t, kept, keptModel)
+				}
 			},
 		})
 	})
