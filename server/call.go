@@ -1,13 +1,12 @@
 package server
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
-
-	"encoding/binary"
 
 	"portolan/engine"
 	"portolan/server/auth"
@@ -43,7 +42,7 @@ var calls = sync.Pool{New: func() any {
 }}
 
 func begin(s *Server, w http.ResponseWriter, r *http.Request) *call {
-	c := calls.Get().(*call) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	c := calls.Get().(*call) // the pool holds nothing else
 	c.s, c.w, c.r = s, w, r
 	c.id = requestID(r)
 	return c

@@ -220,7 +220,7 @@ func TestTokens(t *testing.T) {
 		{strings.Repeat("x", 4097), "decrypt token fail"},
 		{strings.Repeat("x", 32), "decrypt token fail"},
 	} {
-		req := httptest.NewRequest("GET", statistics, http.NoBody)
+		req := httptest.NewRequest(http.MethodGet, statistics, http.NoBody)
 		if c.sent != "" {
 			req.Header.Set("X-Auth-Token", c.sent)
 		}
@@ -234,7 +234,7 @@ func TestTokens(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	r := newRig(t, nil).known()
 	for sent, kept := range map[string]bool{strings.Repeat("ab", 16): true, strings.Repeat("AB", 16): true, "short": false, strings.Repeat("xy", 16): false} {
-		req := httptest.NewRequest("GET", statistics, http.NoBody)
+		req := httptest.NewRequest(http.MethodGet, statistics, http.NoBody)
 		req.Header.Set("X-Auth-Token", token)
 		req.Header.Set("X-Request-Id", sent)
 		w := httptest.NewRecorder()
@@ -327,7 +327,7 @@ func TestPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest("GET", statistics, http.NoBody))
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, statistics, http.NoBody))
 	wantFailure(t, w, 500, "HSS.0000", "")
 	if strings.Contains(w.Body.String(), "secret") || !strings.Contains(log.String(), "secret") || s.Panics() != 1 {
 		t.Errorf("answer %s, %d panics, log %s", w.Body, s.Panics(), log.String())

@@ -68,7 +68,8 @@ func (p *reportsParams) options(s *Server, project string) (*scanfile.Options, e
 	if err := checkLength("enterprise_project_id", opts.EnterpriseProject, maxGroupText); err != nil {
 		return nil, err
 	}
-	return opts, opts.Validate()
+	err = opts.Validate()
+	return opts, err
 }
 
 // reports loads a body in any supported format and says what became of it.

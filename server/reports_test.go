@@ -179,7 +179,7 @@ func TestSlowButSteady(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != 200 {
+	if resp.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", resp.StatusCode, readAll(t, resp.Body))
 	}
 }

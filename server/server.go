@@ -94,7 +94,7 @@ func (s *Server) admit(c *call, a access) error {
 // notAuthenticated is the failure of a request whose caller is not known. What
 // is not a refusal means that nobody could be asked.
 func notAuthenticated(err error) error {
-	if refusal, ok := errors.AsType[*auth.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*auth.RefusalError](err); ok {
 		return unauthorized(refusal.Reason)
 	}
 	return &failure{kind: identityDown, cause: err}

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"portolan/server/auth"
 )
 
 // Headers of the HTTP API.
 const (
-	tokenHeader   = "X-Auth-Token"
+	tokenHeader   = auth.TokenHeader
 	versionHeader = "X-Data-Version"
 )
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -169,7 +170,7 @@ func (n *names) Type() string { return "ID,…" }
 func (n *names) Set(text string) error {
 	for name := range strings.SplitSeq(text, ",") {
 		if name = strings.TrimSpace(name); name == "" {
-			return fmt.Errorf("want IDs parted by commas; leave the flag out for all")
+			return errors.New("want IDs parted by commas; leave the flag out for all")
 		}
 		n.list = append(n.list, name)
 	}

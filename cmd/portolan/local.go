@@ -175,6 +175,6 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 		_, err := io.Copy(pw, r)
 		pw.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { pr.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { _ = pr.CloseWithError(ctx.Err()) })
 	return pr
 }

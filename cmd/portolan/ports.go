@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -40,12 +41,7 @@ const allGranted = "all_granted_eps"
 
 // view returns the enterprise projects that were asked for.
 func (f *filterFlags) view() engine.View {
-	for _, name := range f.enterprise.list {
-		if name == allGranted {
-			return engine.All
-		}
-	}
-	if len(f.enterprise.list) == 0 {
+	if len(f.enterprise.list) == 0 || slices.Contains(f.enterprise.list, allGranted) {
 		return engine.All
 	}
 	return engine.In(f.enterprise.list...)

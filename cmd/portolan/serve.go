@@ -54,7 +54,7 @@ printed when none is set; on any other address serve then refuses to start.`,
 	cmd.Flags().StringVar(&f.project, "project", "default", "load files into the project of this `ID`")
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
-	f.readFlags.addTo(cmd)
+	f.addTo(cmd)
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
 	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the token")

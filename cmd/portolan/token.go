@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"portolan/engine"
@@ -65,5 +66,5 @@ func reachable(at net.Addr) string {
 	if !ok || !addr.IP.IsUnspecified() {
 		return at.String()
 	}
-	return net.JoinHostPort("localhost", fmt.Sprint(addr.Port))
+	return net.JoinHostPort("localhost", strconv.Itoa(addr.Port))
 }

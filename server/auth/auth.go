@@ -24,7 +24,7 @@ import (
 // and must not read the request's body.
 type Authenticator interface {
 	// Authenticate returns the caller, which must not be changed afterwards.
-	// An error that is a [*Refusal] means that the request's credentials let
+	// An error that is a [*RefusalError] means that the request's credentials let
 	// nobody in; any other error means that the source could not find out, and
 	// is answered with 503, never with 401.
 	Authenticate(r *http.Request) (*Caller, error)
@@ -77,8 +77,8 @@ func (g Grant) View() engine.View {
 	return g.view
 }
 
-// Refusal is the error of credentials that let nobody in.
-type Refusal struct {
+// RefusalError is the error of credentials that let nobody in.
+type RefusalError struct {
 	// Reason goes to the client; it says what is wrong in the words of the
 	// service that this one stands in for, and holds no secret.
 	Reason string
@@ -88,12 +88,12 @@ type Refusal struct {
 }
 
 // Error returns the reason.
-func (r *Refusal) Error() string { return r.Reason }
+func (r *RefusalError) Error() string { return r.Reason }
 
 // Refusals of tokens.
 var (
 	// ErrNoToken is returned when the request carries no credentials.
-	ErrNoToken = &Refusal{Reason: "x-auth-token not found"}
+	ErrNoToken = &RefusalError{Reason: "x-auth-token not found"}
 	// ErrBadToken is returned when the token is too short, too long or unknown.
-	ErrBadToken = &Refusal{Reason: "decrypt token fail"}
+	ErrBadToken = &RefusalError{Reason: "decrypt token fail"}
 )

@@ -115,8 +115,8 @@ func (s says) Authenticate(*http.Request) (*auth.Caller, error) { return s.calle
 
 func TestFirstOf(t *testing.T) {
 	down := errors.New("unreachable")
-	final := &auth.Refusal{Reason: "verify aksk signature fail", Final: true}
-	expired := &auth.Refusal{Reason: "token expires, expires_at: then"}
+	final := &auth.RefusalError{Reason: "verify aksk signature fail", Final: true}
+	expired := &auth.RefusalError{Reason: "token expires, expires_at: then"}
 	known := says{caller: &auth.Caller{Name: "known"}}
 	other := says{caller: &auth.Caller{Name: "other"}}
 	none, bad, out, ended := says{err: auth.ErrNoToken}, says{err: auth.ErrBadToken}, says{err: down}, says{err: expired}

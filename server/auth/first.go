@@ -22,13 +22,13 @@ func (f firstOf) Authenticate(r *http.Request) (*Caller, error) {
 		if err == nil {
 			return caller, nil
 		}
-		refusal, ok := errors.AsType[*Refusal](err)
+		refusal, ok := errors.AsType[*RefusalError](err)
 		switch {
 		case !ok:
 			failed = errors.Join(failed, err)
 		case refusal.Final:
 			return nil, refusal
-		case said == ErrNoToken: //nolint:errorlint // the sentinel itself means that nothing was said yet
+		case said == ErrNoToken: // the sentinel itself: nothing was said yet
 			said = refusal
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // TokenHeader is the request header that carries a token.
-const TokenHeader = "X-Auth-Token"
+const TokenHeader = "X-Auth-Token" //nolint:gosec // a name, not a credential
 
 // Bounds on the length of a token, in bytes.
 const (
