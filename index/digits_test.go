@@ -70,3 +70,20 @@ func BenchmarkDigitIndex(b *testing.B) {
 		buildDigitSets()
 	}
 }
+
+// FuzzDigits holds any text against strings.Contains, at the ports it may be in.
+func FuzzDigits(f *testing.F) {
+	for _, s := range []string{"", "0", "443", "00", "65535", "65536", "4a", "٤", "123456"} {
+		f.Add(s, uint16(443))
+	}
+	f.Fuzz(func(t *testing.T, text string, port uint16) {
+		if port == 0 {
+			return
+		}
+		d, ok := ParseDigits(text)
+		contains := strings.Contains(fmt.Sprint(port), text) && text != ""
+		if got := ok && d.KeySet().Contains(MakeKey(port, UDP)); got != contains {
+			t.Errorf("%q in port %d: %t", text, port, got)
+		}
+	})
+}

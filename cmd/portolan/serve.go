@@ -173,12 +173,7 @@ func (c *cli) listen(ctx context.Context, addr *net.TCPAddr, h http.Handler, rea
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second, // The handler sees to slow bodies.
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	srv := server.NewHTTPServer(h, log)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()
 	log.Info("listening", "address", ln.Addr().String())
