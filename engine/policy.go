@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -55,13 +57,15 @@ type Rule struct {
 
 // Policy gives every key its status. It is immutable.
 type Policy struct {
-	sets [numStatuses]*index.KeySet // disjoint, together all keys
+	sets    [numStatuses]*index.KeySet // disjoint, together all keys
+	version string
 }
 
 // NewPolicy returns the policy of the rules; where several cover a key, the
 // last one counts.
 func NewPolicy(rules []Rule) (*Policy, error) {
 	var builders [numStatuses]index.KeySetBuilder
+	text := sha256.New()
 	builders[Unknown].AddSet(index.AllKeys())
 	for i, r := range rules {
 		if !r.Keys.Valid() {
@@ -74,13 +78,18 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 			builders[s].RemoveRange(r.Keys)
 		}
 		builders[r.Status].AddRange(r.Keys)
+		fmt.Fprintf(text, "%v %v\n", r.Keys, r.Status)
 	}
-	p := new(Policy)
+	p := &Policy{version: hex.EncodeToString(text.Sum(nil)[:8])}
 	for s := range builders {
 		p.sets[s] = builders[s].Build()
 	}
 	return p, nil
 }
+
+// Version tells policies apart: it is the same for the same rules in the same
+// order, whatever their reasons, in every process. It holds letters and digits.
+func (p *Policy) Version() string { return p.version }
 
 // Status returns the key's status.
 func (p *Policy) Status(k index.Key) Status {

@@ -76,15 +76,28 @@ type PortPage struct {
 	Version uint64 // the inventory's data version the page was read from
 }
 
-// HostQuery asks which assets have a port open.
+// HostQuery asks which assets have which keys open: which assets have a port
+// open, or, with Asset, which ports one asset has open. The zero value of every
+// other field means no restriction; Project is required. A query with neither
+// Port nor Asset matches nothing.
 type HostQuery struct {
 	Project  string
 	View     View
 	Category Category
-	Port     int    // required, 1..65535; a number outside matches nothing
-	Type     string // exact name; empty means every type
-	Offset   int
-	Limit    int // 0 means all
+	// Asset is the exact id of the asset; one that is not there matches nothing.
+	Asset string
+	// Name and Address are contained in the asset's, byte for byte.
+	Name, Address string
+	// Port is the exact port; a number outside 1..65535 matches nothing.
+	Port int
+	// Type is the exact name of a type in capitals; an unknown one matches nothing.
+	Type string
+	// Status is danger, normal or unknown (unknow is an alias); another is an error.
+	Status string
+	// Offset is how many rows to skip; at or past the end the page is empty.
+	Offset int
+	// Limit is the most rows to return; 0 means all.
+	Limit int
 }
 
 // HostPort is one row of a [HostPage]: an asset and a key it has open.
@@ -95,13 +108,14 @@ type HostPort struct {
 	Status                                  Status
 }
 
-// HostPage is the answer to a [HostQuery]: one row per asset and type, ordered
-// by type, then by when the asset was first seen. Total is the number of rows
-// before paging.
+// HostPage is the answer to a [HostQuery]: one row per key and asset, ordered by
+// port, then type name, then by when the asset was first seen; the place of an
+// asset that was removed goes to a later one. The order is total and that of the
+// snapshot. Total is the number of rows before paging.
 type HostPage struct {
 	Total   int
 	Rows    []HostPort
-	Version uint64
+	Version uint64 // the inventory's data version the page was read from
 }
 
 // Asset is what is known of one asset.

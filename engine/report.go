@@ -45,6 +45,10 @@ func ParseCategory(name string) (Category, error) {
 // DefaultEnterpriseProject is where an asset is until a report says otherwise.
 const DefaultEnterpriseProject = "0"
 
+// AllEnterpriseProjects is how the API names every enterprise project that the
+// caller is granted; no asset can be in one that is called so.
+const AllEnterpriseProjects = "all_granted_eps"
+
 // Limits on the texts of a report, in characters.
 const (
 	MaxProjectLen           = 256
@@ -102,6 +106,9 @@ func (r *Report) Validate() error {
 	}
 	if err := checkText("enterprise_project_id", r.EnterpriseProject, 0, MaxEnterpriseProjectLen); err != nil {
 		return err
+	}
+	if r.EnterpriseProject == AllEnterpriseProjects {
+		return &FieldError{Field: "enterprise_project_id", Value: r.EnterpriseProject, Allowed: "the ID of one enterprise project"}
 	}
 	if r.Category >= numCategories {
 		return &FieldError{Field: "category", Value: r.Category.String(), Allowed: "host or container"}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -44,6 +43,9 @@ func (s Snapshot) Version() uint64 {
 	}
 	return s.s.Version()
 }
+
+// Policy returns the policy that gives the snapshot's rows their status.
+func (s Snapshot) Policy() *Policy { return s.policy }
 
 // Assets returns the number of assets, those with nothing open included.
 func (s Snapshot) Assets() int {
@@ -130,94 +132,6 @@ func checkWindow(offset, limit int) error {
 		return &FieldError{Field: "limit", Value: strconv.Itoa(limit), Allowed: "0 (all) or more"}
 	}
 	return nil
-}
-
-// Hosts returns the assets that have a port open, from the newest snapshot.
-func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
-	s, err := e.Snapshot(q.Project, q.Category)
-	if err != nil {
-		return HostPage{}, err
-	}
-	return s.Hosts(ctx, q)
-}
-
-// Hosts returns the assets that have a port open; the query's project and
-// category are those of the snapshot. The context is looked at now and then.
-func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
-	if err := ctx.Err(); err != nil {
-		return HostPage{}, err
-	}
-	if err := checkWindow(q.Offset, q.Limit); err != nil {
-		return HostPage{}, err
-	}
-	page := HostPage{Version: s.Version()}
-	if s.s == nil || q.Port < 1 || q.Port > index.MaxPort {
-		return page, nil
-	}
-	types := index.AllTypes
-	if q.Type != "" {
-		t, known := index.TypeByName(q.Type)
-		if !known {
-			return page, nil
-		}
-		types = index.TypesOf(t)
-	}
-	for t := range index.Type(index.NumTypes) {
-		if !types.Has(t) {
-			continue
-		}
-		if err := s.addHolders(ctx, &q, index.MakeKey(uint16(q.Port), t), &page); err != nil {
-			return HostPage{}, err
-		}
-	}
-	return page, nil
-}
-
-// addHolders adds to the page the holders of one key that it asks for.
-func (s Snapshot) addHolders(ctx context.Context, q *HostQuery, k index.Key, page *HostPage) error {
-	before := page.Total
-	n := s.s.View(q.View.groups).Count(k)
-	page.Total += n
-	skip := max(0, q.Offset-before)
-	if skip >= n || q.Limit > 0 && len(page.Rows) == q.Limit {
-		return nil
-	}
-	next, pass := skip, 0 // all assets are in the view: the posting can skip by rank
-	if !q.View.IsAll() {
-		next, pass = 0, skip
-	}
-	seen := 0
-	for o := range s.s.Holders(k, next) {
-		if seen++; seen%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !q.View.IsAll() && !s.in(q.View, o) {
-			continue
-		}
-		if pass > 0 {
-			pass--
-			continue
-		}
-		page.Rows = append(page.Rows, s.hostPort(o, k))
-		if len(page.Rows) == q.Limit {
-			break
-		}
-	}
-	return nil
-}
-
-// in says whether an asset is in the view.
-func (s Snapshot) in(v View, o index.Ordinal) bool {
-	_, found := slices.BinarySearch(v.Names(), s.s.Group(o))
-	return found
-}
-
-func (s Snapshot) hostPort(o index.Ordinal, k index.Key) HostPort {
-	l := s.s.Labels(o)
-	return HostPort{
-		Asset: l.ID, Name: l.Name, Address: l.Address, EnterpriseProject: l.Group,
-		Port: k.Port(), Type: k.Type(), Status: s.policy.Status(k),
-	}
 }
 
 // Asset returns one asset from the newest snapshot; the error is [ErrNotFound]

@@ -54,22 +54,27 @@ func identLen(kind idKind, data []byte) int {
 
 // formatIdent returns the text of a stored form.
 func formatIdent(kind idKind, data []byte) string {
+	var room [64]byte
+	return string(appendFormat(room[:0], kind, data))
+}
+
+// appendFormat appends the text of a stored form to dst.
+func appendFormat(dst []byte, kind idKind, data []byte) []byte {
 	switch kind {
 	case kindNone, kindSame:
-		return ""
 	case kindUUID:
-		return formatUUID(data[:16])
+		return appendUUID(dst, data[:16])
 	case kindHex:
-		return hex.EncodeToString(data[:16])
+		return hex.AppendEncode(dst, data[:16])
 	case kindIPv4:
-		return netip.AddrFrom4([4]byte(data)).String()
+		return netip.AddrFrom4([4]byte(data)).AppendTo(dst)
 	case kindIPv6:
-		return netip.AddrFrom16([16]byte(data)).String()
+		return netip.AddrFrom16([16]byte(data)).AppendTo(dst)
 	case kindText:
 		n, w := binary.Uvarint(data)
-		return string(data[w : w+int(n)])
+		return append(dst, data[w:w+int(n)]...)
 	}
-	return ""
+	return dst
 }
 
 // dashes are where a UUID's text has its dashes.
@@ -85,7 +90,7 @@ func parseUUID(b *[16]byte, text string) bool {
 		parseHex(b[8:10], text[19:23]) && parseHex(b[10:16], text[24:36])
 }
 
-func formatUUID(b []byte) string {
+func appendUUID(dst, b []byte) []byte {
 	var t [36]byte
 	hex.Encode(t[0:8], b[0:4])
 	hex.Encode(t[9:13], b[4:6])
@@ -95,7 +100,7 @@ func formatUUID(b []byte) string {
 	for _, i := range dashes {
 		t[i] = '-'
 	}
-	return string(t[:])
+	return append(dst, t[:]...)
 }
 
 // parseHex fills b from lower-case hexadecimal digits, two a byte.

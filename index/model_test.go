@@ -171,6 +171,21 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 		}
 	}
 	compareHolders(t, s, m)
+	compareLabels(t, s, m)
+}
+
+// compareLabels looks for parts of names and addresses.
+func compareLabels(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	name := rapid.SampledFrom([]string{"", "e", "web", "W", "nn", strings.Repeat("n", 1001)}).Draw(t, "part of a name")
+	address := rapid.SampledFrom([]string{"", ".0.2.", "192.0.2.7", "::1", "c0de-0000-", "address", "xx"}).Draw(t, "part of an address")
+	for id, a := range m.assets {
+		o, _ := s.Find(id)
+		want := strings.Contains(a.Name, name) && strings.Contains(a.Address, address)
+		if got := s.LabelsContain(o, []byte(name), []byte(address)); got != want {
+			t.Fatalf("%.40q with name %.40q and address %.40q: contains %.40q and %q is %t", id, a.Name, a.Address, name, address, got)
+		}
+	}
 }
 
 func compareHolders(t *rapid.T, s *index.Snapshot, m *model) {

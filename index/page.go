@@ -179,6 +179,14 @@ func (d *ident) addressText() string {
 	return formatIdent(d.addrKind, d.addr)
 }
 
+// appendAddress appends the text of the address to dst.
+func (d *ident) appendAddress(dst []byte) []byte {
+	if d.addrKind == kindSame {
+		return appendFormat(dst, d.kind, d.id)
+	}
+	return appendFormat(dst, d.addrKind, d.addr)
+}
+
 // hasAddress says whether the address is the one with the stored form.
 func (d *ident) hasAddress(stored []byte, kind idKind) bool {
 	if d.addrKind == kindSame {

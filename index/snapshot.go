@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"iter"
 	"math/bits"
 	"sync/atomic"
@@ -51,6 +52,18 @@ func (s *Snapshot) Asset(o Ordinal) (a Asset, ok bool) {
 func (s *Snapshot) Labels(o Ordinal) Asset {
 	id := s.ident(o)
 	return Asset{ID: id.idText(), Name: string(id.name), Address: id.addressText(), Group: s.group(o)}
+}
+
+// LabelsContain says whether the name of the asset with the ordinal, which must
+// be there, contains the one text and its address the other, byte for byte. It
+// is for looking at many assets, and makes no copies of their labels.
+func (s *Snapshot) LabelsContain(o Ordinal, name, address []byte) bool {
+	id := s.ident(o)
+	if !bytes.Contains(id.name, name) {
+		return false
+	}
+	var room [64]byte
+	return len(address) == 0 || bytes.Contains(id.appendAddress(room[:0]), address)
 }
 
 // Group returns the name of the asset's group; the asset must be there.

@@ -20,10 +20,8 @@ func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPag
 	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
 		return engine.PortPage{}, err
 	}
-	if q.Status != "" {
-		if _, err := engine.ParseStatus(q.Status); err != nil {
-			return engine.PortPage{}, err
-		}
+	if err := checkStatus(q.Status); err != nil {
+		return engine.PortPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	counts := map[index.Key]int{}
@@ -73,25 +71,41 @@ func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
 	return err == nil && s == want
 }
 
-// Hosts returns the assets of the view that have the port open, ordered by
-// type, then by id.
+// Hosts returns the keys that assets of the view have open, ordered by key, then
+// by the asset's id.
 func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
 		return engine.HostPage{}, err
 	}
+	if err := checkStatus(q.Status); err != nil {
+		return engine.HostPage{}, err
+	}
 	inv := r.inventories[place{q.Project, q.Category}]
+	keyFilter := engine.PortQuery{Port: q.Port, Type: q.Type, Status: q.Status}
 	var rows []engine.HostPort
 	for id, a := range inv.in(q.View) {
+		if !asks(&q, id, a) {
+			continue
+		}
 		for k := range a.open {
-			if int(k.Port()) == q.Port && (q.Type == "" || q.Type == k.Type().String()) {
+			if matches(&keyFilter, k, r.policy.Status(k)) {
 				rows = append(rows, r.hostRow(id, a, k))
 			}
 		}
 	}
 	slices.SortFunc(rows, compareHosts)
 	return engine.HostPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion()}, nil
+}
+
+// asks says whether the query is about the asset.
+func asks(q *engine.HostQuery, id string, a *asset) bool {
+	if q.Asset == "" && q.Port == 0 {
+		return false
+	}
+	return (q.Asset == "" || q.Asset == id) &&
+		strings.Contains(a.name.text, q.Name) && strings.Contains(a.address.text, q.Address)
 }
 
 func (r *Reference) hostRow(id string, a *asset, k index.Key) engine.HostPort {
@@ -102,7 +116,7 @@ func (r *Reference) hostRow(id string, a *asset, k index.Key) engine.HostPort {
 }
 
 func compareHosts(a, b engine.HostPort) int {
-	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Asset, b.Asset))
+	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Asset, b.Asset))
 }
 
 // Asset returns one asset; the error is [engine.ErrNotFound] if it is not there.
@@ -177,6 +191,14 @@ func (r *Reference) checkQuery(project string, offset, limit int) error {
 		return &engine.FieldError{Field: "limit", Value: strconv.Itoa(limit), Allowed: "0 or more"}
 	}
 	return nil
+}
+
+func checkStatus(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := engine.ParseStatus(name)
+	return err
 }
 
 // pageOf returns at most limit rows from offset on; limit 0 means all.

@@ -19,7 +19,7 @@ const diffPorts = 16
 
 // Diff asks both engines about everything that the Reference knows, in every
 // way there is to ask, and returns where the answers differ, or "" where they
-// do not. Versions and the order of hosts within a type are the engine's own
+// do not. Versions and the order of hosts within a key are the engine's own
 // and are not compared. Both must be at rest.
 func Diff(ctx context.Context, want *Reference, got Engine) string {
 	return compare(ctx, want.questions(), want, got)
@@ -68,7 +68,7 @@ func (r *Reference) questions() []question {
 func (inv *inventory) questions(list []question, at place) []question {
 	groups, open := map[string]bool{}, keys{}
 	for id, a := range inv.assets {
-		list = append(list, askAsset(at, id))
+		list = append(list, askAsset(at, id), askHosts(engine.HostQuery{Project: at.project, Category: at.category, Asset: id}))
 		groups[a.group.text] = true
 		maps.Copy(open, a.open)
 	}
@@ -78,8 +78,27 @@ func (inv *inventory) questions(list []question, at place) []question {
 	}
 	for _, port := range somePorts(open) {
 		for _, view := range views {
-			list = append(list, askHosts(engine.HostQuery{Project: at.project, Category: at.category, View: view, Port: port}))
+			list = append(list, askHolders(at, view, port)...)
 		}
+	}
+	return list
+}
+
+// askHolders returns questions for the assets of a view that have a port open,
+// one per kind of filter.
+func askHolders(at place, view engine.View, port int) []question {
+	base := engine.HostQuery{Project: at.project, Category: at.category, View: view, Port: port}
+	restrictions := []func(*engine.HostQuery){
+		func(*engine.HostQuery) {},
+		func(q *engine.HostQuery) { q.Name = "1" },
+		func(q *engine.HostQuery) { q.Address = "2" },
+		func(q *engine.HostQuery) { q.Status, q.Type = "unknown", "TCP" },
+	}
+	list := make([]question, len(restrictions))
+	for i, restrict := range restrictions {
+		q := base
+		restrict(&q)
+		list[i] = askHosts(q)
 	}
 	return list
 }
@@ -162,13 +181,13 @@ func askAsset(at place, id string) question {
 	}}
 }
 
-// sortHosts puts the hosts of each type in the order of their ids and leaves
-// the types as they are, so that a wrong order of types still shows.
+// sortHosts puts the hosts of each key in the order of their ids and leaves the
+// keys as they are, so that a wrong order of keys still shows.
 func sortHosts(rows []engine.HostPort) []engine.HostPort {
 	out := append([]engine.HostPort{}, rows...)
 	for from := 0; from < len(out); {
 		to := from
-		for to < len(out) && out[to].Type == out[from].Type {
+		for to < len(out) && out[to].Port == out[from].Port && out[to].Type == out[from].Type {
 			to++
 		}
 		slices.SortFunc(out[from:to], compareHosts)
@@ -206,5 +225,6 @@ func describePorts(q engine.PortQuery) string {
 }
 
 func describeHosts(q engine.HostQuery) string {
-	return fmt.Sprintf("%q %s in %s: port %d, type %q", q.Project, q.Category, describeView(q.View), q.Port, q.Type)
+	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, port %d, type %q, status %q",
+		q.Project, q.Category, describeView(q.View), q.Asset, q.Name, q.Address, q.Port, q.Type, q.Status)
 }

@@ -26,6 +26,7 @@ type liar struct {
 	*enginetest.Reference
 	ports func(*engine.PortPage)
 	asset func(*engine.Asset)
+	hosts func(engine.HostQuery, *engine.HostPage)
 }
 
 func (l *liar) Ports(ctx context.Context, q engine.PortQuery) (engine.PortPage, error) {
@@ -44,6 +45,14 @@ func (l *liar) Asset(ctx context.Context, project string, category engine.Catego
 	return a, err
 }
 
+func (l *liar) Hosts(ctx context.Context, q engine.HostQuery) (engine.HostPage, error) {
+	page, err := l.Reference.Hosts(ctx, q)
+	if l.hosts != nil {
+		l.hosts(q, &page)
+	}
+	return page, err
+}
+
 func TestDiff(t *testing.T) {
 	honest := enginetest.NewReference(nil)
 	if _, err := honest.Apply(t.Context(), enginetest.Small(1, 100)); err != nil {
@@ -55,6 +64,12 @@ func TestDiff(t *testing.T) {
 	for want, lie := range map[string]*liar{
 		"ports ": {ports: func(p *engine.PortPage) { p.Total++ }},
 		"Num:":   {ports: func(p *engine.PortPage) { p.Rows[0].Num++ }},
+		"hosts ": {hosts: func(_ engine.HostQuery, p *engine.HostPage) { p.Total++ }},
+		"HostPort{": {hosts: func(q engine.HostQuery, p *engine.HostPage) {
+			if q.Asset != "" {
+				p.Rows = nil
+			}
+		}},
 		"asset ": {asset: func(a *engine.Asset) { a.Open = append(a.Open, index.MakeKey(7, index.TCP)) }},
 	} {
 		lie.Reference = honest

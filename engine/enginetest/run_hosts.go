@@ -5,7 +5,7 @@ import (
 	"portolan/index"
 )
 
-// hostCases are about which assets have a port open.
+// hostCases are about which assets have a port open, and which ports an asset.
 func hostCases() []suiteCase {
 	ask := func(name string, q engine.HostQuery, want ...string) suiteCase {
 		q.Project = "p"
@@ -26,7 +26,37 @@ func hostCases() []suiteCase {
 		ask("none", engine.HostQuery{Port: 80, View: engine.In()}),
 		ask("a type in small letters", engine.HostQuery{Port: 80, Type: "tcp"}),
 		ask("a type that is open nowhere", engine.HostQuery{Port: 80, Type: "SCTP"}),
-		ask("no port", engine.HostQuery{}),
+		ask("neither port nor asset", engine.HostQuery{Name: "d", Type: "TCP"}),
+		ask("a part of the name", engine.HostQuery{Port: 80, Name: "do"}, "b 80/tcp", "b 80/tcp6", "d 80/udp"),
+		ask("a part of the name, letter case counts", engine.HostQuery{Port: 80, Name: "Do"}, "a 80/tcp"),
+		ask("the whole name", engine.HostQuery{Port: 80, Name: "dora"}, "d 80/udp"),
+		ask("more than the name", engine.HostQuery{Port: 80, Name: "doras"}),
+		ask("a name is no pattern", engine.HostQuery{Port: 80, Name: "do*"}),
+		ask("a part of the address", engine.HostQuery{Port: 80, Address: ".0.4"}, "b 80/tcp", "b 80/tcp6", "d 80/udp"),
+		ask("the whole address", engine.HostQuery{Port: 80, Address: "10.0.0.40"}, "b 80/tcp", "b 80/tcp6"),
+		ask("name and address", engine.HostQuery{Port: 80, Name: "-", Address: ".1"}, "a 80/tcp"),
+		ask("name and another address", engine.HostQuery{Port: 80, Name: "a", Address: ".40"}),
+		ask("name and enterprise projects", engine.HostQuery{Port: 80, Name: "o", View: engine.In("0", "e2")}, "a 80/tcp", "d 80/udp"),
+		ask("name and type", engine.HostQuery{Port: 80, Name: "b", Type: "TCP6"}, "b 80/tcp6"),
+		ask("status", engine.HostQuery{Port: 80, Status: "normal"}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
+		ask("status unknow is unknown", engine.HostQuery{Port: 80, Status: "unknow"}, "b 80/tcp6", "d 80/udp"),
+		ask("status and another type", engine.HostQuery{Port: 80, Status: "danger", Type: "TCP"}),
+		ask("an asset", engine.HostQuery{Asset: "d"}, "d 1/sctp", "d 80/udp", "d 65535/udp6"),
+		ask("an asset in its order", engine.HostQuery{Asset: "b"}, "b 80/tcp", "b 80/tcp6", "b 123/udp", "b 8080/tcp"),
+		ask("an asset of containers", engine.HostQuery{Asset: "a", Category: engine.Container}, "a 80/tcp", "a 5000/tcp"),
+		ask("an asset with nothing open", engine.HostQuery{Asset: "e"}),
+		ask("an asset that is not there", engine.HostQuery{Asset: "nobody"}),
+		ask("an asset and a port", engine.HostQuery{Asset: "b", Port: 80}, "b 80/tcp", "b 80/tcp6"),
+		ask("an asset and a port it has not open", engine.HostQuery{Asset: "b", Port: 443}),
+		ask("an asset and no port", engine.HostQuery{Asset: "b", Port: -1}),
+		ask("an asset and a type", engine.HostQuery{Asset: "b", Type: "UDP"}, "b 123/udp"),
+		ask("an asset and a status", engine.HostQuery{Asset: "a", Status: "danger"}, "a 22/tcp", "a 123/udp"),
+		ask("an asset in its view", engine.HostQuery{Asset: "a", Port: 22, View: engine.In("0")}, "a 22/tcp"),
+		ask("an asset in several", engine.HostQuery{Asset: "a", Port: 22, View: engine.In("0", "e1")}, "a 22/tcp"),
+		ask("an asset outside the view", engine.HostQuery{Asset: "a", View: engine.In("e1")}),
+		ask("an asset in the view of none", engine.HostQuery{Asset: "a", View: engine.In()}),
+		ask("an asset and its name", engine.HostQuery{Asset: "a", Port: 22, Name: "Dora", Address: "10."}, "a 22/tcp"),
+		ask("an asset and another's name", engine.HostQuery{Asset: "a", Name: "dora"}),
 		ask("a port below the range", engine.HostQuery{Port: -80}),
 		ask("a port above the range", engine.HostQuery{Port: 65536 + 80}),
 		ask("a port that is open nowhere", engine.HostQuery{Port: 81}),
@@ -57,8 +87,13 @@ func hostRow(r *rig) {
 // pagesOfHosts puts pages of every size together and wants the whole.
 func pagesOfHosts(r *rig) {
 	r.apply(sample...)
-	for _, view := range []engine.View{engine.All, engine.In("e1"), engine.In("0", "e1")} {
-		q := engine.HostQuery{Project: "p", Port: 80, View: view}
+	questions := make([]engine.HostQuery, 0, 16)
+	for _, view := range []engine.View{engine.All, engine.In("e1"), engine.In("0", "e1"), engine.In("0", "e1", "e2")} {
+		questions = append(questions, engine.HostQuery{Port: 80, View: view}, engine.HostQuery{Port: 80, View: view, Name: "b"},
+			engine.HostQuery{Asset: "b", View: view}, engine.HostQuery{Port: 80, View: view, Address: "10", Status: "unknown"})
+	}
+	for _, q := range questions {
+		q.Project = "p"
 		whole := r.hosts(q)
 		r.want("total", whole.Total, len(whole.Rows))
 		for limit := 1; limit <= len(whole.Rows)+1; limit++ {
@@ -69,5 +104,8 @@ func pagesOfHosts(r *rig) {
 		q.Offset = len(whole.Rows) + 1
 		r.want("a page past the end", len(r.hosts(q).Rows), 0)
 		r.want("its total", r.hosts(q).Total, whole.Total)
+		const most = int(^uint(0) >> 1)
+		q.Offset, q.Limit = most, most
+		r.want("the total of a page far past the end", r.hosts(q).Total, whole.Total)
 	}
 }

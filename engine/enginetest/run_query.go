@@ -8,8 +8,8 @@ import (
 
 // sample is what most questions are about.
 var sample = sayAll(
-	"a @1 [all] 22/tcp 80/tcp 123/udp",
-	"b @1 [all] 80/tcp 80/tcp6 123/udp 8080/tcp group=e1",
+	"a @1 [all] 22/tcp 80/tcp 123/udp name=Dora-a address=10.0.0.1",
+	"b @1 [all] 80/tcp 80/tcp6 123/udp 8080/tcp group=e1 name=door-b address=10.0.0.40",
 	"c @1 [all] 80/tcp 443/tcp 18080/udp group=e1",
 	"d @1 [all] 80/udp 1/sctp 65535/udp6 group=e2 name=dora address=10.0.0.4",
 	"e @1 [all]",

@@ -18,6 +18,7 @@ func refusalCases() []suiteCase {
 		refusal("an asset that is not UTF-8", "asset", func(r *engine.Report) { r.Asset = "\xff" }),
 		refusal("a long name", "name", func(r *engine.Report) { r.Name = strings.Repeat("n", 257) }),
 		refusal("a long address", "address", func(r *engine.Report) { r.Address = strings.Repeat("1", 257) }),
+		refusal("every enterprise project", "enterprise_project_id", func(r *engine.Report) { r.EnterpriseProject = engine.AllEnterpriseProjects }),
 		refusal("a long enterprise project", "enterprise_project_id", func(r *engine.Report) { r.EnterpriseProject = strings.Repeat("e", 129) }),
 		refusal("an unknown category", "category", func(r *engine.Report) { r.Category = 7 }),
 		refusal("port 0", "open", func(r *engine.Report) { r.Open = append(r.Open, index.MakeKey(0, index.TCP)) }),
@@ -94,6 +95,10 @@ func badQuestions(r *rig) {
 		{engine.HostQuery{Port: 22}, "field project_id"},
 		{engine.HostQuery{Project: "p", Port: 22, Offset: -1}, "field offset"},
 		{engine.HostQuery{Project: "p", Port: 22, Limit: -1}, "field limit"},
+		{engine.HostQuery{Project: "p", Port: 22, Status: "DANGER"}, "field status"},
+		{engine.HostQuery{Project: "p", Asset: "x", Status: "bad"}, "field status"},
+		{engine.HostQuery{Project: "nobody", Port: 99999, Status: "bad"}, "field status"},
+		{engine.HostQuery{Asset: "x"}, "field project_id"},
 	} {
 		_, err := r.engine.Hosts(r.Context(), c.q)
 		r.wantErr("hosts "+describeHosts(c.q), err, c.want)

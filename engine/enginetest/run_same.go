@@ -107,7 +107,11 @@ func everyQuestion(r *rig) {
 	const rounds = 2000
 	questions := make([]question, 0, 2*rounds)
 	for range rounds {
-		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(smallHostQuery(rng.IntN)))
+		hosts := smallHostQuery(rng.IntN)
+		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(hosts))
+		if err := pagesAreWhole(r.Context(), r.engine, hosts, 1+rng.IntN(3)); err != nil {
+			r.Fatalf("hosts %s: %v", describeHosts(hosts), err)
+		}
 	}
 	if diff := compare(r.Context(), questions, want, r.engine); diff != "" {
 		r.Error(diff)
@@ -152,13 +156,15 @@ func othersChangeNothing(r *rig) {
 // transcript returns answers of project p as they are.
 func (r *rig) transcript() []any {
 	r.Helper()
-	list := make([]any, 0, 64)
+	list := make([]any, 0, 96)
 	for _, category := range []engine.Category{engine.Host, engine.Container} {
 		for _, view := range viewsOf(smallGroups) {
 			list = append(list,
 				r.ports(engine.PortQuery{Project: "p", Category: category, View: view}),
 				r.ports(engine.PortQuery{Project: "p", Category: category, View: view, PortString: "80", Limit: 2}),
-				r.hosts(engine.HostQuery{Project: "p", Category: category, View: view, Port: 80}))
+				r.hosts(engine.HostQuery{Project: "p", Category: category, View: view, Port: 80}),
+				r.hosts(engine.HostQuery{Project: "p", Category: category, View: view, Port: 80, Name: "dor", Limit: 1}),
+				r.hosts(engine.HostQuery{Project: "p", Category: category, View: view, Asset: "b"}))
 		}
 		list = append(list, r.asset(category, "a"))
 	}
@@ -205,10 +211,17 @@ func smallHostQuery(d dice) engine.HostQuery {
 		Project:  one(d, smallProjects),
 		Category: engine.Category(d(2)),
 		View:     one(d, smallViews),
-		Port:     int(one(d, smallPorts)),
+		Asset:    given(d, append([]string{"nobody"}, smallAssets...)),
+		Name:     given(d, smallParts),
+		Address:  given(d, smallParts),
+		Port:     given(d, []int{-1, 1, 2, 63, 64, 65, 80, 1023, 1024, 65535, 65536}),
 		Type:     given(d, []string{"TCP", "UDP", "UDP6", "ICMP"}),
+		Status:   given(d, []string{"danger", "normal", "unknown", "unknow"}),
 	}
 }
+
+// smallParts are what names and addresses are searched for.
+var smallParts = append([]string{"", "M", "mm"}, smallTexts...)
 
 var smallViews = append(viewsOf(smallGroups), engine.In(), engine.In("nobody"), engine.In("e2", "nobody"), engine.In(smallGroups...))
 

@@ -13,7 +13,7 @@ var (
 	smallProjects = []string{"p", "q"}
 	smallAssets   = []string{"a", "b", "c", "d"}
 	smallGroups   = []string{engine.DefaultEnterpriseProject, "e1", "e2"}
-	smallTexts    = []string{"m", "n"}
+	smallTexts    = []string{"m", "n", "nm"}
 	smallPorts    = []uint16{1, 2, 63, 64, 65, 80, 1023, 1024, 65535} // the edges of words and of the range
 	smallTypes    = []index.Type{index.SCTP, index.TCP, index.UDP, index.UDP6}
 	smallScopes   = scopesOf(

@@ -1,0 +1,205 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"portolan/index"
+)
+
+// Hosts answers the query from the newest snapshot. The error is a [*FieldError]
+// for a query that makes no sense.
+func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
+	s, err := e.Snapshot(q.Project, q.Category)
+	if err != nil {
+		return HostPage{}, err
+	}
+	return s.Hosts(ctx, q)
+}
+
+// Hosts answers the query from this snapshot; the query's project and category
+// are those of the snapshot, whatever it says.
+//
+// A query with Asset looks at that asset alone. One without costs what the page
+// does, where every asset with the port open lies in the view; else it passes
+// over those before the page one by one. With Name or Address it looks at every
+// asset that has the port open, some 0.1 µs each and type, whatever the page.
+// The context is looked at now and then.
+func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
+	if err := ctx.Err(); err != nil {
+		return HostPage{}, err
+	}
+	if err := checkWindow(q.Offset, q.Limit); err != nil {
+		return HostPage{}, err
+	}
+	h := hostSearch{Snapshot: s, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
+	h.page.Version = s.Version()
+	filter, some, err := s.filter(&PortQuery{Port: q.Port, Type: q.Type, Status: q.Status})
+	switch {
+	case err != nil:
+		return HostPage{}, err
+	case !some || s.s == nil:
+	case q.Asset != "":
+		h.asset(&filter)
+	case q.Port != 0:
+		err = h.holders(ctx, &filter)
+	}
+	if err != nil {
+		return HostPage{}, err
+	}
+	return h.page, nil
+}
+
+// hostSearch is one query on its way to its page.
+type hostSearch struct {
+	Snapshot
+	q             *HostQuery
+	name, address []byte
+	page          HostPage
+	steps         int
+}
+
+// lookEvery is how many assets are passed over between two looks at the context.
+const lookEvery = 4096
+
+// step counts an asset and says whether nobody waits for the answer any more.
+func (h *hostSearch) step(ctx context.Context) error {
+	if h.steps++; h.steps%lookEvery == 0 {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// lets says whether a key meets the filter, which asks for no digits.
+func lets(f *index.Filter, k index.Key) bool {
+	return (f.Port == 0 || f.Port == k.Port()) && (f.Types == 0 || f.Types.Has(k.Type())) &&
+		(f.Keys == nil || f.Keys.Contains(k))
+}
+
+// asset answers about one asset.
+func (h *hostSearch) asset(f *index.Filter) {
+	o, found := h.s.Find(h.q.Asset)
+	if !found || !h.q.View.IsAll() && !h.inView(o) || !h.s.LabelsContain(o, h.name, h.address) {
+		return
+	}
+	a, _ := h.s.Asset(o)
+	for _, k := range a.Keys {
+		if lets(f, k) {
+			h.take(&a, k)
+		}
+	}
+}
+
+// holders answers about the assets that have a port open.
+func (h *hostSearch) holders(ctx context.Context, f *index.Filter) error {
+	collect := h.counted
+	if h.q.Name != "" || h.q.Address != "" {
+		collect = h.searched
+	}
+	for t := range index.Type(index.NumTypes) {
+		k := index.MakeKey(f.Port, t)
+		if !lets(f, k) {
+			continue
+		}
+		n := h.s.View(h.q.View.groups).Count(k)
+		if err := collect(ctx, k, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counted adds the n assets of the view that have the key open to the total and
+// those of the page to it.
+func (h *hostSearch) counted(ctx context.Context, k index.Key, n int) error {
+	pass := max(0, h.q.Offset-h.page.Total)
+	h.page.Total += n
+	if pass >= n || h.full() {
+		return nil
+	}
+	left := n - pass // rows of the key that are still to come onto the page
+	if h.q.Limit > 0 {
+		left = min(left, h.q.Limit-len(h.page.Rows))
+	}
+	h.page.Rows = slices.Grow(h.page.Rows, left)
+	whole, rank := n == h.s.Open(k), 0
+	if whole { // every holder is in the view: the posting can skip by rank
+		rank, pass = pass, 0
+	}
+	for o := range h.s.Holders(k, rank) {
+		if err := h.step(ctx); err != nil {
+			return err
+		}
+		switch {
+		case !whole && !h.inView(o):
+			continue
+		case pass > 0:
+			pass--
+			continue
+		}
+		h.add(h.labels(o), k)
+		if left--; left == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// searched looks for the labels asked for among the n assets of the view that
+// have the key open.
+func (h *hostSearch) searched(ctx context.Context, k index.Key, n int) error {
+	if n == 0 {
+		return nil
+	}
+	whole := n == h.s.Open(k)
+	for o := range h.s.Holders(k, 0) {
+		if err := h.step(ctx); err != nil {
+			return err
+		}
+		if !whole && !h.inView(o) {
+			continue
+		}
+		if h.s.LabelsContain(o, h.name, h.address) {
+			if h.wants() {
+				h.add(h.labels(o), k)
+			}
+			h.page.Total++
+		}
+		if n--; n == 0 {
+			return nil // the others lie elsewhere
+		}
+	}
+	return nil
+}
+
+// take counts a row and keeps it if it is of the page.
+func (h *hostSearch) take(a *index.Asset, k index.Key) {
+	if h.wants() {
+		h.add(a, k)
+	}
+	h.page.Total++
+}
+
+// wants says whether the next row to be counted is of the page.
+func (h *hostSearch) wants() bool { return h.page.Total >= h.q.Offset && !h.full() }
+
+// full says whether the page has all its rows.
+func (h *hostSearch) full() bool { return h.q.Limit > 0 && len(h.page.Rows) == h.q.Limit }
+
+func (h *hostSearch) labels(o index.Ordinal) *index.Asset {
+	a := h.s.Labels(o)
+	return &a
+}
+
+func (h *hostSearch) add(a *index.Asset, k index.Key) {
+	h.page.Rows = append(h.page.Rows, HostPort{
+		Asset: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group,
+		Port: k.Port(), Type: k.Type(), Status: h.policy.Status(k),
+	})
+}
+
+// inView says whether an asset is in the query's view, which is not the whole.
+func (h *hostSearch) inView(o index.Ordinal) bool {
+	_, found := slices.BinarySearch(h.q.View.Names(), h.s.Group(o))
+	return found
+}
