@@ -50,11 +50,3 @@ func (s *Server) removeAsset(c *call) error {
 	c.reply(http.StatusNoContent, nil)
 	return nil
 }
-
-var healthy = []byte(`{"status":"ok"}`)
-
-// health says that the process answers.
-func (s *Server) health(c *call) error {
-	c.reply(http.StatusOK, healthy)
-	return nil
-}

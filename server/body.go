@@ -8,24 +8,43 @@ import (
 	"time"
 )
 
+// errLargeBody ends a body that has more bytes than are allowed.
+var errLargeBody = errors.New("too many bytes")
+
 // body is a request's body that must keep flowing: every read may take as long
-// as timeout, all of them together as long as they like. It notes what ended
-// the body before its end, whatever its reader makes of it.
+// as timeout, all of them together as long as they like, and left is how many
+// bytes may still come. It notes what ended the body before its end, whatever
+// its reader makes of it.
 type body struct {
 	src     io.Reader
 	conn    *http.ResponseController
+	answer  http.Header
 	timeout time.Duration
+	left    int64
 	fault   error
 }
 
+// newBody takes the place of the request's body; what is left of it when nobody
+// reads it, net/http reads, in the time of one read.
 func newBody(c *call) *body {
-	return &body{src: c.r.Body, conn: http.NewResponseController(c.w), timeout: c.s.opts.BodyTimeout}
+	b := &body{
+		src: c.r.Body, conn: http.NewResponseController(c.w), answer: c.w.Header(),
+		timeout: c.s.opts.BodyTimeout, left: c.s.opts.MaxBody,
+	}
+	b.deadline(time.Now().Add(b.timeout))
+	return b
 }
 
 // Read moves the deadline on, then reads.
 func (b *body) Read(p []byte) (int, error) {
+	if b.fault != nil {
+		return 0, b.fault
+	}
 	b.deadline(time.Now().Add(b.timeout))
 	n, err := b.src.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		n, err = n+int(b.left), errLargeBody
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		// net/http goes on reading to learn when the client leaves; a deadline
@@ -33,6 +52,9 @@ func (b *body) Read(p []byte) (int, error) {
 		b.deadline(time.Time{})
 	case err != nil:
 		b.fault = err
+		// Nobody knows where the next request begins; net/http does not see this
+		// where its own body is replaced.
+		b.answer["Connection"] = []string{"close"}
 	}
 	return n, err
 }
@@ -40,12 +62,28 @@ func (b *body) Read(p []byte) (int, error) {
 // deadline is a wish: a writer that has no connection has no deadlines either.
 func (b *body) deadline(t time.Time) { _ = b.conn.SetReadDeadline(t) }
 
-// slow says whether the body ended because it stood still.
-func (b *body) slow() bool { return errors.Is(b.fault, os.ErrDeadlineExceeded) }
+// Close leaves the body to net/http, which closes it after the answer: to read
+// on, as that does, would keep the answer back.
+func (b *body) Close() error { return nil }
+
+// failure returns how the request failed whose body ended early, nil if it did
+// not.
+func (b *body) failure() *failure {
+	switch {
+	case b == nil || b.fault == nil:
+		return nil
+	case errors.Is(b.fault, os.ErrDeadlineExceeded):
+		return &failure{kind: slowBody}
+	case errors.Is(b.fault, errLargeBody):
+		return &failure{kind: largeBody}
+	}
+	return &failure{kind: cutBody}
+}
 
 // untimed lets the request take longer than an answer usually may, until the
 // function that it returns gives the answer its usual time.
-func (b *body) untimed() (answer func()) {
-	_ = b.conn.SetWriteDeadline(time.Time{})
-	return func() { _ = b.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+func (c *call) untimed() (answer func()) {
+	conn := http.NewResponseController(c.w)
+	_ = conn.SetWriteDeadline(time.Time{})
+	return func() { _ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }
 }

@@ -6,15 +6,18 @@
 //
 // [New] makes a [Server], an [net/http.Handler], of an engine and [Options].
 // [NewHTTPServer] makes a listener's [net/http.Server] of it, with limits that
-// a public address needs. Who may ask what is decided by the Authenticator of
-// package auth.
+// a public address needs, [OpenKeyPair] its certificate, and [NewAdmin] the
+// handler of an address that only operators reach. Who may ask what is decided
+// by the Authenticator of package auth.
 //
-//	request ── route (404) ── caller (401) ── grants (403) ── parameters (400) ── engine
-//	                                                                                │
-//	answer  ── reply <──────────────── fail, the one error writer <── error ── handler
+//	request ── route (404) ── caller (401) ── rate (429) ── grants (403) ── parameters (400) ── tag (304) ── engine
+//	                                                                                                           │
+//	answer  ── reply <──────────────────────────── fail, the one error writer <── error ────────────────── handler
 //
 // # Caveats
 //
-// The package knows no TLS, no rate limits and no compressed bodies. Rules of
-// the published call that no evidence decides are gathered in guesses.go.
+// Requests without credentials are not limited in rate, only their connections
+// in number. Rules of the published call that no evidence decides are gathered
+// in guesses.go. openapi.yaml says what every call takes and answers; the tests
+// hold it against the router and against their answers.
 package server

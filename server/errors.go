@@ -23,6 +23,7 @@ type kind struct {
 var (
 	unknownPath  = kind{http.StatusNotFound, "APIGW.0101", "The API does not exist or has not been published in the environment", true}
 	wrongMethod  = kind{http.StatusNotFound, "APIGW.0101", "The API does not exist.", true}
+	throttled    = kind{http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached: ", true}
 	unauthentic  = kind{http.StatusUnauthorized, "APIGW.0301", "Incorrect IAM authentication information: ", true}
 	identityDown = kind{http.StatusServiceUnavailable, "APIGW.0202", "The identity service is unavailable.", true}
 	invalid      = kind{http.StatusBadRequest, "HSS.0001", "Invalid request parameter.", false}
@@ -34,6 +35,7 @@ var (
 type failure struct {
 	kind
 	detail  string
+	retry   int               // seconds after which to try again, if not 0
 	summary *scanfile.Summary // what became of a body all the same; may be nil
 	cause   error
 }
@@ -51,6 +53,9 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func unauthorized(reason string) error { return &failure{kind: unauthentic, detail: reason} }
 
+// retrySoon is for what a server gets over by itself, in seconds.
+const retrySoon = 1
+
 // failureOf gives every error of a handler its place in the API.
 func failureOf(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
@@ -62,7 +67,7 @@ func failureOf(err error) *failure {
 	case errors.Is(err, engine.ErrInvalid):
 		return &failure{kind: invalid, detail: err.Error()}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &failure{kind: stopping, cause: err}
+		return &failure{kind: stopping, retry: retrySoon}
 	}
 	return &failure{kind: broken, cause: err}
 }
@@ -70,10 +75,13 @@ func failureOf(err error) *failure {
 // fail answers with an error: the one place that writes one.
 func (s *Server) fail(c *call, err error) {
 	f := failureOf(err)
-	if f.status >= http.StatusInternalServerError {
+	if f.cause != nil && f.status >= http.StatusInternalServerError {
 		s.log(c, f)
 	}
-	c.versioned = false
+	c.tagged = false
+	if f.retry > 0 {
+		c.w.Header()["Retry-After"] = []string{decimal(f.retry)}
+	}
 	c.reply(f.status, f.body(string(c.id[:])))
 }
 

@@ -53,7 +53,8 @@ func (g *guard) allow(ctx context.Context, r *engine.Report) error {
 	asset, err := g.engine.Asset(ctx, r.Project, r.Category, r.Asset)
 	switch {
 	case err == nil && !g.granted.Has(asset.EnterpriseProject):
-		return notGranted(asset.EnterpriseProject)
+		// Where it is instead is not the caller's to know.
+		return &engine.FieldError{Field: "asset", Value: r.Asset, Allowed: "one in an enterprise project that is granted to the caller"}
 	case errors.Is(err, engine.ErrNotFound) && r.EnterpriseProject == "" && !g.granted.Has(engine.DefaultEnterpriseProject):
 		return notGranted(engine.DefaultEnterpriseProject)
 	case errors.Is(err, engine.ErrNotFound):

@@ -19,7 +19,9 @@ var (
 	slowBody     = kind{http.StatusRequestTimeout, "HSS.0004", "The body stood still for too long.", false}
 	largeBody    = kind{http.StatusRequestEntityTooLarge, "HSS.0005", "The body is too large.", false}
 	encodedBody  = kind{http.StatusUnsupportedMediaType, "HSS.0006", "The body's encoding is not supported.", false}
-	cutBody      = kind{http.StatusBadRequest, "HSS.0007", "The body is cut.", false}
+	cutBody      = kind{http.StatusBadRequest, "HSS.0007", "The body is cut or damaged.", false}
+	loading      = kind{http.StatusServiceUnavailable, "HSS.0008", "The server is loading.", false}
+	busy         = kind{http.StatusServiceUnavailable, "HSS.0009", "The server is busy with other bodies.", false}
 	unknownInput = kind{http.StatusBadRequest, "HSS.0001", "Invalid request body.", false}
 )
 
@@ -52,4 +54,21 @@ func descending(sortDir string) (bool, error) {
 		return true, nil
 	}
 	return false, &engine.FieldError{Field: "sort_dir", Value: sortDir, Allowed: "asc or desc"}
+}
+
+// contains: host_name and host_ip are parts of the name and the address of the
+// assets that are asked about, be they hosts or containers.
+func (p *assetParams) contains() (name, address string) {
+	return p.hostName.text, p.hostIP.text
+}
+
+// appendLabels appends who an asset is, as fields that each end in a comma. A
+// container's own address goes out as host_ip: there is no other field for one.
+func appendLabels(b []byte, row *engine.HostPort, category engine.Category) []byte {
+	if category == engine.Container {
+		return appendField(b, "host_ip", row.Address)
+	}
+	b = appendField(b, "host_id", row.Asset)
+	b = appendField(b, "host_name", row.Name)
+	return appendField(b, "host_ip", row.Address)
 }

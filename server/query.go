@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portolan/engine"
+	"portolan/index"
 	"portolan/server/auth"
 )
 
@@ -53,6 +54,14 @@ func (p *param) check(field string) error {
 	return &engine.FieldError{Field: field, Value: p.text, Allowed: "escapes such as %20"}
 }
 
+// fits is check and refuses a text of more than most characters; 0 is any length.
+func (p *param) fits(field string, most int) error {
+	if err := p.check(field); err != nil || most == 0 {
+		return err
+	}
+	return checkLength(field, p.text, most)
+}
+
 // integer reads a whole number of any length; absent gives the default, and
 // one that is too large for an int comes as the largest or smallest there is.
 func (p *param) integer(field string, absent int) (int, error) {
@@ -88,6 +97,16 @@ func (p *param) between(field string, absent, low, high int) (int, error) {
 		err = &engine.FieldError{Field: field, Value: p.text, Allowed: fmt.Sprintf("an integer from %d to %d", low, high)}
 	}
 	return n, err
+}
+
+// exactPort reads the port asked for, 0 for any; a number that is no port matches
+// none, and is no error.
+func (p *param) exactPort(field string) (int, error) {
+	port, err := p.integer(field, 0)
+	if p.text != "" && (port < 1 || port > index.MaxPort) {
+		port = matchesNoPort
+	}
+	return port, err
 }
 
 // truth reads a yes or no; absent is no.

@@ -46,12 +46,11 @@ func (p *reportsParams) read(query string) (err error) {
 
 // options returns how the body is read. An enterprise project is a value only
 // if it is given, and so is a scope.
-func (p *reportsParams) options(s *Server, project string) (*scanfile.Options, error) {
+func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options, err error) {
 	opts := &scanfile.Options{
 		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text,
 		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
 	}
-	var err error
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return nil, err
 	}
@@ -68,6 +67,9 @@ func (p *reportsParams) options(s *Server, project string) (*scanfile.Options, e
 	if err := checkLength("enterprise_project_id", opts.EnterpriseProject, maxGroupText); err != nil {
 		return nil, err
 	}
+	if opts.EnterpriseProject == allGranted {
+		return nil, &engine.FieldError{Field: "enterprise_project_id", Value: allGranted, Allowed: "the ID of one enterprise project"}
+	}
 	err = opts.Validate()
 	return opts, err
 }
@@ -78,6 +80,9 @@ func (s *Server) reports(c *call) error {
 	if err := p.read(c.r.URL.RawQuery); err != nil {
 		return err
 	}
+	if ep := p.enterpriseProject.text; ep != "" && ep != allGranted && !c.caller.EnterpriseProjects.Has(ep) {
+		return errForbidden
+	}
 	if err := checkProject(c.project); err != nil {
 		return err
 	}
@@ -85,36 +90,44 @@ func (s *Server) reports(c *call) error {
 	if err != nil {
 		return err
 	}
-	if e := c.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return &failure{kind: encodedBody, detail: (&engine.FieldError{Field: "Content-Encoding", Value: e, Allowed: "identity"}).Error()}
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	default:
+		return &failure{kind: busy, retry: retrySoon}
 	}
-	b := newBody(c)
-	defer b.untimed()()
+	defer c.untimed()()
+	in, err := c.inflate()
+	if err != nil {
+		return err
+	}
+	defer in.close()
 	// A client that goes away leaves a cut body, of which what is whole counts:
 	// the load must outlive its connection.
 	ctx := context.WithoutCancel(c.r.Context())
-	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: "body", Reader: b}}, opts)
+	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: "body", Reader: in}}, opts)
+	s.meters.loaded(sum)
+	if f := c.damage(in); f != nil {
+		f.summary = sum
+		return f
+	}
 	if err != nil {
-		return loadFailure(b, sum, err)
+		return loadFailure(sum, err)
 	}
 	c.reply(http.StatusOK, toJSON(sum))
 	return nil
 }
 
 // loadFailure says how a load failed; what it did all the same goes along.
-func loadFailure(b *body, sum *scanfile.Summary, err error) error {
+func loadFailure(sum *scanfile.Summary, err error) error {
 	f := &failure{kind: broken, summary: sum, cause: err}
 	switch {
-	case b.slow():
-		f.kind = slowBody
-	case b.fault != nil:
-		f.kind = cutBody
 	case errors.Is(err, scanfile.ErrTooLarge):
 		f.kind, f.detail = largeBody, err.Error()
 	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, engine.ErrInvalid):
 		f.kind, f.detail = unknownInput, err.Error()
 	case errors.Is(err, engine.ErrClosed):
-		f.kind = stopping
+		f.kind, f.retry, f.cause = stopping, retrySoon, nil
 	}
 	return f
 }

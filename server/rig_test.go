@@ -26,7 +26,9 @@ type rig struct {
 	handler http.Handler
 }
 
-func newRig(t testing.TB, who auth.Authenticator) *rig {
+// newRig returns a rig; no authenticator is the operator's token, and the
+// server's options may be changed.
+func newRig(t testing.TB, who auth.Authenticator, change ...func(*server.Options)) *rig {
 	t.Helper()
 	e, err := engine.Open(nil)
 	if err != nil {
@@ -37,7 +39,11 @@ func newRig(t testing.TB, who auth.Authenticator) *rig {
 			t.Fatal(err)
 		}
 	}
-	s, err := server.New(e, &server.Options{Auth: who, BodyTimeout: time.Second, MaxBody: 1 << 20, TempDir: t.TempDir()})
+	opts := &server.Options{Auth: who, BodyTimeout: time.Second, MaxBody: 1 << 20, TempDir: t.TempDir()}
+	for _, f := range change {
+		f(opts)
+	}
+	s, err := server.New(e, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,13 +84,18 @@ func (r *rig) apply(lines ...string) {
 	}
 }
 
-// ask sends a request with the token and returns status and body.
-func (r *rig) ask(method, target, body string) *httptest.ResponseRecorder {
+// ask sends a request with the token and further headers, name and value in
+// turn. The answer is held against the API's description.
+func (r *rig) ask(method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	r.Helper()
 	req := httptest.NewRequest(method, target, strings.NewReader(body))
 	req.Header.Set("X-Auth-Token", token)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
 	w := httptest.NewRecorder()
 	r.handler.ServeHTTP(w, req)
+	conforms(r, req, w)
 	return w
 }
 

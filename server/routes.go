@@ -10,9 +10,13 @@ import (
 func (s *Server) routes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/v5/{project_id}/asset/port/statistics", access: reads, serve: s.statistics},
+		{method: http.MethodGet, pattern: "/v5/{project_id}/asset/ports/detail", access: reads, serve: s.portDetail},
+		{method: http.MethodGet, pattern: "/v5/{project_id}/asset/ports", access: reads, serve: s.hostPorts},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}/assets/{id}", access: writes, serve: s.removeAsset},
 		{method: http.MethodGet, pattern: "/healthz", access: public, serve: s.health},
+		{method: http.MethodGet, pattern: "/readyz", access: public, serve: s.readiness},
+		{method: http.MethodGet, pattern: "/openapi.yaml", access: public, serve: s.description},
 	}
 }
 
@@ -34,6 +38,16 @@ type route struct {
 	pattern string
 	access  access
 	serve   func(*call) error
+	meter   *meter
+}
+
+// name is how logs and metrics call the route; nil is the one of all requests
+// that have none.
+func (rt *route) name() string {
+	if rt == nil {
+		return "unknown"
+	}
+	return rt.method + " " + rt.pattern
 }
 
 // find returns the route of the request. It is a router of its own because

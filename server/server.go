@@ -22,8 +22,28 @@ type Server struct {
 	opts   Options
 	table  []route
 	boot   string // tells the data versions of this process from another's
+	phase  atomic.Uint32
 	panics atomic.Uint64
+
+	uploads  chan struct{} // holds one element per body that is being taken
+	limiter  *limiter      // nil: no limit
+	accesses *accessLog    // nil: no log
+	meters   *meters
 }
+
+// The phases of a server.
+const (
+	phaseReady uint32 = iota
+	phaseLoading
+	phaseStopping
+)
+
+// Loaded ends the phase in which the server only says that it is loading.
+func (s *Server) Loaded() { s.phase.CompareAndSwap(phaseLoading, phaseReady) }
+
+// Stopping makes /readyz fail, so that nobody sends requests here any more; the
+// server still answers those that come.
+func (s *Server) Stopping() { s.phase.Store(phaseStopping) }
 
 // New returns a server for the engine, which stays the caller's to close. The
 // error says which options are not allowed.
@@ -38,6 +58,16 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	_, _ = crand.Read(boot[:]) // never fails
 	s := &Server{engine: e, opts: opts.resolved(), boot: hex.EncodeToString(boot[:])}
 	s.table = s.routes()
+	for i := range s.table {
+		s.table[i].meter = new(meter)
+	}
+	s.uploads = make(chan struct{}, s.opts.MaxUploads)
+	s.limiter = newLimiter(s.opts.RateLimit)
+	s.accesses = newAccessLog(s.opts.AccessLog, s.opts.AccessSample)
+	s.meters = newMeters(s)
+	if s.opts.Loading {
+		s.phase.Store(phaseLoading)
+	}
 	return s, nil
 }
 
@@ -52,18 +82,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.serve(c); err != nil {
 		s.fail(c, err)
 	}
+	s.observe(c)
 	c.end()
+}
+
+// observe notes in metrics and log what became of a request.
+func (s *Server) observe(c *call) {
+	took := time.Since(c.began)
+	s.meters.request(c, took)
+	s.accesses.request(c, took)
 }
 
 // serve runs the checks in the order of the contract, then the handler.
 func (s *Server) serve(c *call) error {
 	if c.r.Body != nil && c.r.Body != http.NoBody {
-		// Also a body that nobody reads is read to its end by net/http.
-		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(s.opts.BodyTimeout))
+		c.body = newBody(c)
+		c.r.Body = c.body
+		defer func() { _ = c.r.Body.Close() }() // that of an authenticator may hold a file
 	}
 	rt, err := s.find(c)
 	if err != nil {
 		return err
+	}
+	c.route = rt
+	if rt.access != public && s.phase.Load() == phaseLoading {
+		return &failure{kind: loading, retry: retrySoon}
 	}
 	if err := s.admit(c, rt.access); err != nil {
 		return err
@@ -77,13 +120,20 @@ func (s *Server) admit(c *call, a access) error {
 		return nil
 	}
 	caller, err := s.opts.Auth.Authenticate(c.r)
+	if f := c.body.failure(); f != nil && err != nil {
+		return f
+	}
+	if err == nil && caller == nil {
+		err = errors.New("the authenticator names no caller")
+	}
+	s.meters.authenticated(caller, err)
 	if err != nil {
 		return notAuthenticated(err)
 	}
-	if caller == nil {
-		return notAuthenticated(errors.New("the authenticator names no caller"))
-	}
 	c.caller = caller
+	if err := s.limiter.admit(caller); err != nil {
+		return err
+	}
 	allowed := a == reads || a == writes && caller.Write
 	if !allowed || !caller.Projects.Has(c.project) {
 		return errForbidden
@@ -97,7 +147,10 @@ func notAuthenticated(err error) error {
 	if refusal, ok := errors.AsType[*auth.RefusalError](err); ok {
 		return unauthorized(refusal.Reason)
 	}
-	return &failure{kind: identityDown, cause: err}
+	if errors.Is(err, auth.ErrBodyTooLarge) {
+		return &failure{kind: largeBody, detail: err.Error()}
+	}
+	return &failure{kind: identityDown, retry: retrySoon, cause: err}
 }
 
 // recovered answers a request whose handler panicked. No answer was begun, as
@@ -112,6 +165,7 @@ func (s *Server) recovered(c *call) {
 	}
 	s.panics.Add(1)
 	s.fail(c, &failure{kind: broken, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+	s.observe(c)
 }
 
 // log says what went wrong on the server's side of a request.

@@ -15,7 +15,7 @@ const (
 	maxOffset        = 2_000_000
 	maxText          = 256
 	maxGroupText     = engine.MaxEnterpriseProjectLen
-	allGranted       = "all_granted_eps"
+	allGranted       = engine.AllEnterpriseProjects
 	onlySortKey      = "port"
 	matchesNoPort    = -1
 	numStatistics    = 10
@@ -72,7 +72,7 @@ func (p *statisticsParams) check() error {
 		sent *param
 		most int
 	}{
-		{"port", &p.port, maxText},
+		{"port", &p.port, 0}, // an integer of any length is an integer
 		{"port_string", &p.portString, maxText},
 		{"type", &p.typ, maxText},
 		{"status", &p.status, maxText},
@@ -83,13 +83,7 @@ func (p *statisticsParams) check() error {
 		{"offset", &p.offset, 0},
 		{"category", &p.category, maxText},
 	} {
-		if err := c.sent.check(c.name); err != nil {
-			return err
-		}
-		if c.most == 0 || c.name == "port" {
-			continue // an integer of any length is an integer
-		}
-		if err := checkLength(c.name, c.sent.text, c.most); err != nil {
+		if err := c.sent.fits(c.name, c.most); err != nil {
 			return err
 		}
 	}
@@ -102,7 +96,7 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 		return q, err
 	}
 	q.PortString, q.Type, q.Status = p.portString.text, p.typ.text, p.status.text
-	if q.Port, err = p.exactPort(); err != nil {
+	if q.Port, err = p.port.exactPort("port"); err != nil {
 		return q, err
 	}
 	if q.Limit, err = p.limit.between("limit", defaultPageLimit, minLimit, maxLimit); err != nil {
@@ -126,16 +120,6 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 	return q, err
 }
 
-// exactPort returns the port asked for, 0 for any; a number that is no port
-// matches none, and is no error.
-func (p *statisticsParams) exactPort() (int, error) {
-	port, err := p.port.integer("port", 0)
-	if p.port.text != "" && (port < 1 || port > index.MaxPort) {
-		port = matchesNoPort
-	}
-	return port, err
-}
-
 // statistics answers the published call.
 func (s *Server) statistics(c *call) error {
 	var p statisticsParams
@@ -152,11 +136,17 @@ func (s *Server) statistics(c *call) error {
 		return err
 	}
 	q.Project, q.View, q.Into = c.project, view, c.rows
-	page, err := s.engine.Ports(c.r.Context(), q)
+	snapshot, err := s.engine.Snapshot(q.Project, q.Category)
 	if err != nil {
 		return err
 	}
-	c.versioned, c.version = true, page.Version
+	if c.unchanged(snapshot) {
+		return nil
+	}
+	page, err := snapshot.Ports(q)
+	if err != nil {
+		return err
+	}
 	c.buf = appendPage(c.buf[:0], &page)
 	c.reply(http.StatusOK, c.buf)
 	return nil
@@ -164,25 +154,27 @@ func (s *Server) statistics(c *call) error {
 
 // appendPage appends a page's JSON, its keys in the published order.
 func appendPage(b []byte, page *engine.PortPage) []byte {
-	b = append(b, `{"total_num":`...)
-	b = strconv.AppendInt(b, int64(page.Total), 10)
-	b = append(b, `,"data_list":[`...)
+	b = appendTotal(b, page.Total)
 	for i := range page.Rows {
-		if i > 0 {
-			b = append(b, ',')
-		}
 		row := &page.Rows[i]
 		b = append(b, `{"num":`...)
 		b = strconv.AppendInt(b, int64(row.Num), 10)
-		b = append(b, `,"port":`...)
-		b = strconv.AppendInt(b, int64(row.Port), 10)
-		b = append(b, `,"type":"`...)
-		b = append(b, row.Type.String()...)
-		b = append(b, `","status":"`...)
-		b = append(b, row.Status.String()...)
-		b = append(b, `"}`...)
+		b = append(b, ',')
+		b = appendKey(b, row.Key(), row.Status)
+		b = append(b, `},`...)
 	}
-	return append(b, `]}`...)
+	return appendEnd(b)
+}
+
+// appendKey appends the fields of a key as every call of the API has them.
+func appendKey(b []byte, k index.Key, status engine.Status) []byte {
+	b = append(b, `"port":`...)
+	b = strconv.AppendInt(b, int64(k.Port()), 10)
+	b = append(b, `,"type":"`...)
+	b = append(b, k.Type().String()...)
+	b = append(b, `","status":"`...)
+	b = append(b, status.String()...)
+	return append(b, '"')
 }
 
 func decimal(n int) string { return strconv.Itoa(n) }

@@ -159,3 +159,20 @@ func TestFirstOfRotatesTokens(t *testing.T) {
 		t.Errorf("an unknown token: %v", err)
 	}
 }
+
+// TestMark: grants of the same names share a mark, and no others do.
+func TestMark(t *testing.T) {
+	seen := map[string]string{}
+	for name, g := range map[string]auth.Grant{
+		"zero": {}, "all": auth.All(), "none": auth.Only(), "a": auth.Only("a"), "a b": auth.Only("a", "b"),
+		"ab": auth.Only("ab"), "'a', ''": auth.Only("a", ""), "long": auth.Only(strings.Repeat("x", 300)), "called all": auth.Only("all"),
+	} {
+		if other, ok := seen[g.Mark()]; ok {
+			t.Errorf("%s and %s share %s", name, other, g.Mark())
+		}
+		seen[g.Mark()] = name
+	}
+	if a, b := auth.Only("x", "y", "x").Mark(), auth.Only("y", "x").Mark(); a != b {
+		t.Errorf("the same names have marks %s and %s", a, b)
+	}
+}

@@ -32,13 +32,13 @@ func OperatorToken(token string) (Authenticator, error) {
 	}
 	return &operatorToken{
 		sum:    sha256.Sum256([]byte(token)),
-		caller: Caller{Name: "operator", Write: true, Projects: All(), EnterpriseProjects: All()},
+		caller: Caller{Name: "operator", Source: "operator", Write: true, Projects: All(), EnterpriseProjects: All()},
 	}, nil
 }
 
 // Authenticate compares the request's token; a token from nobody else is known.
 func (o *operatorToken) Authenticate(r *http.Request) (*Caller, error) {
-	token, err := tokenOf(r)
+	token, err := RequestToken(r)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,10 @@ func (o *operatorToken) Authenticate(r *http.Request) (*Caller, error) {
 	return &o.caller, nil
 }
 
-// tokenOf returns the request's token; an empty header is none.
-func tokenOf(r *http.Request) (string, error) {
+// RequestToken returns the token that a request carries. A request without, or with
+// an empty header, has none: [ErrNoToken]; one of a length that no token has is
+// [ErrBadToken].
+func RequestToken(r *http.Request) (string, error) {
 	values := r.Header[TokenHeader]
 	if len(values) == 0 || values[0] == "" {
 		return "", ErrNoToken

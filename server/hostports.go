@@ -1,0 +1,28 @@
+package server
+
+import (
+	"portolan/engine"
+	"portolan/index"
+)
+
+// hostPorts answers which ports one asset has open, the published call that the
+// SDK names ListPorts. With category container, host_id is the container's id:
+// there is no other parameter for one.
+func (s *Server) hostPorts(c *call) error {
+	var p assetParams
+	p.read(c.r.URL.RawQuery)
+	return s.assetRows(c, &p, assetList{"host_id", "1 to " + decimal(engine.MaxAssetLen) + " characters", appendHostPort})
+}
+
+// appendHostPort appends a row's fields in the published order, each with a comma.
+func appendHostPort(b []byte, row *engine.HostPort, category engine.Category) []byte {
+	if category == engine.Host {
+		b = appendField(b, "host_id", row.Asset)
+	}
+	b = appendKey(b, index.MakeKey(row.Port, row.Type), row.Status)
+	b = append(b, ',')
+	if category == engine.Container {
+		b = appendField(b, "container_id", row.Asset)
+	}
+	return b
+}

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"portolan/engine"
+)
+
+// maxWindow is the most memory that a zstd body may ask for: what RFC 8878,
+// section 3.1.1.1.2, wants every decoder to support.
+const maxWindow = 8 << 20
+
+// inflating is a body that was sent compressed. It notes what is wrong with the
+// compression, whatever its reader makes of it.
+type inflating struct {
+	io.Reader
+	close  func()
+	coding string
+	fault  error
+}
+
+// inflate returns the request's body as it was before it was compressed, of any
+// length: whoever reads it stops where it is too long. The caller closes it.
+func (c *call) inflate() (*inflating, error) {
+	in := &inflating{Reader: c.r.Body, close: func() {}}
+	var err error
+	switch in.coding = strings.ToLower(strings.TrimSpace(strings.Join(c.r.Header["Content-Encoding"], ","))); in.coding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		in.Reader, err = gzip.NewReader(c.r.Body)
+	case "zstd":
+		var d *zstd.Decoder
+		if d, err = zstd.NewReader(c.r.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
+			in.Reader, in.close = d, d.Close
+		}
+	default:
+		wrong := &engine.FieldError{Field: "Content-Encoding", Value: in.coding, Allowed: "gzip, zstd or identity, once"}
+		return nil, &failure{kind: encodedBody, detail: wrong.Error()}
+	}
+	if err == nil {
+		return in, nil
+	}
+	in.fault = err
+	return nil, c.damage(in)
+}
+
+// Read reads what was inflated.
+func (in *inflating) Read(p []byte) (int, error) {
+	n, err := in.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		in.fault = err
+	}
+	return n, err
+}
+
+// damage returns how the request failed whose body did not arrive whole, nil if
+// it did.
+func (c *call) damage(in *inflating) *failure {
+	if f := c.body.failure(); f != nil {
+		return f
+	}
+	if in == nil || in.fault == nil {
+		return nil
+	}
+	return &failure{kind: cutBody, detail: in.coding + ": " + in.fault.Error()}
+}

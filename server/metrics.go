@@ -1,0 +1,178 @@
+package server
+
+import (
+	"errors"
+	"maps"
+	"runtime/metrics"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"portolan/engine"
+	"portolan/engine/scanfile"
+	"portolan/server/auth"
+)
+
+// meters is what operators see of a server. It is a [prometheus.Collector].
+type meters struct {
+	parts    []prometheus.Collector
+	latency  *prometheus.HistogramVec
+	verdicts *prometheus.CounterVec
+	reports  *prometheus.CounterVec
+
+	unknown  meter                                         // of requests without a route
+	accepted atomic.Pointer[map[string]prometheus.Counter] // verdicts by source; replaced, never changed
+}
+
+// meter is the latencies of one route by status, each found once by its labels.
+type meter [600]atomic.Pointer[prometheus.Observer]
+
+// latencyBuckets are in seconds: answers take microseconds, bodies may take minutes.
+var latencyBuckets = []float64{5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 5e-3, 25e-3, 0.1, 0.5, 2.5, 10, 60}
+
+func newMeters(s *Server) *meters {
+	m := &meters{
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "portolan_http_request_duration_seconds", Buckets: latencyBuckets,
+			Help: "From the request's header to the answer's last byte, by route and status.",
+		}, []string{"route", "status"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "portolan_auth_total",
+			Help: "Requests by what became of their credentials: accepted, refused, or unavailable where nobody could tell.",
+		}, []string{"outcome", "source"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "portolan_reports_total", Help: "Reports by what became of them.",
+		}, []string{"result"}),
+	}
+	panics := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "portolan_panics_total", Help: "Requests that ended in a panic.",
+	}, func() float64 { return float64(s.Panics()) })
+	m.accepted.Store(&map[string]prometheus.Counter{})
+	m.parts = []prometheus.Collector{m.latency, m.verdicts, m.reports, panics, holdings{s.engine}}
+	return m
+}
+
+// Metrics returns what the server counts and the size of what its engine holds.
+func (s *Server) Metrics() prometheus.Collector { return s.meters }
+
+// Describe is [prometheus.Collector.Describe].
+func (m *meters) Describe(to chan<- *prometheus.Desc) {
+	for _, part := range m.parts {
+		part.Describe(to)
+	}
+}
+
+// Collect is [prometheus.Collector.Collect].
+func (m *meters) Collect(to chan<- prometheus.Metric) {
+	for _, part := range m.parts {
+		part.Collect(to)
+	}
+}
+
+// request counts one request.
+func (m *meters) request(c *call, took time.Duration) {
+	by := &m.unknown
+	if c.route != nil {
+		by = c.route.meter
+	}
+	cell := &by[c.status]
+	observer := cell.Load()
+	if observer == nil {
+		found := m.latency.WithLabelValues(c.route.name(), decimal(c.status))
+		observer = &found
+		cell.Store(observer)
+	}
+	(*observer).Observe(took.Seconds())
+}
+
+// authenticated counts what an authenticator said.
+func (m *meters) authenticated(caller *auth.Caller, err error) {
+	if err != nil {
+		m.verdicts.WithLabelValues(outcome(err), "").Inc()
+		return
+	}
+	known := m.accepted.Load()
+	counter := (*known)[caller.Source]
+	if counter == nil {
+		counter = m.verdicts.WithLabelValues("accepted", caller.Source)
+		m.remember(known, caller.Source, counter)
+	}
+	counter.Inc()
+}
+
+// remember keeps a counter, unless another call was faster; then a later one does.
+func (m *meters) remember(known *map[string]prometheus.Counter, source string, counter prometheus.Counter) {
+	grown := maps.Clone(*known)
+	grown[source] = counter
+	m.accepted.CompareAndSwap(known, &grown)
+}
+
+func outcome(err error) string {
+	if _, ok := errors.AsType[*auth.RefusalError](err); ok {
+		return "refused"
+	}
+	return "unavailable"
+}
+
+// loaded counts the reports of a body.
+func (m *meters) loaded(sum *scanfile.Summary) {
+	if sum == nil {
+		return
+	}
+	for result, n := range map[string]int{
+		"applied": sum.Result.Applied, "unchanged": sum.Result.Unchanged, "stale": sum.Result.Stale, "rejected": sum.Rejected,
+	} {
+		m.reports.WithLabelValues(result).Add(float64(n))
+	}
+}
+
+// holdings is the collector of what an engine holds at the time it is asked.
+type holdings struct{ engine *engine.Engine }
+
+var (
+	projectsDesc     = prometheus.NewDesc("portolan_projects", "Projects that hold or held assets.", nil, nil)
+	assetsDesc       = prometheus.NewDesc("portolan_assets", "Hosts and containers.", nil, nil)
+	observationsDesc = prometheus.NewDesc("portolan_observations", "Open ports, summed over hosts and containers.", nil, nil)
+	keysDesc         = prometheus.NewDesc("portolan_keys", "Distinct open ports and types, summed over inventories.", nil, nil)
+	memoryDesc       = prometheus.NewDesc("portolan_memory_bytes", "Memory of live objects; a large fleet is nearly all of it.", nil, nil)
+	versionDesc      = prometheus.NewDesc("portolan_snapshot_version", "Data version that readers see.", []string{"project", "category"}, nil)
+)
+
+// Describe is [prometheus.Collector.Describe].
+func (h holdings) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
+		to <- d
+	}
+}
+
+// Collect is [prometheus.Collector.Collect].
+func (h holdings) Collect(to chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	s := h.engine.Stats()
+	gauge(projectsDesc, float64(s.Projects))
+	gauge(assetsDesc, float64(s.Assets))
+	gauge(observationsDesc, float64(s.Observations))
+	gauge(keysDesc, float64(s.Keys))
+	gauge(memoryDesc, liveBytes())
+	for _, project := range h.engine.Projects() {
+		for _, category := range []engine.Category{engine.Host, engine.Container} {
+			if snapshot, err := h.engine.Snapshot(project, category); err == nil && snapshot.Version() > 0 {
+				gauge(versionDesc, float64(snapshot.Version()), strings.ToValidUTF8(project, "\uFFFD"), category.String())
+			}
+		}
+	}
+}
+
+// liveBytes is the heap's objects.
+func liveBytes() float64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return float64(sample[0].Value.Uint64())
+}
