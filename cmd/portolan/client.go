@@ -21,7 +21,8 @@ const (
 	versionHeader = "X-Data-Version"
 )
 
-// maxAnswer is the most bytes of an answer that are read; a full page has 16 KiB.
+// maxAnswer is the most bytes of an answer that are read; a full page of hosts
+// with the longest names has less than 2 MiB.
 const maxAnswer = 16 << 20
 
 // serverFlags say which server a command talks to and as whom.
@@ -33,6 +34,18 @@ func (f *serverFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.url, "server", "", "ask the server at this `URL`, such as http://127.0.0.1:8080")
 	cmd.Flags().StringVar(&f.project, "project", "default", "the project on the server, its `ID`")
 	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the server's token")
+}
+
+// fromServer says whether a server is asked, or else files are read.
+func fromServer(read *readFlags, server *serverFlags) (bool, error) {
+	switch asked := server.url != ""; {
+	case !asked && len(read.files) == 0:
+		return false, misuse("nothing to read: give --import FILE or --server URL")
+	case asked && (len(read.files) > 0 || read.format != "" || read.scope != "" || read.strict):
+		return false, misuse("--import, --format, --scope and --strict are about files: leave them out with --server")
+	default:
+		return asked, nil
+	}
 }
 
 // client talks to one project of one server.

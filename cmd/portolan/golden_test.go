@@ -2,13 +2,17 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
 
+// logLine is a line of a server's log, which holds times and addresses.
+var logLine = regexp.MustCompile(`(?m)^time=.*\n`)
+
 // transcript shows a run as one text: what was typed and all that came of it.
 func transcript(r result, args []string) string {
-	return fmt.Sprintf("$ portolan %s\n%s-- stderr --\n%s-- exit %d --\n", strings.Join(args, " "), r.stdout, r.stderr, r.code)
+	return fmt.Sprintf("$ portolan %s\n%s-- stderr --\n%s-- exit %d --\n", strings.Join(args, " "), r.stdout, logLine.ReplaceAllString(r.stderr, ""), r.code)
 }
 
 type goldenCase struct {
@@ -63,6 +67,11 @@ func filters(both string) []goldenCase {
 		{name: "ports-past-end", line: "ports --offset 3000000 -o json" + both},
 		{name: "ports-stdin", line: "ports --import - -o json", stdin: `{"asset":"h1","open":["123/udp"]}` + "\n"},
 		{name: "hosts-type", line: "hosts --port 53 --type udp -o ndjson" + both},
+		{name: "hosts-status", line: "hosts --port 123 --status DANGER -o csv" + both},
+		{name: "hosts-name", line: "hosts --port 22 --name shop- -o ndjson" + both},
+		{name: "hosts-name-case", line: "hosts --port 22 --name Shop-" + both},
+		{name: "hosts-address", line: "hosts --port 22 --address .2.1 --type tcp -o csv" + both},
+		{name: "hosts-container", line: "hosts --port 8080 --category container --name cart -o ndjson" + both},
 		{name: "hosts-page", line: "hosts --port 22 --offset 2 --limit 2" + both},
 		{name: "hosts-enterprise-project", line: "hosts --port 22 --enterprise-project shop -o ndjson" + both},
 		{name: "hosts-hostile-name", line: "hosts --port 22 --import -", stdin: `{"asset":"h\u001b[31m1","name":"a\tb\nc","open":["22/tcp"]}` + "\n"},
@@ -94,7 +103,8 @@ func wrongUse() []goldenCase {
 		"bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
-		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1",
+		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1", "hosts-two-sources": "hosts --port 1 --server http://127.0.0.1:1" + scan,
+		"hosts-no-port": "hosts --server http://127.0.0.1:1", "hosts-many-projects": "hosts --port 1 --enterprise-project a,b --server http://127.0.0.1:1",
 		"stdin-twice": "ports --import - --import -", "import-nothing": "import --server http://127.0.0.1:1",
 		"import-no-server": "import " + scanXML, "remove-nothing": "remove --server http://127.0.0.1:1",
 		"no-token": "remove h1 --server http://127.0.0.1:1", "bad-listen": "serve --listen nowhere",

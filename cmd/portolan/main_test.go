@@ -94,13 +94,36 @@ type served struct {
 // is stopped at the end of the test.
 func serve(t *testing.T, e env, args ...string) *served {
 	t.Helper()
+	return serveTo(t, new(safeBuffer), e, args...)
+}
+
+// safeBuffer is a buffer that may be read while a server writes its log to it.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// serveTo is serve with the server's log in a buffer.
+func serveTo(t *testing.T, stderr *safeBuffer, e env, args ...string) *served {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
-	var stderr bytes.Buffer
 	done := make(chan int, 1)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)
 	go func() {
-		done <- run(ctx, args, e.get, strings.NewReader(""), in, &stderr)
+		done <- run(ctx, args, e.get, strings.NewReader(""), in, stderr)
 		in.Close()
 	}()
 	stop := sync.OnceValue(func() result {

@@ -42,12 +42,14 @@ func newPortRow(c engine.PortCount) portRow {
 	return portRow{Num: c.Num, Port: c.Port, Type: c.Type.String(), Status: c.Status.String()}
 }
 
-// hostRow is a row of the hosts command, in the words of an NDJSON report.
+// hostRow is a row of the hosts command, in the words of an NDJSON report. What
+// is not known is empty: a name, an address, and, where a server was asked for
+// all, the enterprise project.
 type hostRow struct {
 	Asset             string `json:"asset"`
 	Name              string `json:"name,omitempty"`
 	Address           string `json:"address,omitempty"`
-	EnterpriseProject string `json:"enterprise_project_id"`
+	EnterpriseProject string `json:"enterprise_project_id,omitempty"`
 	Port              uint16 `json:"port"`
 	Type              string `json:"type"`
 	Status            string `json:"status"`

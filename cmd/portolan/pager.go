@@ -29,79 +29,77 @@ const (
 // errChanged is returned when two pages are not of the same data.
 var errChanged = errors.New("the data changed while it was read")
 
-// portPage is one answer of the HTTP API.
-type portPage struct {
-	Total   int       `json:"total_num"`
-	Rows    []portRow `json:"data_list"`
+// page is one answer of the HTTP API to a question whose rows are R.
+type page[R any] struct {
+	Total   int `json:"total_num"`
+	Rows    []R `json:"data_list"`
 	version string
 }
 
-// serverPorts answers by asking a server.
-func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	query, err := f.values()
-	if err != nil {
-		return nil, 0, err
-	}
-	cl, err := c.client(&f.server)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer cl.close()
-	p := pager{pause: attemptPause, get: func(ctx context.Context, offset, limit int) (*portPage, error) {
-		return cl.portPage(ctx, query, offset, limit)
-	}}
-	return p.read(ctx, int(f.offset.value), int(f.limit.value))
+// question is a call of the HTTP API that answers in pages.
+type question struct {
+	path  string // below that of the project
+	query url.Values
 }
 
-// values returns the filter as the HTTP API takes it.
-func (f *portsFlags) values() (url.Values, error) {
+// question returns the question at the path with the filters that every such
+// call has, and with those given that are not empty.
+func (f *filterFlags) question(path string, filters map[string]string) (question, error) {
 	query := url.Values{"category": {f.category.value}, "enterprise_project_id": {allGranted}}
 	switch v := f.view(); {
 	case v.IsAll():
 	case len(v.Names()) == 1:
 		query.Set("enterprise_project_id", v.Names()[0])
 	default:
-		return nil, misuse("a server is asked for one enterprise project or for all: give one --enterprise-project or none")
+		return question{}, misuse("a server is asked for one enterprise project or for all: give one --enterprise-project or none")
 	}
-	if f.descending {
-		query.Set("sort_dir", "desc")
-	}
-	if f.port.value != 0 {
-		query.Set("port", f.port.String())
-	}
-	for name, value := range map[string]string{"port_string": f.match, "type": f.typ.value, "status": f.status.value} {
+	for name, value := range filters {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	return query, nil
+	return question{path, query}, nil
 }
 
-// portPage asks for one page. It sets the page's bounds in query.
-func (cl *client) portPage(ctx context.Context, query url.Values, offset, limit int) (*portPage, error) {
-	query.Set("offset", strconv.Itoa(offset))
-	query.Set("limit", strconv.Itoa(limit))
-	res, err := cl.do(ctx, http.MethodGet, "/v5/"+escape(cl.project)+"/asset/port/statistics", query, nil)
+// readPages asks the server that the flags name for the rows from offset on, at
+// most limit of them, and returns how many there are.
+func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q question, f *filterFlags) ([]R, int, error) {
+	cl, err := c.client(server)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer cl.close()
+	p := pager[R]{pause: attemptPause, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
+		return getPage[R](ctx, cl, q, offset, limit)
+	}}
+	return p.read(ctx, int(f.offset.value), int(f.limit.value))
+}
+
+// getPage asks for one page. It sets the page's bounds in the question.
+func getPage[R any](ctx context.Context, cl *client, q question, offset, limit int) (*page[R], error) {
+	q.query.Set("offset", strconv.Itoa(offset))
+	q.query.Set("limit", strconv.Itoa(limit))
+	res, err := cl.do(ctx, http.MethodGet, "/v5/"+escape(cl.project)+q.path, q.query, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
-	page := &portPage{version: res.Header.Get(versionHeader)}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(page); err != nil {
+	answer := &page[R]{version: res.Header.Get(versionHeader)}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(answer); err != nil {
 		return nil, fmt.Errorf("read the server's answer: %w", err)
 	}
-	return page, nil
+	return answer, nil
 }
 
 // pager reads any number of rows from pages of bounded size.
-type pager struct {
-	get   func(ctx context.Context, offset, limit int) (*portPage, error)
+type pager[R any] struct {
+	get   func(ctx context.Context, offset, limit int) (*page[R], error)
 	pause time.Duration // before the second attempt
 }
 
 // read returns limit rows from offset on, all for a limit of 0, and how many
 // rows there are. All rows are of the same data.
-func (p *pager) read(ctx context.Context, offset, limit int) ([]portRow, int, error) {
+func (p *pager[R]) read(ctx context.Context, offset, limit int) ([]R, int, error) {
 	for attempt := range maxAttempts {
 		rows, total, err := p.pages(ctx, min(offset, maxOffset), limit)
 		if !errors.Is(err, errChanged) {
@@ -117,31 +115,31 @@ func (p *pager) read(ctx context.Context, offset, limit int) ([]portRow, int, er
 }
 
 // pages reads page after page until it has what was asked for.
-func (p *pager) pages(ctx context.Context, offset, limit int) ([]portRow, int, error) {
-	var rows []portRow
-	var first *portPage
+func (p *pager[R]) pages(ctx context.Context, offset, limit int) ([]R, int, error) {
+	var rows []R
+	var first *page[R]
 	for {
 		size := maxPage
 		if limit > 0 {
 			size = min(max(limit-len(rows), minPage), maxPage)
 		}
-		page, err := p.get(ctx, offset+len(rows), size)
+		next, err := p.get(ctx, offset+len(rows), size)
 		if err != nil {
 			return nil, 0, err
 		}
 		if first == nil {
-			first = page
+			first = next
 		}
-		if page.version != first.version || page.Total != first.Total {
+		if next.version != first.version || next.Total != first.Total {
 			return nil, 0, errChanged
 		}
-		rows = append(rows, page.Rows...)
+		rows = append(rows, next.Rows...)
 		switch {
 		case limit > 0 && len(rows) >= limit:
 			return rows[:limit], first.Total, nil
 		case offset+len(rows) >= first.Total:
 			return rows, first.Total, nil
-		case len(page.Rows) == 0:
+		case len(next.Rows) == 0:
 			return nil, 0, fmt.Errorf("the server ends at row %d of %d", offset+len(rows), first.Total)
 		}
 	}

@@ -12,6 +12,9 @@ import (
 	"testing"
 )
 
+// portPage is an answer to the ports command.
+type portPage = page[portRow]
+
 // fakeServer answers statistics for a fleet whose n-th row is port n+1.
 type fakeServer struct {
 	mu      sync.Mutex
@@ -105,7 +108,7 @@ func TestPagerStartsOver(t *testing.T) {
 
 func TestPagerGivesUp(t *testing.T) {
 	version := 0
-	p := pager{get: func(_ context.Context, offset, _ int) (*portPage, error) {
+	p := pager[portRow]{get: func(_ context.Context, offset, _ int) (*portPage, error) {
 		version++
 		return &portPage{Total: 450, Rows: make([]portRow, min(200, 450-offset)), version: strconv.Itoa(version)}, nil
 	}}
@@ -121,5 +124,20 @@ func TestServerEnterpriseProjects(t *testing.T) {
 	}
 	if r := f.ask(t, "--enterprise-project a"); r.code != exitOK {
 		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+}
+
+// The hosts command pages and starts over as the ports command does: the rows of
+// the fake, whatever they are called, count.
+func TestHostsPager(t *testing.T) {
+	f := &fakeServer{rows: 450, changes: 2}
+	srv := httptest.NewServer(f)
+	defer srv.Close()
+	r := mustCall(t, env{"PORTOLAN_TOKEN": testToken}, "hosts", "--port", "1", "--limit", "205", "--offset", "7", "-o", "ndjson", "--server", srv.URL)
+	if got := strings.Count(r.stdout, "\n"); got != 205 || !strings.HasPrefix(r.stdout, `{"asset":"","port":8,`) {
+		t.Errorf("%d rows, want 205: %.60s", got, r.stdout)
+	}
+	if got := strings.Join(f.asked, " "); got != "7+200 207+10 7+200 207+10" {
+		t.Errorf("asked for %s", got)
 	}
 }

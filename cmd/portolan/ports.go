@@ -36,8 +36,7 @@ func (f *filterFlags) addTo(cmd *cobra.Command) {
 	f.output.addTo(cmd, "output", "o", "write the rows in this format")
 }
 
-// allGranted is how the HTTP API names all enterprise projects.
-const allGranted = "all_granted_eps"
+const allGranted = engine.AllEnterpriseProjects
 
 // view returns the enterprise projects that were asked for.
 func (f *filterFlags) view() engine.View {
@@ -84,24 +83,13 @@ One row is one port and type; rows come by port, then type.`,
 	return cmd
 }
 
-// source says whether a server is asked, or else files are read.
-func (f *portsFlags) source() (server bool, err error) {
-	switch server = f.server.url != ""; {
-	case !server && len(f.read.files) == 0:
-		return false, misuse("nothing to read: give --import FILE or --server URL")
-	case server && (len(f.read.files) > 0 || f.read.format != "" || f.read.scope != "" || f.read.strict):
-		return false, misuse("--import, --format, --scope and --strict are about files: leave them out with --server")
-	}
-	return server, nil
-}
-
 func (c *cli) ports(ctx context.Context, f *portsFlags) error {
-	fromServer, err := f.source()
+	server, err := fromServer(&f.read, &f.server)
 	if err != nil {
 		return err
 	}
 	ask := c.localPorts
-	if fromServer {
+	if server {
 		ask = c.serverPorts
 	}
 	rows, total, err := ask(ctx, f)
@@ -120,6 +108,22 @@ func (c *cli) noteMore(f filterFlags, shown, total int) {
 	if f.output.value == asTable && shown < total {
 		fmt.Fprintf(c.stderr, "%d of %d rows; --limit 0 shows all.\n", shown, total)
 	}
+}
+
+// serverPorts answers by asking a server.
+func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
+	filters := map[string]string{"port_string": f.match, "type": f.typ.value, "status": f.status.value}
+	if f.descending {
+		filters["sort_dir"] = "desc"
+	}
+	if f.port.value != 0 {
+		filters["port"] = f.port.String()
+	}
+	q, err := f.question("/asset/port/statistics", filters)
+	if err != nil {
+		return nil, 0, err
+	}
+	return readPages[portRow](ctx, c, &f.server, q, &f.filterFlags)
 }
 
 // localPorts answers from files.

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,85 +10,123 @@ import (
 	"portolan/engine"
 	"portolan/engine/scanfile"
 	"portolan/server"
-	"portolan/server/auth"
 )
-
-// drainTime is how long requests under way may take when the server stops.
-const drainTime = 15 * time.Second
 
 // serveFlags are the flags of the serve command.
 type serveFlags struct {
 	readFlags
-	listen, project, tokenEnv string
-	enterprise                string
-	category                  *choice
-	demo                      *number
-	maxBody                   *number
+	listenFlags
+	identityFlags
+	project, enterprise string
+	category            *choice
+	demo                *number
+	maxBody             *number
 }
 
 func (c *cli) serveCommand() *cobra.Command {
 	f := &serveFlags{
-		category: newCategory(engine.Host.String()), demo: newCount(0),
+		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer over HTTP",
-		Long: `Answer over HTTP: GET /v5/{project_id}/asset/port/statistics and, to fill it,
-POST /v1/projects/{project_id}/reports. Files given with --import are read before
-the first answer; what arrives over HTTP is kept in memory only.
+		Long: `Answer over HTTP: GET /v5/{project_id}/asset/port/statistics and its siblings and,
+to fill it, POST /v1/projects/{project_id}/reports. Files given with --import are
+read before the first answer; what arrives over HTTP is kept in memory only.
 
-Callers send the token of PORTOLAN_TOKEN, 32 to 4096 characters, as X-Auth-Token;
-it reads and writes everything. On a loopback address a token is made up and
-printed when none is set; on any other address serve then refuses to start.`,
+Callers are known by a token file, an access key file or the token of
+PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
+several that are set, any will do. On a loopback address a token is made up and
+printed when none is set; on any other address serve then refuses to start.
+
+The files of tokens, keys and certificates are read again when they change and on
+SIGHUP; one that is broken changes nothing.`,
 		Example: `  portolan serve --import scan.xml
-  portolan serve --demo 100000
-  PORTOLAN_TOKEN=$(openssl rand -hex 32) portolan serve --listen :8080 --import agents.ndjson --strict`,
+  portolan serve --demo 100000 --admin-listen :9090
+  PORTOLAN_TOKEN=$(openssl rand -hex 32) portolan serve --listen :8080 --import agents.ndjson --strict
+  portolan serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --token-file tokens.json`,
 		Args: arguments(0, 0, ""),
 		RunE: body(func(ctx context.Context, _ []string) error { return c.serve(ctx, f) }),
 	}
-	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`")
+	f.listenFlags.addTo(cmd)
+	f.identityFlags.addTo(cmd)
 	cmd.Flags().StringVar(&f.project, "project", "default", "load files into the project of this `ID`")
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
-	f.addTo(cmd)
+	f.readFlags.addTo(cmd)
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
-	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the token")
 	return cmd
 }
 
-// serve loads, then listens: an answer is never of half the files.
+// serve listens, loads, then answers: an answer is never of half the files.
 func (c *cli) serve(ctx context.Context, f *serveFlags) error {
 	opts, err := f.loadOptions()
 	if err != nil {
 		return err
 	}
-	addr, err := net.ResolveTCPAddr("tcp", f.listen)
+	at, err := f.places()
 	if err != nil {
-		return misuse("--listen %s: %w", f.listen, err)
-	}
-	token, err := c.serverToken(f.tokenEnv, addr)
-	if err != nil {
-		return err
-	}
-	if err := tryListen(addr); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(c.stderr, nil))
-	e, err := c.fill(ctx, f, opts, log)
-	if ctx.Err() != nil {
-		log.Info("stopped while loading")
-		return nil
-	}
+	who, err := c.identity(&f.identityFlags, at.public)
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(e, f, token, log)
+	pair, err := f.keyPair()
 	if err != nil {
 		return err
 	}
-	return c.listen(ctx, addr, handler, func(ln net.Addr) { c.greet(f, ln, token, e.Stats()) }, log)
+	accesses, closer, err := c.openAccessLog(f.accessLog)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	e, err := engine.Open(nil)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(e, &server.Options{
+		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value), RateLimit: int(f.rate.value),
+		AccessLog: accesses, AccessSample: int(f.accessSample.value), Loading: true,
+	})
+	if err != nil {
+		return err
+	}
+	stop := watch(ctx, who, pair, log)
+	defer stop()
+	l, err := f.listen(at, s, pair, log)
+	if err != nil {
+		return err
+	}
+	if err := c.fill(ctx, e, f, opts, log); err != nil {
+		_ = l.close()
+		if ctx.Err() != nil {
+			log.Info("stopped while loading")
+			return nil
+		}
+		return err
+	}
+	s.Loaded()
+	c.greet(f, l.at, who.token, e.Stats())
+	select {
+	case err := <-l.failed:
+		_ = l.close()
+		return err
+	case <-ctx.Done():
+	}
+	s.Stopping()
+	return l.drain()
+}
+
+// keyPair returns the certificate to show, nil for none.
+func (f *listenFlags) keyPair() (*server.KeyPair, error) {
+	if f.cert == "" {
+		return nil, nil //nolint:nilnil // no pair is no error
+	}
+	return server.OpenKeyPair(f.cert, f.key)
 }
 
 // loadOptions returns how the files are read.
@@ -107,36 +142,22 @@ func (f *serveFlags) loadOptions() (*scanfile.Options, error) {
 	return opts, nil
 }
 
-// tryListen finds out whether the address can be had before the load begins,
-// which may take minutes.
-func tryListen(addr *net.TCPAddr) error {
-	ln, err := net.ListenTCP("tcp", addr)
-	if err != nil {
-		return err
-	}
-	return ln.Close()
-}
-
-// fill returns an engine with the files and the made-up fleet in it.
-func (c *cli) fill(ctx context.Context, f *serveFlags, opts *scanfile.Options, log *slog.Logger) (*engine.Engine, error) {
-	e, err := engine.Open(nil)
-	if err != nil {
-		return nil, err
-	}
+// fill loads the files and the made-up fleet.
+func (c *cli) fill(ctx context.Context, e *engine.Engine, f *serveFlags, opts *scanfile.Options, log *slog.Logger) error {
 	if len(f.files) > 0 {
 		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
 		logSummary(log, sum)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if f.demo.value > 0 {
 		if err := fillDemo(ctx, e, f.project, int(f.demo.value)); err != nil {
-			return nil, err
+			return err
 		}
 		log.Info("made up a fleet", "hosts", f.demo.value)
 	}
-	return e, nil
+	return nil
 }
 
 // logSummary logs what became of the files.
@@ -157,44 +178,4 @@ func logSummary(log *slog.Logger, sum *scanfile.Summary) {
 	}
 	log.Info("read files", "files", len(sum.Files), "hosts", sum.Hosts, "open_ports", sum.Observations,
 		"applied", sum.Result.Applied, "rejected", sum.Rejected, "took", sum.Elapsed.Round(time.Millisecond))
-}
-
-func newHandler(e *engine.Engine, f *serveFlags, token serverToken, log *slog.Logger) (http.Handler, error) {
-	operator, err := auth.OperatorToken(token.text)
-	if err != nil {
-		return nil, err
-	}
-	return server.New(e, &server.Options{Auth: operator, MaxBody: f.maxBody.value, Log: log})
-}
-
-// listen answers until ctx ends, then lets the requests under way finish.
-func (c *cli) listen(ctx context.Context, addr *net.TCPAddr, h http.Handler, ready func(net.Addr), log *slog.Logger) error {
-	ln, err := net.ListenTCP("tcp", addr)
-	if err != nil {
-		return err
-	}
-	srv := server.NewHTTPServer(h, log)
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
-	log.Info("listening", "address", ln.Addr().String())
-	ready(ln.Addr())
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	return drain(srv, log)
-}
-
-// drain stops the server once the requests under way are answered, or cuts
-// them off when that takes too long.
-func drain(srv *http.Server, log *slog.Logger) error {
-	log.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		return errors.Join(errors.New("requests were cut off"), err, srv.Close())
-	}
-	log.Info("stopped")
-	return nil
 }

@@ -42,8 +42,11 @@ func madeUpToken() serverToken {
 }
 
 // header returns the token as a shell word for curl. A token that was set is
-// not shown, its variable is.
+// not shown, its variable is; where there is none, the caller fills in its own.
 func (t serverToken) header() string {
+	if t.text == "" {
+		return `"` + auth.TokenHeader + `: $TOKEN"`
+	}
 	if t.env != "" {
 		return `"` + auth.TokenHeader + `: $` + t.env + `"`
 	}
@@ -56,8 +59,12 @@ func (c *cli) greet(f *serveFlags, at net.Addr, token serverToken, held engine.S
 	if parsedCategory(f.category) != engine.Host {
 		query += "&category=" + f.category.value
 	}
-	fmt.Fprintf(c.stdout, "%d assets, %d open ports. Ask:\n\n  curl -H %s 'http://%s/v5/%s/asset/port/statistics?%s'\n\n",
-		held.Assets, held.Observations, token.header(), reachable(at), escape(f.project), query)
+	scheme := "http"
+	if f.cert != "" {
+		scheme = "https"
+	}
+	fmt.Fprintf(c.stdout, "%d assets, %d open ports. Ask:\n\n  curl -H %s '%s://%s/v5/%s/asset/port/statistics?%s'\n\n",
+		held.Assets, held.Observations, token.header(), scheme, reachable(at), escape(f.project), query)
 }
 
 // reachable returns an address by which this machine reaches a listener.

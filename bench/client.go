@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// client is one connection that sends the same request over and over. It is
+// lean, since what it costs hides what servers do: it allocates nothing, looks
+// at the clock once a request and at no more of an answer than it must. It
+// belongs to one goroutine.
+type client struct {
+	conn      net.Conn
+	request   []byte
+	want      []byte // the body of every answer
+	answers   answers
+	sent      int
+	latencies *hdrhistogram.Histogram
+}
+
+func newClient(conn net.Conn, request, want []byte) *client {
+	return &client{conn: conn, request: request, want: want, answers: answers{src: conn}, latencies: newHistogram()}
+}
+
+// maxLatency is the largest latency that is told from larger ones.
+const maxLatency = time.Minute
+
+// newHistogram returns a histogram of nanoseconds that is right to three digits.
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(maxLatency), 3) }
+
+// drive sends requests until a time, and at most so many. It forgets what it
+// measured before. A latency ends when the answer has been read and looked at,
+// where that of the next request begins.
+func (c *client) drive(until time.Time, most int) error {
+	c.sent = 0
+	c.latencies.Reset()
+	last := time.Now()
+	if err := c.conn.SetDeadline(until.Add(patience)); err != nil {
+		return err
+	}
+	for c.sent < most && last.Before(until) {
+		if _, err := c.conn.Write(c.request); err != nil {
+			return err
+		}
+		body, err := c.answers.next()
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(body, c.want) {
+			return fmt.Errorf("an answer of %d bytes is not the one of %d bytes expected", len(body), len(c.want))
+		}
+		now := time.Now()
+		if err := c.latencies.RecordValue(int64(min(now.Sub(last), maxLatency))); err != nil {
+			return err
+		}
+		last = now
+		c.sent++
+	}
+	return nil
+}
+
+// maxAnswer is the most bytes of an answer, header included.
+const maxAnswer = 16 << 10
+
+// answers reads one answer after another from a connection: those with status
+// 200 and a Content-Length, as both servers send them. All else is an error.
+type answers struct {
+	src        io.Reader
+	buf        [maxAnswer]byte
+	start, end int // what was read and not yet used
+}
+
+// next returns the body of the next answer, which is valid until the next call.
+func (a *answers) next() ([]byte, error) {
+	if a.start == a.end {
+		a.start, a.end = 0, 0
+	}
+	head, err := a.head()
+	if err != nil {
+		return nil, err
+	}
+	length, err := contentLength(head)
+	if err != nil {
+		return nil, err
+	}
+	for a.end-a.start < length {
+		if err := a.fill(); err != nil {
+			return nil, err
+		}
+	}
+	a.start += length
+	return a.buf[a.start-length : a.start], nil
+}
+
+var blankLine = []byte("\r\n\r\n")
+
+// head reads and uses up the lines before the body, without the blank one.
+func (a *answers) head() ([]byte, error) {
+	for {
+		if i := bytes.Index(a.buf[a.start:a.end], blankLine); i >= 0 {
+			head := a.buf[a.start : a.start+i]
+			a.start += i + len(blankLine)
+			return head, nil
+		}
+		if err := a.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill reads what there is. An answer that ends early is [io.ErrUnexpectedEOF].
+func (a *answers) fill() error {
+	if a.end == len(a.buf) {
+		return fmt.Errorf("an answer has more than %d bytes", maxAnswer)
+	}
+	n, err := a.src.Read(a.buf[a.end:])
+	a.end += n
+	switch {
+	case n > 0:
+		return nil
+	case err == nil:
+		return io.ErrNoProgress
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+var (
+	success    = []byte("HTTP/1.1 200 ")
+	lengthName = []byte("Content-Length")
+	lineEnd    = []byte("\r\n")
+	colon      = []byte(":")
+)
+
+// contentLength returns the length of the body that follows the header.
+func contentLength(head []byte) (int, error) {
+	status, rest, _ := bytes.Cut(head, lineEnd)
+	if !bytes.HasPrefix(status, success) {
+		return 0, fmt.Errorf("an answer begins with %q: want %q", status, success)
+	}
+	length := -1
+	for len(rest) > 0 {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, lineEnd)
+		name, value, _ := bytes.Cut(line, colon)
+		if len(name) != len(lengthName) || !bytes.EqualFold(name, lengthName) {
+			continue
+		}
+		if length >= 0 {
+			return 0, errors.New("an answer has two lengths")
+		}
+		if length = digits(bytes.TrimSpace(value)); length < 0 {
+			return 0, fmt.Errorf("an answer has length %q: want a number up to %d", value, maxAnswer)
+		}
+	}
+	if length < 0 {
+		return 0, errors.New("an answer has no Content-Length")
+	}
+	return length, nil
+}
+
+// digits returns the number that the text is, -1 if it is none up to maxAnswer.
+func digits(text []byte) int {
+	if len(text) == 0 {
+		return -1
+	}
+	n := 0
+	for _, d := range text {
+		if d < '0' || d > '9' || n > maxAnswer {
+			return -1
+		}
+		n = n*10 + int(d-'0')
+	}
+	if n > maxAnswer {
+		return -1
+	}
+	return n
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"portolan/server"
+)
+
+// drainTime is how long requests under way may take when the server stops.
+const drainTime = 15 * time.Second
+
+// listenFlags are the flags about the addresses of a server and who may come.
+type listenFlags struct {
+	public, admin       string
+	cert, key           string
+	accessLog           string
+	accessSample        *number
+	connections, bodies *number
+	rate                *number
+}
+
+func newListenFlags() listenFlags {
+	return listenFlags{
+		accessSample: &number{value: 1, min: 1, what: "number"},
+		connections:  &number{value: server.DefaultMaxConns, min: 1, what: "number"},
+		bodies:       &number{value: server.DefaultMaxUploads, min: 1, what: "number"},
+		rate:         newCount(0),
+	}
+}
+
+func (f *listenFlags) addTo(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.public, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`")
+	flags.StringVar(&f.admin, "admin-listen", "", "show metrics and profiles on this `ADDRESS`, to whoever reaches it; without a host, to this machine")
+	flags.StringVar(&f.cert, "tls-cert", "", "speak TLS with the certificate of this PEM `FILE`, read again when it changes")
+	flags.StringVar(&f.key, "tls-key", "", "the PEM `FILE` of the certificate's key")
+	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
+	flags.Var(f.accessSample, "access-log-sample", "of successes, log one of this many")
+	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest idle ends first")
+	flags.Var(f.bodies, "max-uploads", "take at most this many bodies at a time")
+	flags.Var(f.rate, "rate-limit", "answer a caller at most this many times a second; 0 is any")
+}
+
+// places are the addresses of a server, found to be free.
+type places struct{ public, admin *net.TCPAddr }
+
+// places resolves the addresses and finds out whether they can be had, before
+// anything is loaded.
+func (f *listenFlags) places() (p places, err error) {
+	if p.public, err = resolve("--listen", f.public); err != nil {
+		return p, err
+	}
+	if f.admin != "" {
+		if p.admin, err = resolve("--admin-listen", f.admin); err != nil {
+			return p, err
+		}
+		if p.admin.IP == nil {
+			p.admin.IP = net.IPv4(127, 0, 0, 1) // profiles are for nobody else, unless asked for
+		}
+	}
+	if (f.cert == "") != (f.key == "") {
+		return p, misuse("--tls-cert and --tls-key go together")
+	}
+	return p, nil
+}
+
+func resolve(flag, address string) (*net.TCPAddr, error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, misuse("%s %s: %w", flag, address, err)
+	}
+	return addr, nil
+}
+
+// openAccessLog returns the access log, nil if there is none, and what closes it.
+func (c *cli) openAccessLog(path string) (*slog.Logger, io.Closer, error) {
+	switch path {
+	case "":
+		return nil, io.NopCloser(nil), nil
+	case "-":
+		return slog.New(slog.NewJSONHandler(c.stdout, nil)), io.NopCloser(nil), nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--access-log: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(f, nil)), f, nil
+}
+
+// listeners are the servers of a process and the addresses that they answer on.
+type listeners struct {
+	at      net.Addr // of the public one
+	servers []*http.Server
+	failed  chan error
+	log     *slog.Logger
+}
+
+// listen begins to answer: the API in public, and what operators see on an
+// address of their own.
+func (f *listenFlags) listen(p places, s *server.Server, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	public := server.NewHTTPServer(s, &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry})
+	if pair != nil {
+		public.TLSConfig = pair.Config()
+	}
+	l := &listeners{failed: make(chan error, 2), log: log}
+	var err error
+	if l.at, err = l.serve("listening", p.public, public); err != nil {
+		return nil, err
+	}
+	if p.admin != nil {
+		admin := server.NewHTTPServer(server.NewAdmin(s, registry), &server.HTTPOptions{Log: log})
+		if _, err := l.serve("listening for operators", p.admin, admin); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+	}
+	return l, nil
+}
+
+// serve opens one address and answers there.
+func (l *listeners) serve(what string, addr *net.TCPAddr, srv *http.Server) (net.Addr, error) {
+	ln, err := net.ListenTCP("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	l.servers = append(l.servers, srv)
+	go func() {
+		if srv.TLSConfig != nil {
+			l.failed <- srv.ServeTLS(ln, "", "")
+			return
+		}
+		l.failed <- srv.Serve(ln)
+	}()
+	l.log.Info(what, "address", ln.Addr().String())
+	return ln.Addr(), nil
+}
+
+// close cuts every connection off.
+func (l *listeners) close() error {
+	errs := make([]error, 0, len(l.servers))
+	for _, srv := range l.servers {
+		errs = append(errs, srv.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// drain stops once the requests under way are answered, or cuts them off when
+// that takes too long.
+func (l *listeners) drain() error {
+	l.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	for _, srv := range l.servers {
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(errors.New("requests were cut off"), err, l.close())
+		}
+	}
+	l.log.Info("stopped")
+	return nil
+}
