@@ -2,10 +2,11 @@ package scanfile
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"portolan/engine"
 	"portolan/index"
@@ -33,10 +34,10 @@ func readNDJSON(in *input, out *output) {
 			out.reject(n, fmt.Sprintf("the line is longer than %d bytes", in.opts.MaxRecord))
 		case isBlank(line):
 			continue
-		case !ended && (in.w.cut() || !json.Valid(line)):
+		case !ended && (in.w.cut() || !jsontext.Value(line).IsValid(jsonGrammar)):
 			in.incomplete("line %d is cut", n)
 		default:
-			p.line(in, out, line, n)
+			p.take(in, out, line, n)
 		}
 		blank = false
 	}
@@ -64,7 +65,11 @@ const (
 
 // ndjsonParser turns lines into reports. Its slices are used again for each line.
 type ndjsonParser struct {
-	jsonScan
+	line []byte // being read
+	src  bytes.Buffer
+	json jsontext.Decoder
+	esc  []byte // decoded texts of the line that had escapes
+
 	base   engine.Report
 	report engine.Report // of the line being read
 	fields uint16        // seen in the line
@@ -79,8 +84,11 @@ type ndjsonParser struct {
 	scope          engine.Scope
 }
 
-// line yields the report of one line.
-func (p *ndjsonParser) line(in *input, out *output, line []byte, n int) {
+// jsonGrammar leaves names given twice to the parser, which knows the few there are.
+var jsonGrammar = jsontext.AllowDuplicateNames(true)
+
+// take yields the report of one line.
+func (p *ndjsonParser) take(in *input, out *output, line []byte, n int) {
 	repeats, err := p.parse(line)
 	if err != nil {
 		out.reject(n, err.Error())
@@ -91,17 +99,13 @@ func (p *ndjsonParser) line(in *input, out *output, line []byte, n int) {
 }
 
 func (p *ndjsonParser) parse(line []byte) (repeats int, err error) {
-	if !utf8.Valid(line) {
-		return 0, errors.New("the line is not valid UTF-8")
-	}
-	p.b, p.i, p.esc = line, 0, p.esc[:0]
+	p.line, p.esc = line, p.esc[:0]
+	p.src = *bytes.NewBuffer(line) // of which the decoder reads without a copy
+	p.json.Reset(&p.src, jsonGrammar)
 	p.report, p.fields = p.base, 0
 	p.asset, p.name, p.address, p.open = nil, nil, nil, p.open[:0]
 	if err := p.object(); err != nil {
 		return 0, err
-	}
-	if p.space() != 0 || p.i < len(p.b) {
-		return 0, p.unexpected("the end of the line")
 	}
 	if p.fields&fieldAsset == 0 {
 		return 0, &engine.FieldError{Field: "asset", Allowed: "the asset's id, which is required"}
@@ -121,14 +125,24 @@ func (p *ndjsonParser) takeTexts() {
 	p.report.Asset, p.report.Name, p.report.Address = text[:a], text[a:a+n], text[a+n:]
 }
 
+// object reads the object that the line is.
 func (p *ndjsonParser) object() error {
-	more, err := p.begin('{', '}')
-	for more && err == nil {
-		if err = p.field(); err == nil {
-			more, err = p.next('}')
+	if err := p.begin('{', "an object"); err != nil {
+		return err
+	}
+	for p.json.PeekKind() == '"' {
+		if err := p.field(); err != nil {
+			return err
 		}
 	}
-	return err
+	if err := p.end(); err != nil {
+		return err
+	}
+	if rest := p.line[p.json.InputOffset():]; !isBlank(rest) {
+		r, _ := utf8.DecodeRune(bytes.TrimSpace(rest))
+		return fmt.Errorf("byte %d: %q is not allowed: want the end of the line", len(p.line)-len(rest)+1, r)
+	}
+	return nil
 }
 
 func (p *ndjsonParser) field() error {
@@ -147,9 +161,6 @@ func (p *ndjsonParser) field() error {
 		return fmt.Errorf("field %q is given twice", name)
 	}
 	p.fields |= bit
-	if err := p.expect(':'); err != nil {
-		return err
-	}
 	if err := p.value(bit); err != nil {
 		if field := (*engine.FieldError)(nil); errors.As(err, &field) {
 			return err

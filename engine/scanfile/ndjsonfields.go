@@ -2,6 +2,7 @@ package scanfile
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
 	"time"
@@ -34,10 +35,12 @@ func (p *ndjsonParser) value(bit uint16) (err error) {
 }
 
 func (p *ndjsonParser) openValue() error {
-	more, err := p.begin('[', ']')
-	for more && err == nil {
-		var text []byte
-		if text, err = p.str(); err != nil {
+	if err := p.begin('[', "an array"); err != nil {
+		return err
+	}
+	for p.more() {
+		text, err := p.str()
+		if err != nil {
 			return err
 		}
 		key, bad := parseKey(text)
@@ -45,9 +48,8 @@ func (p *ndjsonParser) openValue() error {
 			return &engine.FieldError{Field: "open", Value: string(text), Allowed: "PORT/TYPE such as 443/tcp (" + bad.Error() + ")"}
 		}
 		p.open = append(p.open, key)
-		more, err = p.next(']')
 	}
-	return err
+	return p.end()
 }
 
 // projectValue keeps the options' string, which is the same text.
@@ -87,7 +89,7 @@ func (p *ndjsonParser) categoryValue() error {
 // scopeValue remembers what the last list meant: reports that share a scope are
 // cheaper for the engine, too.
 func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
-	if p.space() == '"' {
+	if p.json.PeekKind() == '"' {
 		text, err := p.str()
 		switch {
 		case err != nil:
@@ -99,51 +101,40 @@ func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
 		}
 		return engine.Scope{}, &engine.FieldError{Field: "scope", Value: string(text), Allowed: `"all", "none" or an array such as ["1-1024/tcp","53/udp"]`}
 	}
-	if n := len(p.scopeText); n > 0 && bytes.HasPrefix(p.b[p.i:], p.scopeText) {
-		p.i += n
-		return p.scope, nil
-	}
-	start := p.i
-	ranges, err := p.strings()
+	list, err := p.raw('[', `"all", "none" or an array`)
 	if err != nil {
 		return engine.Scope{}, err
 	}
+	if bytes.Equal(list, p.scopeText) {
+		return p.scope, nil
+	}
+	var ranges []string
+	if err := json.Unmarshal(list, &ranges); err != nil {
+		return engine.Scope{}, &engine.FieldError{Field: "scope", Value: string(list), Allowed: `an array of strings such as ["1-1024/tcp","53/udp"]`}
+	}
 	scope, err := engine.ParseScopeList(ranges)
 	if err == nil {
-		p.scopeText, p.scope = append(p.scopeText[:0], p.b[start:p.i]...), scope
+		p.scopeText, p.scope = append(p.scopeText[:0], list...), scope
 	}
 	return scope, err
-}
-
-func (p *ndjsonParser) strings() (texts []string, err error) {
-	more, err := p.begin('[', ']')
-	for more && err == nil {
-		var text []byte
-		if text, err = p.str(); err == nil {
-			texts = append(texts, string(text))
-			more, err = p.next(']')
-		}
-	}
-	return texts, err
 }
 
 const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1 to 9999"
 
 func (p *ndjsonParser) seenValue() (time.Time, error) {
-	if p.space() == '"' {
+	if p.json.PeekKind() == '"' {
 		text, err := p.str()
 		if err != nil {
 			return time.Time{}, err
 		}
 		return parseTime(text)
 	}
-	start := p.i
-	whole, fraction, exponent, err := p.number()
+	text, err := p.raw('0', "a string or a number")
 	if err != nil {
 		return time.Time{}, err
 	}
-	text := p.b[start:p.i]
-	if exponent || len(whole) > 13 {
+	whole, fraction, _ := bytes.Cut(text, []byte{'.'})
+	if bytes.ContainsAny(text, "eE") || len(whole) > 13 {
 		return floatTime(text)
 	}
 	return unixTime(text, whole, fraction)

@@ -19,6 +19,10 @@ import (
 // 1 KB; its catalog is not asked for.
 const maxAnswer = 1 << 20
 
+// noToken stands for the account's token until it first logs in. With none at
+// all, each of the questions that come together then would log in anew.
+const noToken = "none"
+
 // facts are what the service says about a good token.
 type facts struct {
 	user    string // name and id
@@ -40,6 +44,7 @@ func newService(base string, opts *Options) service {
 		return service{client: client}
 	}
 	client.UseTokenLock()
+	client.SetToken(noToken)
 	login, credentials := newClient(base), opts.Service
 	client.ReauthFunc = func(ctx context.Context) error {
 		id, err := tokens.Create(ctx, login, &tokens.AuthOptions{
