@@ -54,7 +54,7 @@ func TestReportsCannotMoveAssets(t *testing.T) {
 		`{"asset":"new","enterprise_project_id":"0","open":[]}`,
 	}
 	status, s := r.post("enterprise_project_id=shop", strings.Join(lines, "\n"))
-	if status != 200 || s.Rejected != len(lines) || s.Applied != 0 {
+	if status != 400 || s.Rejected != len(lines) || s.Applied != 0 {
 		t.Errorf("%d %+v", status, s)
 	}
 	for id, group := range map[string]string{"h1": "0", "h5": "shop"} {

@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+// CompleteTrailer is a trailer by which a client that stops in the middle of a
+// body, but would still read the answer, says whether it sent all there is. A
+// body that announces it and ends without the value true is a cut one.
+const CompleteTrailer = "Portolan-Complete"
+
 // errLargeBody ends a body that has more bytes than are allowed.
 var errLargeBody = errors.New("too many bytes")
 
@@ -17,6 +22,7 @@ var errLargeBody = errors.New("too many bytes")
 // its reader makes of it.
 type body struct {
 	src     io.Reader
+	trailer http.Header // filled at the end of src
 	conn    *http.ResponseController
 	answer  http.Header
 	timeout time.Duration
@@ -28,7 +34,7 @@ type body struct {
 // reads it, net/http reads, in the time of one read.
 func newBody(c *call) *body {
 	b := &body{
-		src: c.r.Body, conn: http.NewResponseController(c.w), answer: c.w.Header(),
+		src: c.r.Body, trailer: c.r.Trailer, conn: http.NewResponseController(c.w), answer: c.w.Header(),
 		timeout: c.s.opts.BodyTimeout, left: c.s.opts.MaxBody,
 	}
 	b.deadline(time.Now().Add(b.timeout))
@@ -46,6 +52,8 @@ func (b *body) Read(p []byte) (int, error) {
 		n, err = n+int(b.left), errLargeBody
 	}
 	switch {
+	case errors.Is(err, io.EOF) && b.givenUp():
+		b.fault, err = io.ErrUnexpectedEOF, io.ErrUnexpectedEOF
 	case errors.Is(err, io.EOF):
 		// net/http goes on reading to learn when the client leaves; a deadline
 		// that passed while the reports are applied would look like that.
@@ -57,6 +65,12 @@ func (b *body) Read(p []byte) (int, error) {
 		b.answer["Connection"] = []string{"close"}
 	}
 	return n, err
+}
+
+// givenUp says whether the client stopped before the end, by its own word.
+func (b *body) givenUp() bool {
+	words, announced := b.trailer[CompleteTrailer]
+	return announced && (len(words) != 1 || words[0] != "true")
 }
 
 // deadline is a wish: a writer that has no connection has no deadlines either.

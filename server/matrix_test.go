@@ -186,8 +186,12 @@ func (c *colony) holdReports(who *citizen, rt server.Route, of [2]string) *colon
 		allowed := status == http.StatusOK && (into == "" || holds(who.groups, into)) && // where it goes
 			(s.now == "" || holds(who.groups, s.now)) && // where it is
 			(into+s.now != "" || holds(who.groups, "0")) // where it comes into being
+		rejected := status == http.StatusOK && !allowed // and so is all of the body
+		if rejected {
+			status = http.StatusBadRequest
+		}
 		w := c.want(who, &q, status)
-		if got := strings.Contains(w.Body.String(), `"applied":1,`); got != allowed || status == http.StatusOK && !allowed && !bytes.Contains(w.Body.Bytes(), []byte(`"rejected":1,`)) {
+		if got := strings.Contains(w.Body.String(), `"applied":1,`); got != allowed || rejected && !bytes.Contains(w.Body.Bytes(), []byte(`"rejected":1,`)) {
 			c.Fatalf("%s: %s %s: %s, want applied: %v", who.name, q.target, q.body, w.Body, allowed)
 		}
 		if allowed {

@@ -12,7 +12,7 @@ import (
 // reportsParams is the query of POST /v1/projects/{project_id}/reports; the
 // names are the command line's flags.
 type reportsParams struct {
-	enterpriseProject, category, scope, format, strict param
+	enterpriseProject, category, scope, format, strict, file param
 }
 
 func (p *reportsParams) named(name string) *param {
@@ -27,6 +27,8 @@ func (p *reportsParams) named(name string) *param {
 		return &p.format
 	case "strict":
 		return &p.strict
+	case "file":
+		return &p.file
 	}
 	return nil
 }
@@ -74,6 +76,17 @@ func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options,
 	return opts, err
 }
 
+// maxFileName is the longest name of a body, in characters.
+const maxFileName = 1024
+
+// name returns what the summary calls the body.
+func (p *reportsParams) name() (string, error) {
+	if p.file.text == "" {
+		return "body", nil
+	}
+	return p.file.text, checkLength("file", p.file.text, maxFileName)
+}
+
 // reports loads a body in any supported format and says what became of it.
 func (s *Server) reports(c *call) error {
 	var p reportsParams
@@ -87,6 +100,10 @@ func (s *Server) reports(c *call) error {
 		return err
 	}
 	opts, err := p.options(s, c.project)
+	if err != nil {
+		return err
+	}
+	name, err := p.name()
 	if err != nil {
 		return err
 	}
@@ -105,7 +122,7 @@ func (s *Server) reports(c *call) error {
 	// A client that goes away leaves a cut body, of which what is whole counts:
 	// the load must outlive its connection.
 	ctx := context.WithoutCancel(c.r.Context())
-	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: "body", Reader: in}}, opts)
+	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: name, Reader: in}}, opts)
 	s.meters.loaded(sum)
 	if f := c.damage(in); f != nil {
 		f.summary = sum
@@ -124,7 +141,7 @@ func loadFailure(sum *scanfile.Summary, err error) error {
 	switch {
 	case errors.Is(err, scanfile.ErrTooLarge):
 		f.kind, f.detail = largeBody, err.Error()
-	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, engine.ErrInvalid):
+	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, scanfile.ErrNothing), errors.Is(err, engine.ErrInvalid):
 		f.kind, f.detail = unknownInput, err.Error()
 	case errors.Is(err, engine.ErrClosed):
 		f.kind, f.retry, f.cause = stopping, retrySoon, nil

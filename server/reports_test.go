@@ -54,7 +54,7 @@ func TestReports(t *testing.T) {
 	if got := short(t, r.get("category=container")); got != "1: 1×80/TCP" {
 		t.Errorf("then: %s", got)
 	}
-	if status, s = r.post("", `{"asset":"h1","project_id":"p2","open":[]}`); status != 200 || s.Rejected != 1 {
+	if status, s = r.post("", `{"asset":"h1","project_id":"p2","open":[]}`); status != 400 || s.Rejected != 1 || s.Code != "HSS.0001" {
 		t.Errorf("a line about another project: %d %+v", status, s)
 	}
 }
@@ -155,6 +155,46 @@ func TestCutBody(t *testing.T) {
 				t.Errorf("then: %s", got)
 			}
 		})
+	}
+}
+
+// TestGivenUpBody: a client that stops in the middle and says so gets an answer
+// like one whose connection broke.
+func TestGivenUpBody(t *testing.T) {
+	for _, c := range []struct {
+		word    string
+		strict  bool
+		status  int
+		applied int
+	}{
+		{"Portolan-Complete: true\r\n", false, 200, 1},
+		{"Portolan-Complete: true\r\n", true, 200, 1},
+		{"Portolan-Complete: false\r\n", false, 400, 1},
+		{"Portolan-Complete: false\r\n", true, 400, 0},
+		{"", false, 400, 1},
+	} {
+		r := newRig(t, nil)
+		srv := httptest.NewServer(r.handler)
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const line = `{"asset":"h1","open":["1/tcp"]}` + "\n"
+		fmt.Fprintf(conn, "POST /v1/projects/p1/reports?strict=%t HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\nTransfer-Encoding: chunked\r\nTrailer: Portolan-Complete\r\n\r\n%x\r\n%s\r\n0\r\n%s\r\n",
+			c.strict, token, len(line), line, c.word)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s summary
+		if err := json.Unmarshal([]byte(readAll(t, resp.Body)), &s); err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != c.status || s.Applied != c.applied || s.Complete != (c.status == 200) {
+			t.Errorf("%q, strict %t: %d %+v", c.word, c.strict, resp.StatusCode, s)
+		}
+		conn.Close()
+		srv.Close()
 	}
 }
 

@@ -52,8 +52,8 @@ func shapes() []shape {
 		{"invalid UTF-8 in a header", header("X: \xff"), "200"},
 		{"reports of a project that is no text", strings.Replace(upload(line), "p9", "%ff", 1), "400 HSS.0001"},
 		{"removing what is no text", "DELETE /v1/projects/p9/assets/%ff HTTP/1.1\r\n" + auth + last + "\r\n", "404 HSS.0002"},
-		{"NUL in a body", upload("{\"asset\":\"h\x001\",\"open\":[]}"), "200"},
-		{"invalid UTF-8 in a body", upload("{\"asset\":\"h\xff\xfe\",\"open\":[]}"), "200"},
+		{"NUL in a body", upload("{\"asset\":\"h\x001\",\"open\":[]}"), "400 HSS.0001"},
+		{"invalid UTF-8 in a body", upload("{\"asset\":\"h\xff\xfe\",\"open\":[]}"), "400 HSS.0001"},
 		{"a body that is no text", upload("\x00\x01\x02\xff"), "400 HSS.0001"},
 
 		// Sizes.

@@ -53,7 +53,9 @@ type client struct {
 	base    string // without a slash at the end
 	project string
 	token   string
-	http    *http.Client
+	// tokenEnv is the variable that the token came from.
+	tokenEnv string
+	http     *http.Client
 }
 
 // client returns the client that the flags describe.
@@ -66,8 +68,11 @@ func (c *cli) client(f *serverFlags) (*client, error) {
 	if token == "" {
 		return nil, misuse("%s is not set: it holds the server's token", f.tokenEnv)
 	}
+	if err := checkToken(token, f.tokenEnv); err != nil {
+		return nil, err
+	}
 	return &client{
-		base: strings.TrimSuffix(f.url, "/"), project: f.project, token: token,
+		base: strings.TrimSuffix(f.url, "/"), project: f.project, token: token, tokenEnv: f.tokenEnv,
 		http: &http.Client{
 			Transport: transport(),
 			// A redirect would carry the token elsewhere.
@@ -100,17 +105,18 @@ func escape(segment string) string {
 
 // do sends a request and returns an answer with a 2xx status, whose body the
 // caller closes, or an error that says what the server said.
-func (cl *client) do(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Response, error) {
+func (cl *client) do(ctx context.Context, method, path string, query url.Values, body *upload) (*http.Response, error) {
 	target := cl.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := http.NewRequestWithContext(ctx, method, target, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set(tokenHeader, cl.token)
 	if body != nil {
+		req.Body, req.ContentLength, req.Trailer = body, -1, body.trailer
 		req.Header.Set("Content-Type", "application/octet-stream")
 		req.Header.Set("Expect", "100-continue")
 	}
@@ -120,16 +126,17 @@ func (cl *client) do(ctx context.Context, method, path string, query url.Values,
 	}
 	if res.StatusCode/100 != 2 {
 		defer res.Body.Close()
-		return nil, readRefusal(res)
+		return nil, readRefusal(res, cl.tokenEnv)
 	}
 	return res, nil
 }
 
 // refusal is an answer that is not a success.
 type refusal struct {
-	status string
-	code   int
-	body   []byte
+	status   string
+	code     int
+	tokenEnv string // the variable that the token refused came from, if that is why
+	body     []byte
 	// What the body says of why, where it does.
 	ErrorCode string `json:"error_code"`
 	ErrorMsg  string `json:"error_msg"`
@@ -140,12 +147,18 @@ func (r *refusal) Error() string {
 	if r.ErrorMsg != "" {
 		text += fmt.Sprintf(": %s (%s)", r.ErrorMsg, r.ErrorCode)
 	}
+	if r.tokenEnv != "" {
+		text += "; the token is that of " + r.tokenEnv
+	}
 	return text
 }
 
 // readRefusal reads the answer's body, which may be of any shape.
-func readRefusal(res *http.Response) error {
+func readRefusal(res *http.Response, tokenEnv string) error {
 	r := &refusal{status: res.Status, code: res.StatusCode}
+	if r.code == http.StatusUnauthorized || r.code == http.StatusForbidden {
+		r.tokenEnv = tokenEnv
+	}
 	r.body, _ = io.ReadAll(io.LimitReader(res.Body, maxAnswer)) // The status says enough.
 	_ = json.Unmarshal(r.body, r)
 	return r

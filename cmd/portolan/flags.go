@@ -154,6 +154,21 @@ func (n *number) Set(text string) error {
 	return nil
 }
 
+// digits is the value of a flag that takes a part of a port number.
+type digits struct{ text string }
+
+func (d *digits) String() string { return d.text }
+
+func (d *digits) Type() string { return "DIGITS" }
+
+func (d *digits) Set(text string) error {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
+		return errors.New("want digits such as 80")
+	}
+	d.text = text
+	return nil
+}
+
 // newPort returns a port number, 0 until it is given.
 func newPort() *number { return &number{min: 1, max: index.MaxPort, what: "number"} }
 
@@ -165,7 +180,7 @@ type names struct{ list []string }
 
 func (n *names) String() string { return strings.Join(n.list, ",") }
 
-func (n *names) Type() string { return "ID,…" }
+func (n *names) Type() string { return "ID[,ID]" }
 
 func (n *names) Set(text string) error {
 	for name := range strings.SplitSeq(text, ",") {

@@ -78,6 +78,9 @@ func TestCompletion(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	if r := mustCall(t, nil, "--version"); r.stdout != mustCall(t, nil, "version").stdout {
+		t.Errorf("--version: %q", r.stdout)
+	}
 	if r := mustCall(t, nil, "version"); !strings.HasPrefix(r.stdout, "portolan ") || !strings.Contains(r.stdout, " go1.") {
 		t.Errorf("got %q", r.stdout)
 	}

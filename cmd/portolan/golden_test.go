@@ -66,6 +66,7 @@ func filters(both string) []goldenCase {
 		{name: "ports-page", line: "ports --offset 3 --limit 2" + both},
 		{name: "ports-past-end", line: "ports --offset 3000000 -o json" + both},
 		{name: "ports-stdin", line: "ports --import - -o json", stdin: `{"asset":"h1","open":["123/udp"]}` + "\n"},
+		{name: "hosts-past-end", line: "hosts --port 22 --offset 99" + both},
 		{name: "hosts-type", line: "hosts --port 53 --type udp -o ndjson" + both},
 		{name: "hosts-status", line: "hosts --port 123 --status DANGER -o csv" + both},
 		{name: "hosts-name", line: "hosts --port 22 --name shop- -o ndjson" + both},
@@ -90,6 +91,9 @@ func badFiles() []goldenCase {
 		{name: "missing-file", line: "ports --import testdata/missing.xml"},
 		{name: "directory", line: "ports --import testdata"},
 		{name: "empty-stdin", line: "ports --import -"},
+		{name: "nothing", line: "ports --import -", stdin: `{"asset":"h1","open":["123"]}` + "\n"},
+		{name: "nothing-forced", line: "ports --format nmap-xml --import " + agentsFile},
+		{name: "compressed", line: "ports --import -", stdin: "\x1f\x8b\x08\x00"},
 	}
 }
 
@@ -99,7 +103,7 @@ func wrongUse() []goldenCase {
 	for name, line := range map[string]string{
 		"unknown-command": "prots", "unknown-flag": "ports --prot 1" + scan, "no-source": "ports",
 		"two-sources": "ports --server http://127.0.0.1:1" + scan, "strict-server": "ports --strict --server http://127.0.0.1:1",
-		"stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-type": "ports --type quic" + scan,
+		"stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-match": "ports --match 8x" + scan, "empty-match": "ports --match=" + scan, "bad-type": "ports --type quic" + scan,
 		"bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,

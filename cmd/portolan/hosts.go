@@ -25,9 +25,8 @@ func (c *cli) hostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts --port N {--import FILE… | --server URL}",
 		Short: "List the assets that have a port open",
-		Long: `List the assets that have a port open, from files or by asking a server. One row
-is one asset and type; rows come by type, then in the order in which the assets
-were first seen.
+		Long: `List the assets that have a port open, from files (XML of nmap or masscan, NDJSON)
+or by asking a server. One row is one asset and type; rows come by type.
 
 A server does not say in which enterprise project an asset lies. Its rows have
 that where one is asked for with --enterprise-project, and else leave it out.`,

@@ -11,8 +11,11 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -34,9 +37,10 @@ func (c *cli) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --server URL",
 		Short: "Send files to a server",
-		Long: `Send files to a server, which reads them as they come and says what became of
-them. A file may be -, standard input. The files are sent one after the other;
-one that the server refuses ends the command.`,
+		Long: `Send files (XML of nmap or masscan, NDJSON) to a server, which reads them as they
+come and says what became of them. A file may be -, standard input. The files are
+sent one after the other; one that the server refuses ends the command. So does an
+interrupt, and the server then says what it has applied.`,
 		Example: `  portolan import scan.xml --server http://127.0.0.1:8080
   portolan import agents.ndjson --server http://127.0.0.1:8080 --enterprise-project shop --strict
   nmap -oX - 192.0.2.0/24 | portolan import - --server http://127.0.0.1:8080`,
@@ -67,20 +71,25 @@ func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) e
 	}
 	defer in.close()
 	for _, src := range in.sources {
-		answer, err := c.send(ctx, cl, f.values(), src)
-		if len(answer) > 0 {
-			err = errors.Join(err, c.showSummary(f, src.Name, answer))
+		answer, err := c.send(ctx, cl, f.values(src.Name), src)
+		if err == nil {
+			if err := c.showSummary(f, src.Name, answer); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", src.Name, err)
-		}
+		c.complain(fmt.Sprintf("%s: %v", src.Name, err))
+		return errors.Join(reportedError{err}, c.showSummary(f, src.Name, answer))
 	}
 	return nil
 }
 
 // values returns what the HTTP API is told of a file; only what was given goes.
-func (f *importFlags) values() url.Values {
-	query := url.Values{"category": {f.category.value}}
+func (f *importFlags) values(name string) url.Values {
+	query := url.Values{"category": {f.category.value}, "file": {name}}
+	if utf8.RuneCountInString(name) > maxFileName {
+		query.Set("file", filepath.Base(name))
+	}
 	for name, value := range map[string]string{
 		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope,
 	} {
@@ -94,17 +103,41 @@ func (f *importFlags) values() url.Values {
 	return query
 }
 
+// maxFileName is the longest name of a file that the HTTP API takes.
+const maxFileName = 1024
+
+// patience is how long an interrupted import waits for the server to say what it
+// has applied.
+const patience = 5 * time.Second
+
+// errInterrupted is the error of an import that was interrupted.
+var errInterrupted = fmt.Errorf("interrupted (%w)", context.Canceled)
+
 // send posts one file and returns the server's summary of it, which may come
-// with an error: what was whole is applied also when the file is not.
+// with an error: what was whole is applied also when the file is not, and when
+// the sending is interrupted.
 func (c *cli) send(ctx context.Context, cl *client, query url.Values, src scanfile.Source) ([]byte, error) {
+	answer, err := c.post(ctx, cl, query, src)
+	if ctx.Err() == nil {
+		return answer, err
+	}
+	if len(answer) == 0 {
+		return nil, fmt.Errorf("%w; the server did not say what it has applied: sending the file again does no harm", errInterrupted)
+	}
+	return answer, errInterrupted
+}
+
+func (c *cli) post(ctx context.Context, cl *client, query url.Values, src scanfile.Source) ([]byte, error) {
 	body := src.Reader
 	if isTerminal(c.stderr) {
 		update, done := progress(c.stderr, "sending "+printable(src.Name), sizeOf(src.Reader))
 		defer done()
 		body = &countingReader{Reader: body, update: update}
 	}
-	// A body of unknown length may grow or shrink while it is sent.
-	res, err := cl.do(ctx, http.MethodPost, "/v1/projects/"+escape(cl.project)+"/reports", query, io.NopCloser(body))
+	patient, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, giveUp) })()
+	res, err := cl.do(patient, http.MethodPost, "/v1/projects/"+escape(cl.project)+"/reports", query, newUpload(ctx, body))
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused.body, err
 	}
@@ -133,7 +166,8 @@ type importSummary struct {
 		Reason string `json:"reason"`
 	} `json:"errors"`
 	Files []struct {
-		Problem string `json:"problem"`
+		Problem    string          `json:"problem"`
+		PassedOver scanfile.Passed `json:"passed_over"`
 	} `json:"files"`
 }
 
@@ -164,7 +198,8 @@ func (c *cli) showText(name string, sum *importSummary) error {
 		printable(name), sum.Applied, sum.Unchanged, sum.Stale, sum.Rejected)
 	for _, f := range sum.Files {
 		if f.Problem != "" {
-			c.complain(fmt.Sprintf("warning: %s is incomplete: %s", name, f.Problem))
+			file := scanfile.FileSummary{Problem: f.Problem, PassedOver: f.PassedOver}
+			c.complain(fmt.Sprintf("warning: %s is incomplete: %s", name, file.Describe()))
 		}
 	}
 	if !*sum.Complete && len(sum.Files) == 0 {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -89,6 +94,97 @@ func TestImportBadFiles(t *testing.T) {
 				t.Errorf("exit %d, want %d with %q\n%s%s", r.code, c.code, c.says, r.stdout, r.stderr)
 			}
 		})
+	}
+}
+
+// TestImportInterrupted: an import that is interrupted says what the server has
+// applied, and that is what is there. With strict that is nothing.
+func TestImportInterrupted(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		s := serve(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		stdin, typing := io.Pipe()
+		go func() {
+			for _, text := range []string{`{"asset":"h1","open":["22/tcp"]}` + "\n" + `{"asset":"h2","open":["22/tcp"]}`, "\n", "\n"} {
+				_, _ = io.WriteString(typing, text) // What is written second finds the first one sent.
+			}
+			cancel()
+		}()
+		var stdout, stderr bytes.Buffer
+		args := []string{"import", "-", "--strict=" + strconv.FormatBool(strict)}
+		code := run(ctx, args, s.env().get, stdin, &stdout, &stderr)
+		typing.Close()
+		want := 2
+		if strict {
+			want = 0
+		}
+		if code != exitFailed || !strings.Contains(stdout.String(), fmt.Sprintf("standard input: %d applied", want)) || !strings.Contains(stderr.String(), "standard input: interrupted") {
+			t.Errorf("strict %t: exit %d\n%s%s", strict, code, &stdout, &stderr)
+		}
+		if strings.Contains(stderr.String(), "closed pipe") {
+			t.Errorf("strict %t: %s", strict, &stderr)
+		}
+		if page := s.get(t, statistics); page.Total != min(want, 1) {
+			t.Errorf("strict %t: %+v", strict, page)
+		}
+	}
+}
+
+// TestInterruptedReading: a command that waits for somebody to type ends.
+func TestInterruptedReading(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	stdin, typing := io.Pipe()
+	defer typing.Close()
+	go func() {
+		_, _ = io.WriteString(typing, `{"asset":"h1","open":["123"]}`+"\n")
+		cancel()
+	}()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"ports", "--import", "-"}, env(nil).get, stdin, &stdout, &stderr)
+	if code != exitFailed || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "portolan: interrupted\n") || strings.Contains(stderr.String(), "pipe") {
+		t.Errorf("exit %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// TestImportNamesFiles: what is said of a record names its file.
+func TestImportNamesFiles(t *testing.T) {
+	s := serve(t, nil)
+	r := mustCall(t, s.env(), "import", rejectsFile, "-o", "json")
+	var sum struct {
+		Errors []struct{ File string }
+		Files  []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &sum); err != nil || len(sum.Errors) == 0 || sum.Errors[0].File != rejectsFile || sum.Files[0].Name != rejectsFile {
+		t.Errorf("%v, %+v\n%s", err, sum, r.stdout)
+	}
+}
+
+// TestTokensAreNamed: a token that is refused is called by its variable, and one
+// that cannot be one is not sent.
+func TestTokensAreNamed(t *testing.T) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer srv.Close()
+	for _, c := range []struct {
+		token, says string
+		code, asked int
+	}{
+		{strings.Repeat("x", 31), "OTHER has 31 bytes: want 32 to 4096", exitUsage, 0},
+		{strings.Repeat("x", 4097), "OTHER has 4097 bytes", exitUsage, 0},
+		{strings.Repeat("x ", 32), "OTHER holds characters", exitUsage, 0},
+		{strings.Repeat("x", 32), "401 Unauthorized; the token is that of OTHER", exitFailed, 1},
+	} {
+		asked = 0
+		for _, line := range []string{"ports", "remove h1", "import " + scanXML} {
+			asked = 0
+			r := call(t, env{"OTHER": c.token}, append(strings.Fields(line), "--token-env", "OTHER", "--server", srv.URL)...)
+			if r.code != c.code || asked != c.asked || !strings.Contains(r.stderr, c.says) {
+				t.Errorf("%s: exit %d, asked %d times, %s", line, r.code, asked, r.stderr)
+			}
+		}
 	}
 }
 

@@ -33,6 +33,11 @@ func (f *readFlags) addTo(cmd *cobra.Command) {
 
 // addHow adds the flags that say how files are read, wherever that happens.
 func (f *readFlags) addHow(cmd *cobra.Command) {
+	complete := func(flag string, words []string) {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // It fails for a flag that is not there.
+	}
+	defer complete("format", scanfile.Formats())
+	defer complete("scope", []string{"all", "none"})
 	cmd.Flags().StringVar(&f.format, "format", "", "the `FORMAT` of the files: "+strings.Join(scanfile.Formats(), ", ")+"; found by content when left out")
 	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at where a file does not say: all, none or `RANGES` such as 1-1024/tcp,53/udp")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
@@ -66,9 +71,20 @@ func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) 
 		return nil, err
 	}
 	sum, err := c.load(ctx, e.NewStream(), f.files, opts)
+	if err != nil {
+		return nil, summedError{err, sum}
+	}
 	c.remark(sum)
-	return e, err
+	return e, nil
 }
+
+// summedError is the error of a load, with what was read all the same.
+type summedError struct {
+	error
+	sum *scanfile.Summary // may be nil
+}
+
+func (e summedError) Unwrap() error { return e.error }
 
 // remark shows a summary that holds more than plain success.
 func (c *cli) remark(sum *scanfile.Summary) {
@@ -175,6 +191,6 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 		_, err := io.Copy(pw, r)
 		pw.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { _ = pr.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { _ = pw.CloseWithError(ctx.Err()) })
 	return pr
 }

@@ -52,7 +52,7 @@ type portsFlags struct {
 	read       readFlags
 	server     serverFlags
 	port       *number
-	match      string
+	match      digits
 	typ        *choice
 	status     *choice
 	descending bool
@@ -63,7 +63,8 @@ func (c *cli) portsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ports {--import FILE… | --server URL}",
 		Short: "Count the assets that have each port open",
-		Long: `Count the assets that have each port open, from files or by asking a server.
+		Long: `Count the assets that have each port open, from files (XML of nmap or masscan,
+NDJSON) or by asking a server.
 One row is one port and type; rows come by port, then type.`,
 		Example: `  portolan ports --import scan.xml
   portolan ports --import scan.xml --import agents.ndjson --match 80 --type tcp -o json --limit 0
@@ -75,7 +76,7 @@ One row is one port and type; rows come by port, then type.`,
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
 	cmd.Flags().Var(f.port, "port", "only this port")
-	cmd.Flags().StringVar(&f.match, "match", "", "only ports whose number contains these `DIGITS`")
+	cmd.Flags().Var(&f.match, "match", "only ports whose number contains these")
 	f.typ.addTo(cmd, "type", "", "only this type")
 	f.status.addTo(cmd, "status", "", "only this status")
 	cmd.Flags().BoolVar(&f.descending, "desc", false, "highest port first")
@@ -103,16 +104,20 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 	return nil
 }
 
-// noteMore tells a reader of a table that there are more rows than it shows.
+// noteMore tells of an offset past the end, and a reader of a table that there
+// are more rows than it shows.
 func (c *cli) noteMore(f filterFlags, shown, total int) {
-	if f.output.value == asTable && shown < total {
+	switch offset := f.offset.value; {
+	case shown == 0 && offset > 0 && offset >= int64(total):
+		fmt.Fprintf(c.stderr, "--offset %d is past the end: there are %d rows.\n", offset, total)
+	case f.output.value == asTable && shown < total:
 		fmt.Fprintf(c.stderr, "%d of %d rows; --limit 0 shows all.\n", shown, total)
 	}
 }
 
 // serverPorts answers by asking a server.
 func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	filters := map[string]string{"port_string": f.match, "type": f.typ.value, "status": f.status.value}
+	filters := map[string]string{"port_string": f.match.text, "type": f.typ.value, "status": f.status.value}
 	if f.descending {
 		filters["sort_dir"] = "desc"
 	}
@@ -149,7 +154,7 @@ func (f *portsFlags) query() engine.PortQuery {
 		View:       f.view(),
 		Category:   parsedCategory(f.category),
 		Port:       int(f.port.value),
-		PortString: f.match,
+		PortString: f.match.text,
 		Type:       f.typ.value,
 		Status:     f.status.value,
 		Descending: f.descending,

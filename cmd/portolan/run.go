@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,8 +46,9 @@ func (c *cli) root() *cobra.Command {
 		Short: "How many servers have each port open",
 		Long: `Portolan counts how many servers have each port open: exactly, for any filter.
 
-It reads what scanners and agents found and answers from files (ports, hosts) or
-as an HTTP server (serve), which the other commands can fill and ask.
+It reads what scanners and agents found (XML of nmap or masscan, NDJSON) and
+answers from files (ports, hosts) or as an HTTP server (serve), which the other
+commands can fill and ask.
 
 Every flag can be given as an environment variable, named in brackets beside it.
 The command line goes first. PORTOLAN_TOKEN holds the server's token itself.
@@ -56,6 +58,8 @@ Exit codes: 0 fine, 1 failed, 2 wrong use.`,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd, c.getenv) },
 	}
+	root.Version = version(debug.ReadBuildInfo())
+	root.SetVersionTemplate("portolan {{.Version}}\n")
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
@@ -83,6 +87,18 @@ type failure struct{ error }
 
 func (e failure) Unwrap() error { return e.error }
 
+// reportedError is an error that stderr has been told of.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }
+
+// remarkOn shows what a load that failed had read, behind why it failed.
+func (c *cli) remarkOn(err error) {
+	if e, ok := errors.AsType[summedError](err); ok {
+		c.remark(e.sum)
+	}
+}
+
 // body is a command's work. Its errors are failures unless they say otherwise;
 // the errors of cobra itself, which come before it, are all about wrong use.
 func body(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
@@ -102,11 +118,15 @@ func (c *cli) exit(cmd *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, new(reportedError)):
+		return exitFailed
 	case errors.Is(err, context.Canceled):
 		c.complain("interrupted")
+		c.remarkOn(err)
 		return exitFailed
 	case errors.As(err, &failed):
 		c.complain(err.Error())
+		c.remarkOn(err)
 		return exitFailed
 	}
 	c.complain(err.Error())

@@ -146,10 +146,10 @@ func (f *serveFlags) loadOptions() (*scanfile.Options, error) {
 func (c *cli) fill(ctx context.Context, e *engine.Engine, f *serveFlags, opts *scanfile.Options, log *slog.Logger) error {
 	if len(f.files) > 0 {
 		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
-		logSummary(log, sum)
 		if err != nil {
-			return err
+			return summedError{err, sum}
 		}
+		logSummary(log, sum)
 	}
 	if f.demo.value > 0 {
 		if err := fillDemo(ctx, e, f.project, int(f.demo.value)); err != nil {
@@ -167,7 +167,7 @@ func logSummary(log *slog.Logger, sum *scanfile.Summary) {
 	}
 	for _, f := range sum.Files {
 		if !f.Complete {
-			log.Warn("file is incomplete; what is whole counts", "file", f.Name, "problem", f.Problem)
+			log.Warn("file is incomplete; what is whole counts", "file", f.Name, "problem", f.Describe())
 		}
 	}
 	for _, e := range sum.Errors {

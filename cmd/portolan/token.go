@@ -27,12 +27,19 @@ func (c *cli) serverToken(env string, addr *net.TCPAddr) (serverToken, error) {
 		return madeUpToken(), nil
 	case n == 0:
 		return serverToken{}, misuse("%s is not set: listening on %s, which others can reach, needs a token", env, addr)
-	case n < auth.MinTokenLen || n > auth.MaxTokenLen:
-		return serverToken{}, misuse("%s has %d bytes: want %d to %d", env, n, auth.MinTokenLen, auth.MaxTokenLen)
-	case strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }):
-		return serverToken{}, misuse("%s holds characters that no header carries: want visible ASCII", env)
 	}
-	return serverToken{text: text, env: env}, nil
+	return serverToken{text: text, env: env}, checkToken(text, env)
+}
+
+// checkToken says why a token, which came from the variable, cannot be one.
+func checkToken(text, env string) error {
+	switch n := len(text); {
+	case n < auth.MinTokenLen || n > auth.MaxTokenLen:
+		return misuse("%s has %d bytes: want %d to %d", env, n, auth.MinTokenLen, auth.MaxTokenLen)
+	case strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }):
+		return misuse("%s holds characters that no header carries: want visible ASCII", env)
+	}
+	return nil
 }
 
 func madeUpToken() serverToken {

@@ -55,7 +55,7 @@ type tokenFlags struct {
 func (c *cli) tokenCreateCommand() *cobra.Command {
 	f := &tokenFlags{enterprise: grantNames{list: []string{engine.DefaultEnterpriseProject}}}
 	cmd := &cobra.Command{
-		Use:   "create --token-file FILE --name NAME --project ID,…",
+		Use:   "create --token-file FILE --name NAME --project ID[,ID]",
 		Short: "Make a token and print it",
 		Long: `Make a token, add it to the file and print it, alone on standard output. It is
 not kept and cannot be shown again. A file that is not there is made.`,

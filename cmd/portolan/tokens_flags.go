@@ -16,7 +16,7 @@ type grantNames struct {
 
 func (g *grantNames) String() string { return strings.Join(g.list, ",") }
 
-func (g *grantNames) Type() string { return "ID,…" }
+func (g *grantNames) Type() string { return "ID[,ID]" }
 
 func (g *grantNames) Set(text string) error {
 	if !g.given {

@@ -59,6 +59,7 @@ func (in *input) toUTF8() {
 		enc = declaredEncoding(head)
 	}
 	if enc != nil {
+		in.decoded = true
 		in.w = newWindow(transform.NewReader(in.w, enc.NewDecoder()), in.opts.MaxRecord)
 	}
 }

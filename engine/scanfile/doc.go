@@ -10,7 +10,10 @@
 //
 // A bad record is a value in the stream (a [*RecordError] with the file and the
 // line), never its end. An input that ends early, or whose markup breaks, gives
-// everything that was whole before and is marked incomplete.
+// everything that is whole and is marked incomplete; the summary says how much
+// behind the damage was passed over. What is whole and rightly not counted, such
+// as a port that is open|filtered, is left out; what is wrong is rejected, with its
+// line and value. An input that has records and gives none is an error.
 //
 // # Portolan NDJSON
 //
@@ -48,6 +51,9 @@
 // family of the host's address; where a document does not list it, and where
 // extraports hide ports of which nothing is known, it is the ports that the host
 // element lists. A host that is cut gives its whole ports and closes nothing.
+// Behind broken markup reading goes on at the next host element; where what was
+// passed over may have said what was looked at, hosts behind it close only ports
+// that they list.
 // The asset is the first IP address in canonical text.
 //
 // "masscan-xml" has the same elements but one port each, so its reports only

@@ -19,7 +19,11 @@ type input struct {
 	w       *window
 	sum     *Summary
 	problem string // why the input is not whole; the first one counts
+	passed  Passed // what damage made the reader pass over
 	refused int    // records of this input
+	cut     int    // records of which nothing could be used, as they are not whole
+	taken   int    // reports that the sink accepts
+	decoded bool   // the bytes are not the source's: it is in another encoding than UTF-8
 	closing bool   // the reports are closing ones, not records of the input
 	line    int    // where the record of the report just yielded begins
 }
@@ -29,6 +33,18 @@ func (in *input) incomplete(format string, args ...any) {
 	if in.problem == "" {
 		in.problem = fmt.Sprintf(format, args...)
 	}
+}
+
+// passOver counts what is not read because of damage; lines is how many ends of
+// lines it has.
+func (in *input) passOver(bytes int64, lines int) {
+	in.passed.Bytes += bytes
+	in.passed.Lines += max(lines, 1)
+}
+
+// nothing says whether there was something to take and nothing of it was taken.
+func (in *input) nothing(leftOut int) bool {
+	return in.taken == 0 && leftOut == 0 && in.refused+in.cut > 0
 }
 
 // blank returns a report with what the options give.

@@ -60,18 +60,30 @@ func (l *loader) load(sources []Source, o *Options) error {
 	return l.pass(opens)
 }
 
+// leftOut is how many records were rightly not counted so far.
+func (l *loader) leftOut() int {
+	n := 0
+	for _, of := range l.sum.LeftOut {
+		n += of
+	}
+	return n
+}
+
 // pass reads every source once.
 func (l *loader) pass(opens []*opened) error {
 	l.sum, l.told = &Summary{Complete: true}, 0
 	var faults []error
 	for _, src := range opens {
-		in := l.input(src, src.reader())
+		in, before := l.input(src, src.reader()), l.leftOut()
 		err := l.file(in, src.format)
 		if l.sum.Complete = l.sum.Complete && in.problem == "" && err == nil; err != nil {
 			return errors.Join(append(faults, err)...)
 		}
-		if err := in.fault(); err != nil {
+		switch err := in.fault(); {
+		case err != nil:
 			faults = append(faults, fmt.Errorf("%s: %w", in.name, err))
+		case in.nothing(l.leftOut() - before):
+			faults = append(faults, fmt.Errorf("%s: %w: %s", in.name, ErrNothing, l.sum.faultOf(in.name)))
 		}
 	}
 	return errors.Join(append(faults, l.flush())...)
@@ -90,7 +102,7 @@ func (l *loader) file(in *input, f *format) (err error) {
 	if err != nil {
 		in.incomplete("reading was ended: %v", err)
 	}
-	file := FileSummary{Name: in.name, Complete: in.problem == "", Problem: in.problem}
+	file := FileSummary{Name: in.name, Complete: in.problem == "", Problem: in.problem, PassedOver: in.passed}
 	if f != nil {
 		file.Format = f.name
 	}
@@ -112,6 +124,7 @@ func (l *loader) take(in *input, r engine.Report, bad error) error {
 		l.sum.reject(refused)
 		return nil
 	}
+	in.taken++
 	if !in.closing {
 		l.sum.Hosts++
 		l.sum.Observations += len(r.Open)

@@ -40,6 +40,8 @@ func TestDetect(t *testing.T) {
 		`{"columns":{"asset":1}}`:             "",
 		`[{"asset":"h"}]`:                     "",
 		"\x1f\x8b\x08":                        "",
+		`<hosthint><status state="up"/>`:      "nmap-xml",
+		`<hosts up="1"/>`:                     "",
 	} {
 		if got, ok := scanfile.Detect([]byte(head)); got != want || ok != (want != "") {
 			t.Errorf("%q: got %q %v, want %q", head, got, ok, want)
@@ -50,11 +52,73 @@ func TestDetect(t *testing.T) {
 func TestLoadUnknownFormatAppliesNothing(t *testing.T) {
 	var sink fakeSink
 	sum, err := scanfile.Load(t.Context(), &sink, []scanfile.Source{source(twoLines), {Name: "odd.txt", Reader: strings.NewReader("hello, world")}}, options())
-	if !errors.Is(err, scanfile.ErrUnknownFormat) || !strings.Contains(err.Error(), `odd.txt: unknown format: it begins with "hello, world"`) {
+	if !errors.Is(err, scanfile.ErrUnknownFormat) || !strings.Contains(err.Error(), `odd.txt: unknown format: it begins with "hello, world"; name one with --format`) {
 		t.Errorf("error %v", err)
 	}
 	if len(sink.reports) != 0 || sum == nil || sum.Hosts != 0 {
 		t.Errorf("applied %d, %+v", len(sink.reports), sum)
+	}
+}
+
+// TestLoadCompressed: what is compressed is said to be, also where a format is given.
+func TestLoadCompressed(t *testing.T) {
+	for magic, name := range map[string]string{
+		"\x1f\x8b\x08\x00": "gzip", "\x28\xb5\x2f\xfd\x04": "zstd", "BZh91AY": "bzip2", "\xfd7zXZ\x00\x00": "xz",
+	} {
+		for _, format := range append(scanfile.Formats(), "") {
+			opts := options()
+			opts.Format = format
+			_, err := scanfile.Load(t.Context(), &fakeSink{}, []scanfile.Source{source(magic)}, opts)
+			if !errors.Is(err, scanfile.ErrUnknownFormat) || !strings.Contains(err.Error(), "compressed with "+name) {
+				t.Errorf("%s as %q: %v", name, format, err)
+			}
+		}
+	}
+}
+
+// TestLoadNothing: an input that has records and gives none is an error, whose
+// summary says why, and the inputs beside it count all the same.
+func TestLoadNothing(t *testing.T) {
+	const deadHost = `<nmaprun><host><status state="down"/></host><runstats><finished/></runstats></nmaprun>`
+	for _, c := range []struct {
+		name, format, text string
+		nothing            bool
+	}{
+		{"every line rejected", "", `{"asset":"h1","open":["123"]}` + "\n", true},
+		{"one line rejected", "", `{"asset":"h1","open":["123"]}` + "\n" + twoLines, false},
+		{"one line, cut", "", `{"asset":"h1","op`, true},
+		{"lines as XML", "nmap-xml", twoLines, true},
+		{"another XML", "nmap-xml", `<?xml version="1.0"?><html><host/></html>`, true},
+		{"text as XML", "masscan-xml", "22 is open", true},
+		{"XML as lines", "ndjson", deadHost, true},
+		{"no address", "", `<nmaprun><host><address addr="h1"/></host><runstats><finished/></runstats></nmaprun>`, true},
+		{"declares entities", "", `<!DOCTYPE nmaprun [<!ENTITY a "b">]><nmaprun><host/></nmaprun>`, true},
+		{"a host that is down", "", deadHost, false},
+		{"no hosts", "", `<nmaprun><runstats><finished/></runstats></nmaprun>`, false},
+		{"a scan killed at once", "", `<?xml version="1.0"?>` + "\n<!DOCTYPE nmaprun>", false},
+		{"empty", "ndjson", " \n", false},
+	} {
+		for beside, text := range map[string]string{"alone": "", "first": twoLines, "last": twoLines} {
+			sources := []scanfile.Source{{Name: "it", Reader: strings.NewReader(c.text)}}
+			switch beside {
+			case "first":
+				sources = append(sources, scanfile.Source{Name: "other", Reader: strings.NewReader(text)})
+			case "last":
+				sources = append([]scanfile.Source{{Name: "other", Reader: strings.NewReader(text)}}, sources...)
+			}
+			opts := options()
+			if opts.Format = c.format; c.format != "" && c.format != "ndjson" && beside != "alone" {
+				continue // The other one would be nothing, too.
+			}
+			var sink fakeSink
+			sum, err := scanfile.Load(t.Context(), &sink, sources, opts)
+			if errors.Is(err, scanfile.ErrNothing) != c.nothing || c.nothing && !strings.HasPrefix(err.Error(), "it: nothing could be taken: ") {
+				t.Errorf("%s, %s: error %v", c.name, beside, err)
+			}
+			if beside != "alone" && len(sink.reports) < 2 || len(sum.Files) != len(sources) {
+				t.Errorf("%s, %s: %d reports, %+v", c.name, beside, len(sink.reports), sum)
+			}
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ func readNDJSON(in *input, out *output) {
 			continue
 		case !ended && (in.w.cut() || !jsontext.Value(line).IsValid(jsonGrammar)):
 			in.incomplete("line %d is cut", n)
+			in.cut++
 		default:
 			p.take(in, out, line, n)
 		}

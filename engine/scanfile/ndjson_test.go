@@ -1,6 +1,7 @@
 package scanfile_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -143,7 +144,12 @@ func TestNDJSONCutAnywhere(t *testing.T) {
 	const first = `{"asset":"h1","open":["123/udp"],"seen":1790000000}` + "\n"
 	const second = `{"asset":"h2","open":["1/tcp"],"scope":["1-9/tcp"]}`
 	for cut := 1; cut <= len(first+second); cut++ {
-		reports, sum := load(t, (first + second)[:cut], options())
+		var sink fakeSink
+		sum, err := scanfile.Load(t.Context(), &sink, []scanfile.Source{source((first + second)[:cut])}, options())
+		reports := sink.reports
+		if (err != nil) != (len(reports) == 0) || err != nil && !errors.Is(err, scanfile.ErrNothing) {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
 		whole := 0
 		if cut >= len(first)-1 {
 			whole = 1

@@ -12,7 +12,7 @@ func detectNmapXML(head []byte, whole bool) bool {
 		return false
 	}
 	switch root, _ := xmlRoot(head, whole); root {
-	case "nmaprun", "host":
+	case "nmaprun", "host", "hosthint":
 		return true
 	case "":
 		return whole && isXML(head)

@@ -116,16 +116,16 @@ func portType(protocol []byte) (t index.Type, isPort bool) {
 
 // appendPorts adds the ranges of a list such as 1-100,443; port 0 is passed over.
 func appendPorts(ranges []index.Range, list []byte, t index.Type) ([]index.Range, error) {
-	for item := range bytes.SplitSeq(bytes.TrimSpace(list), []byte(",")) {
-		if len(item) == 0 {
+	for item := range bytes.SplitSeq(list, []byte(",")) {
+		if item = bytes.TrimSpace(item); len(item) == 0 {
 			continue
 		}
 		low, high, isRange := bytes.Cut(item, []byte("-"))
 		if !isRange {
 			high = low
 		}
-		lo, okLo := portNumber(low)
-		hi, okHi := portNumber(high)
+		lo, okLo := portNumber(bytes.TrimSpace(low))
+		hi, okHi := portNumber(bytes.TrimSpace(high))
 		if !okLo || !okHi || lo > hi {
 			return nil, fmt.Errorf("%.64q is not allowed: want ports such as 1-100,443", item)
 		}

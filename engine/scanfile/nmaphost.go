@@ -1,11 +1,13 @@
 package scanfile
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"portolan/engine"
 	"portolan/index"
@@ -19,6 +21,7 @@ type nmapHost struct {
 	timedOut   bool
 	state      hostState
 	addr       netip.Addr
+	noAddr     string // the first that is given as an IP address and is none
 	name       string
 	nameRank   int
 	looked     bool // has a ports element
@@ -67,11 +70,14 @@ type nmapRow struct {
 	isPort   bool
 	protocol string // of what is no port
 	state    portState
+	unknown  string // what is given as a state and is none
 }
 
 // nmapExtra is one extraports element: ports that are counted, not listed.
 type nmapExtra struct {
+	line             int
 	state            portState
+	unknown          string // what is given as a state and is none
 	count            int
 	listed, unlisted bool
 }
@@ -89,8 +95,11 @@ const (
 )
 
 // leftState are the reasons for leaving out a port by its state.
-var leftState = [...]string{
-	stateNone: "no-state", stateOpenFiltered: "open|filtered", stateUnfiltered: "unfiltered", stateOther: "unknown-state",
+var leftState = map[portState]string{stateOpenFiltered: "open|filtered", stateUnfiltered: "unfiltered"}
+
+// errState says that a port has no state that is known.
+func errState(text string) error {
+	return &engine.FieldError{Field: "state", Value: text, Allowed: "open, closed, filtered, closed|filtered, open|filtered or unfiltered"}
 }
 
 func parseState(text []byte) portState {
@@ -128,14 +137,17 @@ func (h *nmapHost) address(x *xmlScan) {
 	if h.addr.IsValid() || string(x.attr("addrtype")) == "mac" {
 		return
 	}
-	if addr, err := netip.ParseAddr(string(x.attr("addr"))); err == nil {
+	text := string(x.attr("addr"))
+	if addr, err := netip.ParseAddr(text); err == nil {
 		h.addr = addr.Unmap()
+	} else if h.noAddr == "" {
+		h.noAddr = text
 	}
 }
 
 // hostname takes the name that a user gave, else that of the address, else the
 // first one.
-func (h *nmapHost) hostname(x *xmlScan) {
+func (h *nmapHost) hostname(x *xmlScan, decoded bool) error {
 	rank := 1
 	switch string(x.attr("type")) {
 	case "user":
@@ -143,9 +155,15 @@ func (h *nmapHost) hostname(x *xmlScan) {
 	case "PTR":
 		rank = 2
 	}
-	if name := x.attr("name"); len(name) > 0 && rank > h.nameRank {
+	name := x.attr("name")
+	switch {
+	case len(name) == 0 || rank <= h.nameRank:
+	case !utf8.Valid(name) || decoded && bytes.ContainsRune(name, utf8.RuneError):
+		return &engine.FieldError{Field: "hostname", Value: string(name), Allowed: "text that is valid in the document's encoding"}
+	default:
 		h.name, h.nameRank = cleanText(name), rank
 	}
+	return nil
 }
 
 // fill gives the report all but its scope.
@@ -195,8 +213,11 @@ func leftProtocol(protocol []byte) string {
 
 // setState takes the first state element of the port.
 func (row *nmapRow) setState(text []byte) {
-	if row.state == stateNone {
-		row.state = parseState(text)
+	if row.state != stateNone {
+		return
+	}
+	if row.state = parseState(text); row.state == stateOther {
+		row.unknown = string(text)
 	}
 }
 
@@ -219,10 +240,12 @@ func (h *nmapHost) endRow() (left string, err error) {
 		h.shut = append(h.shut, index.MakeKey(row.port, row.t))
 	default:
 		h.unknown = append(h.unknown, index.Range{Type: row.t, Lo: row.port, Hi: row.port})
-		left = leftState[row.state]
+		if left = leftState[row.state]; left == "" {
+			err = errState(row.unknown)
+		}
 	}
 	h.shrink()
-	return left, nil
+	return left, err
 }
 
 // shrink bounds what a host that repeats its ports without end needs.
@@ -245,7 +268,10 @@ func (h *nmapHost) beginExtra(x *xmlScan) {
 	if err != nil || count < 0 || count > index.MaxPort+1 {
 		count = 0
 	}
-	h.extra = nmapExtra{state: parseState(x.attr("state")), count: count}
+	h.extra = nmapExtra{line: x.w.lineNo(), state: parseState(x.attr("state")), count: count}
+	if h.extra.state == stateOther {
+		h.extra.unknown = string(x.attr("state"))
+	}
 }
 
 // extraReason takes the ports of an extraports element, where it lists them.
@@ -269,13 +295,17 @@ func (h *nmapHost) extraReason(x *xmlScan) error {
 	return nil
 }
 
-// endExtra returns how many ports were left out, and why.
-func (h *nmapHost) endExtra() (reason string, n int) {
+// endExtra returns how many ports were left out, and why, or the error for which
+// they are refused.
+func (h *nmapHost) endExtra() (reason string, n int, err error) {
 	if h.extra.state.known() {
-		return "", 0
+		return "", 0, nil
 	}
 	if !h.extra.listed || h.extra.unlisted {
 		h.hidden = true
 	}
-	return leftState[h.extra.state], h.extra.count
+	if reason = leftState[h.extra.state]; reason == "" {
+		return "", 0, errState(h.extra.unknown)
+	}
+	return reason, h.extra.count, nil
 }

@@ -3,6 +3,8 @@ package scanfile
 import (
 	"errors"
 	"fmt"
+
+	"portolan/engine"
 )
 
 // element is what an XML element means to the reader, by its name and place.
@@ -40,15 +42,17 @@ var children = map[element]map[string]element{
 
 // nmapReader reads what nmap and masscan write with -oX.
 type nmapReader struct {
-	in        *input
-	out       *output
-	x         xmlScan
-	path      xmlPath
-	kind      []element // of the elements in path
-	docs      int       // documents begun
-	doc       nmapDoc
-	host      nmapHost
-	hostDepth int // of the open host in path, if host.begun
+	in      *input
+	out     *output
+	x       xmlScan
+	path    xmlPath
+	kind    []element // of the elements in path
+	known   bool      // an element of nmap's was found outside any other
+	foreign bool      // another element was
+	docs    int       // root elements
+	doc     nmapDoc
+	host    nmapHost
+	cut     bool // the input ends inside markup
 }
 
 func readNmapXML(in *input, out *output) {
@@ -70,16 +74,22 @@ func readNmapXML(in *input, out *output) {
 // finish ends the last document.
 func (r *nmapReader) finish() {
 	r.endDocument()
-	if r.docs == 0 {
-		r.in.incomplete("no XML document")
+	switch {
+	case !r.known && (r.foreign || r.x.stray):
+		r.in.incomplete("no XML of nmap or masscan")
+		r.in.cut++
+	case !r.known:
+		r.in.incomplete("empty")
+	case r.docs == 0:
+		r.in.incomplete("the document has no <nmaprun>")
 	}
 	if r.x.stray {
 		r.in.incomplete("text outside the XML document")
 	}
 }
 
-// recover notes the error and says whether reading can go on: from the next
-// document on, if another was appended.
+// recover notes the error and says whether reading can go on: from the next host
+// on, or the next document, if another was appended.
 func (r *nmapReader) recover(err error) bool {
 	if isEnd(err) || r.in.fault() != nil {
 		return false
@@ -88,8 +98,37 @@ func (r *nmapReader) recover(err error) bool {
 	if errors.Is(err, errXMLTooLong) {
 		r.out.reject(r.x.w.lineNo(), fmt.Sprintf("markup is longer than %d bytes", r.in.opts.MaxRecord))
 	}
-	r.endDocument()
-	return !errors.Is(err, errXMLEntities) && r.x.skipToDocument() == nil
+	again := errors.Is(err, errXMLCut)
+	if errors.Is(err, errXMLEntities) || again && r.cut {
+		r.in.cut++
+		r.endDocument()
+		return false
+	}
+	r.cut = r.cut || again // All that is left was looked at; once more is enough.
+	from, line := r.x.w.offset(), r.x.w.lineNo()
+	at, unsure, err := r.x.skipOn()
+	r.in.passOver(r.x.w.offset()-from, r.x.w.lineNo()-line)
+	if err != nil || at == atDocument {
+		r.endDocument()
+		return err == nil
+	}
+	r.doc.unlisted = r.doc.unlisted || unsure
+	r.leaveHost()
+	return true
+}
+
+// leaveHost ends the host that is open, as far as it came, and goes back to where
+// hosts begin.
+func (r *nmapReader) leaveHost() {
+	if r.host.begun {
+		r.endHost(true)
+	}
+	depth := 0
+	if len(r.kind) > 0 && r.kind[0] == elRun {
+		depth = 1
+	}
+	r.path.truncate(depth)
+	r.kind = r.kind[:depth]
 }
 
 // token handles one tag; an error is broken markup.
@@ -110,11 +149,9 @@ func (r *nmapReader) start() error {
 	if name == "nmaprun" && (r.doc.rooted || len(r.kind) > 0) {
 		r.beginDocument() // Appended without a prolog.
 	}
-	if name == "host" && r.host.begun {
-		r.in.incomplete("line %d: a host inside a host", r.x.w.lineNo())
-		r.endHost(true)
-		r.path.truncate(r.hostDepth)
-		r.kind = r.kind[:r.hostDepth]
+	if name == "host" && r.astray() {
+		r.in.incomplete("line %d: a host inside <%.64s>, which does not end", r.x.w.lineNo(), r.path.last())
+		r.leaveHost()
 	}
 	e := r.classify(name)
 	if !r.path.push(r.x.name) {
@@ -128,6 +165,11 @@ func (r *nmapReader) start() error {
 	return nil
 }
 
+// astray says whether the reader is inside of something that never holds hosts.
+func (r *nmapReader) astray() bool {
+	return r.host.begun || len(r.kind) > 1 && r.kind[0] == elRun
+}
+
 // classify returns what an element of that name means where the reader is.
 func (r *nmapReader) classify(name string) element {
 	if len(r.kind) > 0 {
@@ -135,12 +177,19 @@ func (r *nmapReader) classify(name string) element {
 	}
 	r.doc.begun = true
 	if name == "nmaprun" {
+		r.known = true
 		return elRun
 	}
 	if r.doc.closed {
 		r.in.incomplete("line %d: more after the end of the document", r.x.w.lineNo())
 	}
-	return children[elRun][name]
+	e := children[elRun][name]
+	if e != elOther || name == "hosthint" {
+		r.known = true
+	} else {
+		r.foreign = true
+	}
+	return e
 }
 
 func (r *nmapReader) end() error {
@@ -169,13 +218,14 @@ func (r *nmapReader) begin(e element) {
 		}
 	case elHost:
 		r.host.begin(&r.x)
-		r.hostDepth = len(r.kind) - 1
 	case elStatus:
 		r.host.state = parseHostState(r.x.attr("state"))
 	case elAddress:
 		r.host.address(&r.x)
 	case elHostname:
-		r.host.hostname(&r.x)
+		if err := r.host.hostname(&r.x, r.in.decoded); err != nil {
+			r.out.reject(r.x.w.lineNo(), err.Error())
+		}
 	case elPorts:
 		r.host.looked = true
 	case elExtraports:
@@ -204,7 +254,10 @@ func (r *nmapReader) leave(e element) {
 			r.in.sum.leaveOut(reason, 1)
 		}
 	case elExtraports:
-		reason, n := r.host.endExtra()
+		reason, n, err := r.host.endExtra()
+		if err != nil {
+			r.out.reject(r.host.extra.line, err.Error())
+		}
 		r.in.sum.leaveOut(reason, n)
 	case elHost:
 		r.endHost(false)
@@ -239,12 +292,14 @@ func (r *nmapReader) endHost(cut bool) {
 	h.begun = false
 	switch {
 	case cut && (r.in.fault() != nil || len(h.open) == 0):
+		r.in.cut++
 		return
 	case h.state != hostUp:
 		r.in.sum.leaveOut(leftHost[h.state], 1)
 		return
 	case !h.addr.IsValid():
-		r.in.sum.leaveOut("no-address", 1)
+		err := &engine.FieldError{Field: "addr", Value: h.noAddr, Allowed: "an IP address"}
+		r.out.reject(h.line, err.Error())
 		return
 	}
 	report := r.in.blank()

@@ -149,9 +149,14 @@ func TestNmapXMLEncodings(t *testing.T) {
 			t.Errorf("%s: %s%+v", name, lines(reports), sum.Files)
 		}
 	}
-	reports, _ := load(t, strings.Replace(named("UTF-8"), "ä", "\xe4", 1), options())
-	if len(reports) != 1 || reports[0].Name != "k\ufffdse" {
-		t.Errorf("bytes that are no UTF-8: %s", lines(reports))
+	for name, in := range map[string]string{
+		"utf-8": strings.Replace(named("UTF-8"), "ä", "\xe4", 1), "shift_jis": strings.Replace(named("shift_jis"), "ä", "\xa0", 1),
+		"utf-16": strings.Replace(wide(false, "\xff\xfe", named("UTF-16")), "\xe4\x00", "\x00\xd8", 1),
+	} {
+		reports, sum := load(t, in, options())
+		if len(reports) != 1 || reports[0].Name != "" || sum.Rejected != 1 || !strings.Contains(sum.Errors[0].Reason, `hostname: "k`) {
+			t.Errorf("%s that is none: %s%+v", name, lines(reports), sum)
+		}
 	}
 }
 
@@ -165,15 +170,15 @@ func TestNmapXMLHostile(t *testing.T) {
 		reject  bool
 	}{
 		"plain":             {"", 2, "", false},
-		"deep":              {strings.Repeat("<a>", 1000) + strings.Repeat("</a>", 1000), 1, "deep", false},
-		"long attribute":    {`<a b="` + strings.Repeat("x", 5000) + `"/>`, 1, "longer than", true},
-		"long comment":      {`<!--` + strings.Repeat("x", 5000) + `-->`, 1, "longer than", true},
+		"deep":              {strings.Repeat("<a>", 1000) + strings.Repeat("</a>", 1000), 2, "deep", false},
+		"long attribute":    {`<a b="` + strings.Repeat("x", 5000) + `"/>`, 2, "longer than", true},
+		"long comment":      {`<!--` + strings.Repeat("x", 5000) + `-->`, 2, "longer than", true},
 		"long text":         {strings.Repeat("x", 5000), 2, "", false},
-		"many attributes":   {`<a ` + strings.Repeat(`b="" `, 5000) + `/>`, 1, "longer than", true},
-		"no quotes":         {`<a b=c/>`, 1, "quotes", false},
-		"no value":          {`<a b/>`, 1, "without name or value", false},
-		"no name":           {`< a/>`, 1, "no name", false},
-		"wrong end":         {`</b>`, 1, "ends nothing", false},
+		"many attributes":   {`<a ` + strings.Repeat(`b="" `, 5000) + `/>`, 2, "longer than", true},
+		"no quotes":         {`<a b=c/>`, 2, "quotes", false},
+		"no value":          {`<a b/>`, 2, "without name or value", false},
+		"no name":           {`< a/>`, 2, "no name", false},
+		"wrong end":         {`</b>`, 2, "ends nothing", false},
 		"greater in value":  {`<a b=">"/>`, 2, "", false},
 		"cdata":             {`<a><![CDATA[</host><x]]></a>`, 2, "", false},
 		"instruction":       {`<?x <host> ?>`, 2, "", false},

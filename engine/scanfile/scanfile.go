@@ -18,6 +18,10 @@ var ErrUnknownFormat = errors.New("unknown format")
 // incomplete. Nothing was applied.
 var ErrStrict = errors.New("input refused by strict")
 
+// ErrNothing is returned when an input has records and not one of them could be
+// taken: all were rejected or cut, or the input is not of the format given.
+var ErrNothing = errors.New("nothing could be taken")
+
 // ErrTooLarge is returned when an input exceeds Options.MaxBytes; what was
 // whole before stays applied.
 var ErrTooLarge = errors.New("input too large")

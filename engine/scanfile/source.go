@@ -34,11 +34,26 @@ func open(s Source, opts *Options) (*opened, error) {
 	if o.rewind != nil && !o.position(o.start+int64(len(o.head))) {
 		o.rewind = nil
 	}
+	if name := compression(o.head); name != "" {
+		return nil, fmt.Errorf("%s: %w: it is compressed with %s: inflate it first", s.Name, ErrUnknownFormat, name)
+	}
 	if o.format == nil && !o.empty() && !o.failed() {
-		return nil, fmt.Errorf("%s: %w: it begins with %q; known are %s",
+		return nil, fmt.Errorf("%s: %w: it begins with %q; name one with --format (format over HTTP): %s",
 			s.Name, ErrUnknownFormat, o.head[:min(len(o.head), 64)], strings.Join(Formats(), ", "))
 	}
 	return o, nil
+}
+
+// compression returns what compressed the bytes, empty if nothing did.
+func compression(head []byte) string {
+	for _, c := range []struct{ name, magic string }{
+		{"gzip", "\x1f\x8b"}, {"zstd", "\x28\xb5\x2f\xfd"}, {"bzip2", "BZh"}, {"xz", "\xfd7zXZ\x00"},
+	} {
+		if bytes.HasPrefix(head, []byte(c.magic)) {
+			return c.name
+		}
+	}
+	return ""
 }
 
 // findStart notes where the source is, if it is one that can be rewound.

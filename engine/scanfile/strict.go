@@ -51,6 +51,21 @@ func (l *loader) rehearse(opens []*opened) error {
 	return nil
 }
 
+// faultOf names the first thing that is wrong with an input.
+func (s *Summary) faultOf(name string) string {
+	for i := range s.Errors {
+		if s.Errors[i].File == name {
+			return fmt.Sprintf("line %d: %s", s.Errors[i].Line, s.Errors[i].Reason)
+		}
+	}
+	for i := range s.Files {
+		if f := &s.Files[i]; f.Name == name && f.Problem != "" {
+			return f.Describe()
+		}
+	}
+	return "every record was rejected"
+}
+
 // fault names the first thing that strict does not accept.
 func (s *Summary) fault() string {
 	if len(s.Errors) > 0 {
@@ -58,7 +73,7 @@ func (s *Summary) fault() string {
 	}
 	for _, f := range s.Files {
 		if !f.Complete {
-			return f.Name + ": incomplete: " + f.Problem
+			return f.Name + ": incomplete: " + f.Describe()
 		}
 	}
 	return "incomplete"

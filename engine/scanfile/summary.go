@@ -37,6 +37,15 @@ type FileSummary struct {
 	Format   string `json:"format"` // empty if the input was
 	Complete bool   `json:"complete"`
 	Problem  string `json:"problem"` // why it is not complete
+	// PassedOver is how much behind damage was not read, up to the next place
+	// where reading could go on.
+	PassedOver Passed `json:"passed_over,omitzero"`
+}
+
+// Passed is a part of an input.
+type Passed struct {
+	Bytes int64 `json:"bytes"`
+	Lines int   `json:"lines"` // that it touches, of each stretch at least one
 }
 
 // RecordError is one record that was refused.
@@ -95,7 +104,7 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	for _, f := range s.Files {
 		if !f.Complete {
-			fmt.Fprintf(&b, "warning: %s is incomplete: %s\n", f.Name, f.Problem)
+			fmt.Fprintf(&b, "warning: %s is incomplete: %s\n", f.Name, f.Describe())
 		}
 	}
 	for i := range s.Errors {
@@ -106,6 +115,14 @@ func (s *Summary) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// Describe says why the input is not complete.
+func (f *FileSummary) Describe() string {
+	if f.PassedOver.Bytes == 0 {
+		return f.Problem
+	}
+	return fmt.Sprintf("%s; passed over: bytes %d, lines %d", f.Problem, f.PassedOver.Bytes, f.PassedOver.Lines)
 }
 
 // leaveOut counts what was read and is deliberately not counted.

@@ -30,6 +30,7 @@ type window struct {
 	pos  int
 	end  int
 	mark int
+	base int64 // bytes of the source before buf
 	line int
 	max  int   // how much unread may be held
 	err  error // why nothing more comes; io.EOF at the end
@@ -50,6 +51,9 @@ func (w *window) lineNo() int {
 	w.mark = w.pos
 	return w.line
 }
+
+// offset is how many bytes of the source have been used.
+func (w *window) offset() int64 { return w.base + int64(w.pos) }
 
 // more reads on; false means that the source has ended or the window is full.
 func (w *window) more() bool {
@@ -99,6 +103,7 @@ func (w *window) makeRoom() {
 		buf = make([]byte, 2*len(w.buf))
 	}
 	w.lineNo()
+	w.base += int64(w.pos)
 	w.end = copy(buf, w.rest())
 	w.pos, w.mark, w.buf = 0, 0, buf
 }

@@ -12,19 +12,28 @@ func (x *xmlScan) parseInstruction(b []byte) (isProlog bool, err error) {
 
 var xmlPrologStart = []byte("<?xml ")
 
+// untilStep is how many bytes are searched at a time, so that the cost is that of
+// the way to what is found first.
+const untilStep = 4 << 10
+
 // parseUntil reads up to the end mark. A prolog inside means that the markup was
 // cut and another document was appended.
 func (x *xmlScan) parseUntil(b []byte, from int, end string) error {
-	n := bytes.Index(b[min(from, len(b)):], []byte(end))
-	if n < 0 {
-		return errXMLShort
+	overlap := len(xmlPrologStart) - 1
+	for at := from; at < len(b); at += untilStep {
+		start := max(at-overlap, from)
+		piece := b[start:min(at+untilStep, len(b))]
+		n, prolog := bytes.Index(piece, []byte(end)), bytes.Index(piece, xmlPrologStart)
+		switch {
+		case prolog >= 0 && (n < 0 || prolog < n):
+			x.resume = start + prolog
+			return &xmlError{"a comment or instruction does not end"}
+		case n >= 0:
+			x.pending = start + n + len(end)
+			return nil
+		}
 	}
-	x.pending = from + n + len(end)
-	if i := bytes.Index(b[1:x.pending], xmlPrologStart); i >= 0 {
-		x.pending, x.resume = 0, i+1
-		return &xmlError{"a comment or instruction does not end"}
-	}
-	return nil
+	return errXMLShort
 }
 
 // parseDeclaration reads a comment, a CDATA section or a document type.

@@ -2,6 +2,7 @@ package scanfile
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -43,24 +44,38 @@ func (x *xmlScan) attr(name string) []byte {
 	return nil
 }
 
-// decode resolves the entities of a value.
+// decode resolves the entities of a value and makes its white space spaces, as
+// XML 1.0, section 3.3.3, has it.
 func (x *xmlScan) decode(raw []byte) []byte {
-	if bytes.IndexByte(raw, '&') < 0 {
+	i := slices.IndexFunc(raw, odd)
+	if i < 0 {
 		return raw
 	}
 	x.value = x.value[:0]
-	for {
-		i := bytes.IndexByte(raw, '&')
-		if i < 0 {
-			x.value = append(x.value, raw...)
-			return x.value
-		}
+	for ; i >= 0; i = slices.IndexFunc(raw, odd) {
 		x.value = append(x.value, raw[:i]...)
-		n, r := entity(raw[i:])
-		x.value = utf8.AppendRune(x.value, r)
+		n := 1
+		switch c := raw[i]; c {
+		case '&':
+			var r rune
+			n, r = entity(raw[i:])
+			x.value = utf8.AppendRune(x.value, r)
+		case '\t', '\n', '\r':
+			if n = 1; c == '\r' && len(raw) > i+1 && raw[i+1] == '\n' {
+				n = 2 // The end of a line is one character.
+			}
+			x.value = append(x.value, ' ')
+		default:
+			x.value = append(x.value, c)
+		}
 		raw = raw[i+n:]
 	}
+	x.value = append(x.value, raw...)
+	return x.value
 }
+
+// odd says whether a byte of a value may stand for another one.
+func odd(c byte) bool { return c < ' ' || c == '&' }
 
 // maxEntity is the length of the longest reference that means anything.
 const maxEntity = len("&#x0010FFFF;")
@@ -141,6 +156,14 @@ func (p *xmlPath) start(depth int) int {
 		return 0
 	}
 	return p.ends[depth-1]
+}
+
+// last is the name of the innermost element.
+func (p *xmlPath) last() []byte {
+	if len(p.ends) == 0 {
+		return nil
+	}
+	return p.names[p.start(len(p.ends)-1):]
 }
 
 func (p *xmlPath) truncate(depth int) {
