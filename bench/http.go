@@ -104,7 +104,11 @@ func HTTP(ctx context.Context, config *HTTPConfig) (_ *HTTPResult, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	r := &HTTPResult{Machine: thisMachine(), Connections: c.Connections, Body: len(p.body), Assets: c.Engine.Stats().Assets}
+	held, err := c.Engine.Stats()
+	if err != nil {
+		return nil, err
+	}
+	r := &HTTPResult{Machine: thisMachine(), Connections: c.Connections, Body: len(p.body), Assets: held.Assets}
 	if r.HandlerAllocs, err = handlerAllocs(p.ours.srv, p.request); err != nil {
 		return nil, err
 	}

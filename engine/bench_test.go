@@ -97,13 +97,13 @@ func queries(n int) []engine.PortQuery {
 			q.PortString = strconv.Itoa(rng.IntN(9999))
 		}
 		if rng.IntN(2) == 0 {
-			q.Type = []string{"TCP", "UDP"}[rng.IntN(2)]
+			q.Type = []engine.Type{engine.TCP, engine.UDP}[rng.IntN(2)]
 		}
 		if rng.IntN(3) == 0 {
 			q.View = engine.In(fmt.Sprintf("group-%02d", rng.IntN(50)))
 		}
 		if rng.IntN(4) == 0 {
-			q.Status = []string{"danger", "unknown"}[rng.IntN(2)]
+			q.Status = []engine.Status{engine.Danger, engine.Unknown}[rng.IntN(2)]
 		}
 		out[i] = q
 	}
@@ -123,7 +123,7 @@ func loadedEngine(b *testing.B) *engine.Engine {
 func benchPages(b *testing.B, qs []engine.PortQuery) {
 	e := loadedEngine(b)
 	ctx, into := context.Background(), make([]engine.PortCount, 0, 200)
-	project := e.Projects()[0]
+	project := fleet.Project
 	for i := range qs {
 		qs[i].Project, qs[i].Into = project, into
 		page, err := e.Ports(ctx, qs[i])
@@ -195,5 +195,48 @@ func pageP99(b *testing.B, e *engine.Engine, done <-chan time.Time) time.Duratio
 		if len(took) < cap(took) {
 			took = append(took, time.Since(start))
 		}
+	}
+}
+
+// BenchmarkRangeReport applies range reports to an asset with 65,000 open ports
+// and as many looks as one can have.
+func BenchmarkRangeReport(b *testing.B) {
+	e, err := engine.Open(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, start := context.Background(), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	all := engine.Report{Project: "p", Asset: "x", Seen: start, Scope: engine.ScopeAll()}
+	for port := range 65_000 {
+		all.Open = append(all.Open, engine.MakeKey(uint16(port+1), engine.TCP))
+	}
+	n := 0
+	look := func(open []engine.Key) engine.Report {
+		n++
+		lo := uint16(1 + n*997%60_000)
+		return engine.Report{
+			Project: "p", Asset: "x", Seen: start.Add(time.Duration(n) * time.Minute), Open: open,
+			Scope: engine.ScopeOf(engine.Range{Type: engine.TCP, Lo: lo, Hi: lo + 999}),
+		}
+	}
+	reports := []engine.Report{all}
+	for range 64 {
+		reports = append(reports, look(all.Open))
+	}
+	if _, err := e.Apply(ctx, reports); err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		open []engine.Key
+	}{{"nothing", nil}, {"everything", all.Open}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := e.Apply(ctx, []engine.Report{look(c.open)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -6,13 +6,17 @@
 // [Open] an [Engine] and [Engine.Apply] a [Report] for every look that was taken
 // at a host or container. Then ask: [Engine.Ports] counts the assets that have
 // each port and type open and pages through the rows, [Engine.Hosts] lists the
-// assets behind a row, [Engine.Asset] shows one. [Engine.Snapshot] returns an
+// assets behind a row, [Engine.Asset] shows one and [Engine.Assets] all. [Engine.Snapshot] returns an
 // immutable state for several questions whose answers must agree.
 //
 // Everything belongs to a project, the tenant; nothing is visible across
 // projects. Within a project, hosts and containers are counted apart, and an
 // asset is in exactly one enterprise project at a time; a [View] chooses which
 // of them a question is asked of. A [Policy] gives each row its risk status.
+//
+// What a caller names must be there: an unknown project or asset is an error, and
+// so is a word that is none; types and statuses are parsed by [ParseType] and
+// [ParseStatus]. An enterprise project without assets is an empty view.
 //
 // A report says when it was [Report.Seen] and which keys it looked at, its
 // [Scope]. A key is open when its newest evidence says so, so it does not matter
@@ -29,5 +33,5 @@
 // snapshots share, is paid once per call: apply thousands of reports at a time.
 //
 // An asset remembers at most 64 looks with scopes that do not lie inside one
-// another; then the two oldest become one at the older time.
+// another; then the two nearest in time become one at the older time.
 package engine

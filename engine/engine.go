@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,24 +18,31 @@ import (
 type Options struct {
 	// Policy gives keys their status; nil is [DefaultPolicy].
 	Policy *Policy
-	// Now is the clock that receipt times come from; nil is [time.Now]. It is
-	// read once per stream and project, and never by a query.
+	// Now is the clock that reports are held against; nil is [time.Now]. It is
+	// read once per call of Apply or Check, and never by a query.
 	Now func() time.Time
+	// MaxAssets is the most hosts, and the most containers, that a project may
+	// have; 0 is the most that there can be, 2,147,483,647.
+	MaxAssets int
+}
+
+// Validate reports every option that is not allowed, joined. A nil o is legal.
+func (o *Options) Validate() error {
+	if o != nil && (o.MaxAssets < 0 || o.MaxAssets > index.MaxAssets) {
+		return &FieldError{Field: "MaxAssets", Value: strconv.Itoa(o.MaxAssets), Allowed: fmt.Sprintf("0 to %d", index.MaxAssets)}
+	}
+	return nil
 }
 
 // Engine holds the inventories of any number of projects in memory.
 // All methods may be called concurrently; readers never wait for a writer.
 type Engine struct {
-	policy   *Policy
-	now      func() time.Time
-	closed   atomic.Bool
-	projects atomic.Pointer[projectTree]
-	creating sync.Mutex // held while a project is added to projects
-
-	clock struct {
-		sync.Mutex
-		last map[string]micros // receipt time last given, by project
-	}
+	policy    *Policy
+	now       func() time.Time
+	maxAssets int
+	closed    atomic.Bool
+	projects  atomic.Pointer[projectTree]
+	creating  sync.Mutex // held while projects are added to projects, taken before any inventory's
 }
 
 // projectTree orders projects by name. A tree that is published is not changed.
@@ -45,19 +52,33 @@ type projectTree = btree.Map[string, *project]
 type project struct {
 	name        string
 	inventories [numCategories]*inventory
+	receipts    receipts
 }
 
-// Open returns an empty engine. A nil opts is legal.
+func newProject(name string) *project {
+	p := &project{name: name}
+	for c := range p.inventories {
+		p.inventories[c] = newInventory()
+	}
+	return p
+}
+
+// Open returns an empty engine. A nil opts is legal. The error is a [*FieldError].
 func Open(opts *Options) (*Engine, error) {
-	e := &Engine{policy: DefaultPolicy(), now: time.Now}
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{policy: DefaultPolicy(), now: time.Now, maxAssets: index.MaxAssets}
 	if opts != nil && opts.Policy != nil {
 		e.policy = opts.Policy
 	}
 	if opts != nil && opts.Now != nil {
 		e.now = opts.Now
 	}
+	if opts != nil && opts.MaxAssets > 0 {
+		e.maxAssets = opts.MaxAssets
+	}
 	e.projects.Store(btree.NewMap[string, *project](0))
-	e.clock.last = make(map[string]micros)
 	return e, nil
 }
 
@@ -83,227 +104,88 @@ func (e *Engine) find(name string) *project {
 	return p
 }
 
-// open returns a project, a new one if need be.
-func (e *Engine) open(name string) *project {
+// named is find for a caller that wants to hear of a project that is not there.
+func (e *Engine) named(name string) (*project, error) {
+	if name == "" {
+		return nil, &FieldError{Field: "project_id", Allowed: "1 to 256 characters"}
+	}
 	if p := e.find(name); p != nil {
-		return p
+		return p, nil
 	}
-	e.creating.Lock()
-	defer e.creating.Unlock()
-	if p := e.find(name); p != nil {
-		return p
+	return nil, fmt.Errorf("%w: %q", ErrNoProject, name)
+}
+
+// add adds projects that are not there. The lock creating is held.
+func (e *Engine) add(projects []*project) {
+	if len(projects) == 0 {
+		return
 	}
-	p := &project{name: name}
-	for c := range p.inventories {
-		p.inventories[c] = newInventory()
+	grown := e.projects.Load().Copy()
+	for _, p := range projects {
+		grown.Set(p.name, p)
 	}
-	old := e.projects.Load()
-	projects := old.Copy()
-	projects.Set(name, p)
-	e.projects.Store(projects)
-	return p
+	e.projects.Store(grown)
 }
 
 // Projects returns the names of the projects that hold or held assets, in order.
-func (e *Engine) Projects() []string {
-	return e.projects.Load().Keys()
+func (e *Engine) Projects() ([]string, error) {
+	if e.closed.Load() {
+		return nil, ErrClosed
+	}
+	return e.projects.Load().Keys(), nil
 }
 
-// Apply applies reports as one stream and returns when readers see them. It is
-// all or nothing: one invalid report refuses them all with a [*FieldError], and
-// a context that is done before it begins leaves everything as it was. The
-// reports of one project and category become visible at once.
-func (e *Engine) Apply(ctx context.Context, reports []Report) (Result, error) {
-	return e.NewStream().Apply(ctx, reports)
-}
-
-// NewStream starts a stream: reports without a time get the stream's receipt
-// time, one per project, strictly later than any given before in the project.
-func (e *Engine) NewStream() *Stream {
-	return &Stream{engine: e, receipts: make(map[string]micros)}
-}
-
-// Stream applies reports that arrived together, in any number of calls.
-// A Stream is for one goroutine at a time.
-type Stream struct {
-	engine   *Engine
-	receipts map[string]micros // by project
-	last     struct {          // asked for last
-		project  string
-		received micros
-	}
-}
-
-// receipt returns the stream's receipt time in a project.
-func (s *Stream) receipt(project string) micros {
-	if s.last.project == project {
-		return s.last.received
-	}
-	t, ok := s.receipts[project]
-	if !ok {
-		t = s.engine.receive(project)
-		s.receipts[project] = t
-	}
-	s.last.project, s.last.received = project, t
-	return t
-}
-
-// receive gives a receipt time: now, or just after the last one in the project.
-func (e *Engine) receive(project string) micros {
-	e.clock.Lock()
-	defer e.clock.Unlock()
-	t := e.now().UnixMicro()
-	if last, ok := e.clock.last[project]; ok {
-		t = max(t, last+1)
-	}
-	e.clock.last[project] = t
-	return t
-}
-
-// Check says whether Apply would accept the report; the error is a [*FieldError].
-func (s *Stream) Check(r *Report) error {
-	if err := r.Validate(); err != nil {
-		return err
-	}
-	_, _, err := s.time(r)
-	return err
-}
-
-// time returns the time that a report counts at, and whether that is not its own
-// because it lies ahead.
-func (s *Stream) time(r *Report) (at micros, clamped bool, err error) {
-	received := s.receipt(r.Project)
-	if r.Seen.IsZero() {
-		return received, false, nil
-	}
-	at = r.Seen.UnixMicro()
-	switch {
-	case at <= received:
-		return at, false, nil
-	case at <= received+MaxAhead.Microseconds():
-		return received, true, nil
-	}
-	return 0, false, &FieldError{
-		Field: "seen", Value: r.Seen.UTC().Format(time.RFC3339Nano),
-		Allowed: fmt.Sprintf("a time at most %v ahead of %s", MaxAhead, time.UnixMicro(received).UTC().Format(time.RFC3339)),
-	}
-}
-
-// Apply is [Engine.Apply] with the stream's receipt time.
-func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
-	if err := s.engine.ready(ctx); err != nil {
-		return Result{}, err
-	}
-	for i := range reports {
-		if err := s.Check(&reports[i]); err != nil {
-			return Result{}, fmt.Errorf("report %d: %w", i+1, err)
-		}
-	}
-	var total Result
-	for part := range byInventory(reports) {
-		result, err := s.applyPart(part)
-		total.Add(result)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// applyPart applies reports of one project and category and publishes them.
-func (s *Stream) applyPart(reports []Report) (Result, error) {
-	p := s.engine.open(reports[0].Project)
-	v := p.inventories[reports[0].Category]
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	have := v.x.Snapshot().Assets()
-	if have+len(reports) > index.MaxAssets {
-		return Result{}, fmt.Errorf("project %q: %w", p.name, index.ErrFull)
-	}
-	if have == 0 {
-		v.x.Reserve(len(reports))
-	}
-	var result Result
-	for i := range reports {
-		r := &reports[i]
-		at, clamped, err := s.time(r)
-		if err != nil {
-			return result, err // Check has seen to it
-		}
-		if clamped {
-			result.Clamped++
-		}
-		became, err := v.apply(r, at)
-		if err != nil {
-			return result, err // there is room for all
-		}
-		result.count(became)
-	}
-	v.x.Publish()
-	return result, nil
-}
-
-// byInventory yields the reports parted by project and category, each part in
-// the order given; parts come in the order of their first report.
-func byInventory(reports []Report) iter.Seq[[]Report] {
-	type name struct {
-		project  string
-		category Category
-	}
-	nameOf := func(r *Report) name { return name{r.Project, r.Category} }
-	return func(yield func([]Report) bool) {
-		same := 0
-		for same < len(reports) && nameOf(&reports[same]) == nameOf(&reports[0]) {
-			same++
-		}
-		if same == len(reports) {
-			if same > 0 {
-				yield(reports)
-			}
-			return
-		}
-		parts := make(map[name][]Report)
-		var order []name
-		for i := range reports {
-			n := nameOf(&reports[i])
-			if parts[n] == nil {
-				order = append(order, n)
-			}
-			parts[n] = append(parts[n], reports[i])
-		}
-		for _, n := range order {
-			if !yield(parts[n]) {
-				return
-			}
-		}
-	}
-}
-
-// Remove forgets an asset and its times; the error is [ErrNotFound] if it is not there.
-func (e *Engine) Remove(ctx context.Context, project string, category Category, id string) error {
+// Remove forgets assets and their times, and returns how many were there; readers
+// see them all go at once. The error is [ErrNoProject], or [ErrNoAsset], which
+// names ids that are not there; the others are gone then.
+func (e *Engine) Remove(ctx context.Context, project string, category Category, ids ...string) (int, error) {
 	if err := e.ready(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	if category >= numCategories {
-		return &FieldError{Field: "category", Value: category.String(), Allowed: "host or container"}
+	if err := checkCategory(category); err != nil {
+		return 0, err
 	}
-	p := e.find(project)
-	if p == nil {
-		return ErrNotFound
+	p, err := e.named(project)
+	if err != nil {
+		return 0, err
 	}
 	v := p.inventories[category]
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.remove(id) {
-		return ErrNotFound
+	var missing []string
+	for _, id := range ids {
+		if !v.remove(id) {
+			missing = append(missing, id)
+		}
 	}
-	v.x.Publish()
-	return nil
+	removed := len(ids) - len(missing)
+	if removed > 0 {
+		v.x.Publish()
+	}
+	return removed, errMissing(missing)
+}
+
+// maxNamed is how many ids an error names.
+const maxNamed = 10
+
+// errMissing says which assets are not there, nil for none.
+func errMissing(ids []string) error {
+	switch n := len(ids); {
+	case n == 0:
+		return nil
+	case n > maxNamed:
+		return fmt.Errorf("%w: %q and %d more", ErrNoAsset, ids[:maxNamed], n-maxNamed)
+	default:
+		return fmt.Errorf("%w: %q", ErrNoAsset, ids)
+	}
 }
 
 // Stats returns the engine's totals.
-func (e *Engine) Stats() Stats {
+func (e *Engine) Stats() (Stats, error) {
 	var total Stats
+	if e.closed.Load() {
+		return total, ErrClosed
+	}
 	e.projects.Load().Scan(func(_ string, p *project) bool {
 		total.Projects++
 		for _, v := range p.inventories {
@@ -314,7 +196,7 @@ func (e *Engine) Stats() Stats {
 		}
 		return true
 	})
-	return total
+	return total, nil
 }
 
 // Check recomputes every inventory from its postings and reports every broken

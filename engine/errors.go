@@ -3,14 +3,27 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"portolan/index"
 )
 
 // Errors about the state of the engine.
 var (
 	// ErrClosed is returned by every call made after [Engine.Close].
 	ErrClosed = errors.New("engine is closed")
-	// ErrNotFound is returned when a call names an asset that is not there.
-	ErrNotFound = errors.New("asset not found")
+	// ErrFull is returned when a call would add more assets to a project's hosts
+	// or containers than [Options].MaxAssets; nothing of it was applied.
+	ErrFull = index.ErrFull
+)
+
+// Errors about what is not there.
+var (
+	// ErrNotFound is matched by ErrNoProject and ErrNoAsset.
+	ErrNotFound = errors.New("not found")
+	// ErrNoProject is returned when a call names a project that never had an asset.
+	ErrNoProject = fmt.Errorf("project %w", ErrNotFound)
+	// ErrNoAsset is returned when a call names an asset that is not there.
+	ErrNoAsset = fmt.Errorf("asset %w", ErrNotFound)
 )
 
 // ErrInvalid is matched by every error about a value that the caller gave.
@@ -35,3 +48,15 @@ func (e *FieldError) Error() string {
 
 // Is makes every FieldError match [ErrInvalid].
 func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
+
+// ReportError says which report of a call is at fault.
+type ReportError struct {
+	Index int   // of the report, counted from 0
+	Err   error // why, mostly a [*FieldError]
+}
+
+// Error names the report and the reason.
+func (e *ReportError) Error() string { return fmt.Sprintf("reports[%d]: %v", e.Index, e.Err) }
+
+// Unwrap returns the reason.
+func (e *ReportError) Unwrap() error { return e.Err }

@@ -18,8 +18,9 @@ const never micros = math.MinInt64
 // today take seven bytes.
 const noteEpoch micros = 1577836800 * 1e6
 
-// maxLooks is how many looks an asset keeps. Beyond it the two oldest become
-// one look at their union at the older time, which only a late report can notice.
+// maxLooks is how many looks an asset keeps. Beyond it the two that are nearest in
+// time become one look at their union at the older time, which only a late report
+// can notice, and only one from between the two.
 const maxLooks = 64
 
 // look is a scope that was looked at and when. ref is 0 for all, else one more
@@ -100,7 +101,7 @@ func (e *evidence) looksCode() byte {
 }
 
 func (e *evidence) appendOwn(dst []byte) []byte {
-	if !slices.ContainsFunc(e.own, func(t micros) bool { return t != never }) {
+	if !e.hasOwn() {
 		return dst
 	}
 	common := commonest(e.own)
@@ -125,6 +126,25 @@ func (e *evidence) appendOwn(dst []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// hasOwn says whether a key has an own time.
+func (e *evidence) hasOwn() bool {
+	return slices.ContainsFunc(e.own, func(t micros) bool { return t != never })
+}
+
+// sameTimes says whether both, which are about the same open keys, agree in all
+// but their looks.
+func (e *evidence) sameTimes(o *evidence) bool {
+	if e.newest != o.newest || e.name != o.name || e.address != o.address || e.home != o.home {
+		return false
+	}
+	for i := range max(len(e.own), len(o.own)) {
+		if e.ownOf(i) != o.ownOf(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // commonest returns a time that occurs most often.

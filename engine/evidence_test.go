@@ -56,8 +56,8 @@ func TestAgentNoteIsSmall(t *testing.T) {
 	}
 }
 
-// TestManyLooks: an asset keeps 64 looks; the oldest are merged at the older
-// time, so that nothing is forgotten that was open and nothing closes that was not looked at.
+// TestManyLooks: an asset keeps 64 looks; those nearest in time are merged at
+// the older one, so that nothing is forgotten that was open and nothing closes that was not looked at.
 func TestManyLooks(t *testing.T) {
 	e, err := Open(nil)
 	if err != nil {
@@ -87,11 +87,48 @@ func TestManyLooks(t *testing.T) {
 	if len(v.scopes) > maxLooks {
 		t.Errorf("%d scopes are remembered, want at most %d", len(v.scopes), maxLooks)
 	}
-	if err := e.Remove(context.Background(), "p", Host, "a"); err != nil {
+	if _, err := e.Remove(context.Background(), "p", Host, "a"); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.scopes) != 0 {
 		t.Errorf("%d scopes are remembered without an asset", len(v.scopes))
+	}
+}
+
+// TestLateReportAmongManyLooks: of 200 daily range scans one found a port closed
+// after it was open. A report from the first days does not open it again, as looks
+// merge with those next to them in time.
+func TestLateReportAmongManyLooks(t *testing.T) {
+	e, err := Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(n int) time.Time { return time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n) }
+	ssh := []Key{MakeKey(22, TCP)}
+	apply := func(r Report) Result {
+		t.Helper()
+		r.Project, r.Asset = "p", "a"
+		result, err := e.Apply(t.Context(), []Report{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	for n := range 200 {
+		r := Report{Seen: day(n), Scope: ScopeOf(Range{Type: UDP, Lo: uint16(2*n + 1), Hi: uint16(2*n + 1)})}
+		switch n {
+		case 2:
+			r.Open = ssh
+		case 130:
+			r.Scope = r.Scope.Union(ScopeOf(Range{Type: TCP, Lo: 22, Hi: 22}))
+		}
+		apply(r)
+	}
+	for _, c := range []struct{ day, open int }{{2, 0}, {60, 0}, {120, 0}, {136, 1}} {
+		apply(Report{Seen: day(c.day), Open: ssh})
+		if a, err := e.Asset(t.Context(), "p", Host, "a"); err != nil || len(a.Open) != c.open {
+			t.Errorf("a report of day %d: open %v, %v, want %d", c.day, a.Open, err, c.open)
+		}
 	}
 }
 
@@ -113,7 +150,7 @@ func TestSnapshotIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		if err := e.Remove(ctx, "p", Host, fmt.Sprintf("old-%d", i)); err != nil {
+		if _, err := e.Remove(ctx, "p", Host, fmt.Sprintf("old-%d", i)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := e.Apply(ctx, []Report{{Project: "p", Asset: fmt.Sprintf("new-%d", i), Scope: ScopeAll()}}); err != nil {

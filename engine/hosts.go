@@ -7,8 +7,8 @@ import (
 	"portolan/index"
 )
 
-// Hosts answers the query from the newest snapshot. The error is a [*FieldError]
-// for a query that makes no sense.
+// Hosts answers the query from the newest snapshot. The error is [ErrNoProject],
+// or a [*FieldError] for a query that makes no sense.
 func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	s, err := e.Snapshot(q.Project, q.Category)
 	if err != nil {
@@ -17,8 +17,8 @@ func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	return s.Hosts(ctx, q)
 }
 
-// Hosts answers the query from this snapshot; the query's project and category
-// are those of the snapshot, whatever it says.
+// Hosts answers the query from this snapshot. A query that names another project
+// or category is refused.
 //
 // A query with Asset looks at that asset alone. One without costs what the page
 // does, where every asset with the port open lies in the view; else it passes
@@ -29,20 +29,22 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	if err := ctx.Err(); err != nil {
 		return HostPage{}, err
 	}
-	if err := checkWindow(q.Offset, q.Limit); err != nil {
+	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
 		return HostPage{}, err
 	}
-	h := hostSearch{Snapshot: s, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
+	h := hostSearch{Snapshot: s, walk: walk{ctx: ctx}, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
 	h.page.Version = s.Version()
-	filter, some, err := s.filter(&PortQuery{Port: q.Port, Type: q.Type, Status: q.Status})
+	filter, some, err := s.filter(q.Port, q.Type, q.Status)
 	switch {
 	case err != nil:
 		return HostPage{}, err
+	case q.Port == 0 && q.Asset == "":
+		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, or an asset"}
 	case !some || s.s == nil:
 	case q.Asset != "":
-		h.asset(&filter)
-	case q.Port != 0:
-		err = h.holders(ctx, &filter)
+		h.oneAsset(&filter)
+	default:
+		err = h.holders(&filter)
 	}
 	if err != nil {
 		return HostPage{}, err
@@ -53,21 +55,10 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 // hostSearch is one query on its way to its page.
 type hostSearch struct {
 	Snapshot
+	walk
 	q             *HostQuery
 	name, address []byte
 	page          HostPage
-	steps         int
-}
-
-// lookEvery is how many assets are passed over between two looks at the context.
-const lookEvery = 4096
-
-// step counts an asset and says whether nobody waits for the answer any more.
-func (h *hostSearch) step(ctx context.Context) error {
-	if h.steps++; h.steps%lookEvery == 0 {
-		return ctx.Err()
-	}
-	return nil
 }
 
 // lets says whether a key meets the filter, which asks for no digits.
@@ -76,10 +67,10 @@ func lets(f *index.Filter, k index.Key) bool {
 		(f.Keys == nil || f.Keys.Contains(k))
 }
 
-// asset answers about one asset.
-func (h *hostSearch) asset(f *index.Filter) {
+// oneAsset answers about one asset.
+func (h *hostSearch) oneAsset(f *index.Filter) {
 	o, found := h.s.Find(h.q.Asset)
-	if !found || !h.q.View.IsAll() && !h.inView(o) || !h.s.LabelsContain(o, h.name, h.address) {
+	if !found || !h.inView(h.q.View, o) || !h.s.LabelsContain(o, h.name, h.address) {
 		return
 	}
 	a, _ := h.s.Asset(o)
@@ -91,18 +82,18 @@ func (h *hostSearch) asset(f *index.Filter) {
 }
 
 // holders answers about the assets that have a port open.
-func (h *hostSearch) holders(ctx context.Context, f *index.Filter) error {
+func (h *hostSearch) holders(f *index.Filter) error {
 	collect := h.counted
 	if h.q.Name != "" || h.q.Address != "" {
 		collect = h.searched
 	}
-	for t := range index.Type(index.NumTypes) {
+	for _, t := range index.Types() {
 		k := index.MakeKey(f.Port, t)
 		if !lets(f, k) {
 			continue
 		}
 		n := h.s.View(h.q.View.groups).Count(k)
-		if err := collect(ctx, k, n); err != nil {
+		if err := collect(k, n); err != nil {
 			return err
 		}
 	}
@@ -111,7 +102,7 @@ func (h *hostSearch) holders(ctx context.Context, f *index.Filter) error {
 
 // counted adds the n assets of the view that have the key open to the total and
 // those of the page to it.
-func (h *hostSearch) counted(ctx context.Context, k index.Key, n int) error {
+func (h *hostSearch) counted(k index.Key, n int) error {
 	pass := max(0, h.q.Offset-h.page.Total)
 	h.page.Total += n
 	if pass >= n || h.full() {
@@ -127,11 +118,11 @@ func (h *hostSearch) counted(ctx context.Context, k index.Key, n int) error {
 		rank, pass = pass, 0
 	}
 	for o := range h.s.Holders(k, rank) {
-		if err := h.step(ctx); err != nil {
+		if err := h.step(); err != nil {
 			return err
 		}
 		switch {
-		case !whole && !h.inView(o):
+		case !whole && !h.inView(h.q.View, o):
 			continue
 		case pass > 0:
 			pass--
@@ -147,16 +138,16 @@ func (h *hostSearch) counted(ctx context.Context, k index.Key, n int) error {
 
 // searched looks for the labels asked for among the n assets of the view that
 // have the key open.
-func (h *hostSearch) searched(ctx context.Context, k index.Key, n int) error {
+func (h *hostSearch) searched(k index.Key, n int) error {
 	if n == 0 {
 		return nil
 	}
 	whole := n == h.s.Open(k)
 	for o := range h.s.Holders(k, 0) {
-		if err := h.step(ctx); err != nil {
+		if err := h.step(); err != nil {
 			return err
 		}
-		if !whole && !h.inView(o) {
+		if !whole && !h.inView(h.q.View, o) {
 			continue
 		}
 		if h.s.LabelsContain(o, h.name, h.address) {
@@ -196,10 +187,4 @@ func (h *hostSearch) add(a *index.Asset, k index.Key) {
 		Asset: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group,
 		Port: k.Port(), Type: k.Type(), Status: h.policy.Status(k),
 	})
-}
-
-// inView says whether an asset is in the query's view, which is not the whole.
-func (h *hostSearch) inView(o index.Ordinal) bool {
-	_, found := slices.BinarySearch(h.q.View.Names(), h.s.Group(o))
-	return found
 }

@@ -70,7 +70,7 @@ func TestHostsLookAtTheContext(t *testing.T) {
 // over nothing, in a view of one enterprise project or several as in the whole.
 func TestHostsSkipByRank(t *testing.T) {
 	e := crowd(t, 20_000)
-	for name, view := range map[string]engine.View{"all": engine.All, "both": engine.In("0", "odd")} {
+	for name, view := range map[string]engine.View{"all": engine.All(), "both": engine.In("0", "odd")} {
 		ctx := &patient{Context: t.Context(), n: 2}
 		page, err := e.Hosts(ctx, engine.HostQuery{Project: "p", View: view, Port: 22, Offset: 19_990, Limit: 200})
 		if err != nil || page.Total != 20_000 || len(page.Rows) != 10 || page.Rows[9].Asset != "h19999" {

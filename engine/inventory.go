@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -21,6 +22,7 @@ type inventory struct {
 // work is what applying one report needs, reused by the next one.
 type work struct {
 	old, now evidence
+	cover    cover
 	open     []index.Key // the report's, in order, without repeats
 	sorted   []index.Key // what open is a slice of where the report's are not in order
 	had      []index.Key // open before
@@ -31,6 +33,32 @@ type work struct {
 
 func newInventory() *inventory {
 	return &inventory{x: index.New(), scopes: make(map[uint32]Scope)}
+}
+
+// checkRoom says whether the inventory may take the assets that are new in the
+// reports. The lock is held.
+func (v *inventory) checkRoom(reports []Report, limit int) error {
+	have := v.x.Snapshot().Assets()
+	if have+len(reports) <= limit {
+		return nil
+	}
+	added := make(map[string]struct{})
+	for i := range reports {
+		if _, known := v.x.Find(reports[i].Asset); !known {
+			added[reports[i].Asset] = struct{}{}
+		}
+	}
+	if have+len(added) > limit {
+		return fmt.Errorf("%w: %d assets and %d new ones are more than %d", ErrFull, have, len(added), limit)
+	}
+	return nil
+}
+
+// reserve makes room where the reports are the first.
+func (v *inventory) reserve(reports int) {
+	if v.x.Snapshot().Assets() == 0 {
+		v.x.Reserve(reports)
+	}
 }
 
 // effect is what became of a report.
@@ -52,16 +80,17 @@ func (v *inventory) apply(r *Report, at micros) (effect, error) {
 	}
 	note := v.x.Note(o)
 	newest := noteNewest(note)
-	var changed bool
 	if r.Scope.IsAll() && at > newest && note[0]&3 == oneFullLook {
-		changed = v.replace(o, r, at, note)
-	} else {
-		changed = v.merge(o, r, at, note)
+		if v.replace(o, r, at, note) {
+			return applied, nil
+		}
+		return unchanged, nil
 	}
+	changed, looked := v.merge(o, r, at, note)
 	switch {
 	case changed:
 		return applied, nil
-	case at < newest:
+	case at < newest && !looked && v.w.old.sameTimes(&v.w.now):
 		return stale, nil
 	}
 	return unchanged, nil
@@ -128,8 +157,9 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	return v.x.Put(o, home, w.note, w.open) || changed
 }
 
-// merge applies a report to an asset by the rule of the package comment.
-func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (changed bool) {
+// merge applies a report to an asset by the rule of the package comment. looked
+// says that its look is remembered.
+func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (changed, looked bool) {
 	w := &v.w
 	w.had = v.x.Keys(o, w.had[:0])
 	w.old.decodeNote(note, len(w.had))
@@ -137,17 +167,18 @@ func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (c
 	w.now.name, w.now.address, w.now.home = w.old.name, w.old.address, w.old.home
 	w.now.looks = append(w.now.looks[:0], w.old.looks...)
 	v.mergeKeys(r, at)
-	v.addLook(&w.now, r.Scope, at)
+	looked = v.addLook(&w.now, r.Scope, at)
 	v.dropOwn()
 	home, changed := v.register(o, r, at, &w.now)
 	w.note = w.now.appendNote(w.note[:0])
-	return v.x.Put(o, home, w.note, w.keys) || changed
+	return v.x.Put(o, home, w.note, w.keys) || changed, looked
 }
 
 // mergeKeys sets the open keys and their own times to those after the report.
 func (v *inventory) mergeKeys(r *Report, at micros) {
 	w := &v.w
 	w.keys, w.now.own = w.keys[:0], w.now.own[:0]
+	v.coverBy(w.old.looks, len(w.had)+len(w.open))
 	i, j := 0, 0
 	for i < len(w.had) || j < len(w.open) {
 		found := j < len(w.open) && (i == len(w.had) || w.open[j] <= w.had[i])
@@ -171,7 +202,7 @@ func (v *inventory) mergeKeys(r *Report, at micros) {
 // decide says whether a key is open after a report at the time, and its own
 // time, from whether it was open and whether the report found it open.
 func (v *inventory) decide(k index.Key, s Scope, at, own micros, had, found bool) (open bool, newOwn micros) {
-	cover := v.cover(k, v.w.old.looks)
+	cover := v.w.cover.at(k)
 	looked := s.Contains(k)
 	switch {
 	case found && at < cover:
@@ -184,36 +215,39 @@ func (v *inventory) decide(k index.Key, s Scope, at, own micros, had, found bool
 	return true, own
 }
 
-// cover returns the time of the newest look whose scope holds the key.
-func (v *inventory) cover(k index.Key, looks []look) micros {
-	t := never
+// coverBy makes the cover of looks for so many keys.
+func (v *inventory) coverBy(looks []look, keys int) {
+	c := &v.w.cover
+	c.reset()
 	for _, l := range looks {
-		if l.time > t && v.scopeOf(l.ref).Contains(k) {
-			t = l.time
-		}
+		c.add(v.scopeOf(l.ref), l.time)
 	}
-	return t
+	c.prepare(keys)
 }
 
 // dropOwn drops the own times that are no newer than a look at their key.
 func (v *inventory) dropOwn() {
 	w := &v.w
+	if !w.now.hasOwn() {
+		return
+	}
+	v.coverBy(w.now.looks, len(w.keys))
 	for i, t := range w.now.own {
-		if t != never && t <= v.cover(w.keys[i], w.now.looks) {
+		if t != never && t <= w.cover.at(w.keys[i]) {
 			w.now.own[i] = never
 		}
 	}
 }
 
 // addLook adds a look, lets go of those that lie inside one as new, and keeps
-// their number within maxLooks.
-func (v *inventory) addLook(e *evidence, s Scope, at micros) {
+// their number within maxLooks. It says whether the look told anything new.
+func (v *inventory) addLook(e *evidence, s Scope, at micros) bool {
 	if s.IsNone() {
-		return
+		return false
 	}
 	for _, l := range e.looks {
 		if l.time >= at && v.scopeOf(l.ref).Covers(s) {
-			return
+			return false
 		}
 	}
 	e.looks = slices.DeleteFunc(e.looks, func(l look) bool {
@@ -225,17 +259,25 @@ func (v *inventory) addLook(e *evidence, s Scope, at micros) {
 	})
 	e.looks = append(e.looks, look{v.intern(s), at})
 	for len(e.looks) > maxLooks {
-		v.mergeOldest(e)
+		v.mergeNearest(e)
 	}
+	return true
 }
 
-// mergeOldest makes the two oldest looks one.
-func (v *inventory) mergeOldest(e *evidence) {
-	slices.SortFunc(e.looks, func(a, b look) int { return cmp.Compare(b.time, a.time) })
-	n := len(e.looks)
-	older, newer := e.looks[n-1], e.looks[n-2]
+// mergeNearest makes the two looks that are nearest in time one, at the older
+// time; of pairs equally near it takes the oldest. Merging the two oldest would
+// keep the oldest time for ever.
+func (v *inventory) mergeNearest(e *evidence) {
+	slices.SortStableFunc(e.looks, func(a, b look) int { return cmp.Compare(a.time, b.time) })
+	at := 1
+	for i := range e.looks[1:] {
+		if e.looks[i+1].time-e.looks[i].time < e.looks[at].time-e.looks[at-1].time {
+			at = i + 1
+		}
+	}
+	older, newer := e.looks[at-1], e.looks[at]
 	both := v.scopeOf(older.ref).Union(v.scopeOf(newer.ref))
-	e.looks = e.looks[:n-2]
+	e.looks = slices.Delete(e.looks, at-1, at+1)
 	v.release(older.ref)
 	v.release(newer.ref)
 	v.addLook(e, both, older.time)

@@ -15,16 +15,21 @@ import (
 // Status is the risk that a policy gives a key.
 type Status uint8
 
-// The statuses. A key that no rule names is Unknown.
+// The statuses. A key that no rule names is Unknown. AnyStatus is the zero value:
+// in a query it is no restriction, and no key has it.
 const (
-	Unknown Status = iota
+	AnyStatus Status = iota
+	Unknown
 	Normal
 	Danger
 
-	numStatuses = 3
+	numStatuses = 4
 )
 
-var statusNames = [numStatuses]string{"unknown", "normal", "danger"}
+var statusNames = [numStatuses]string{"any", "unknown", "normal", "danger"}
+
+// Valid says whether the status is one that keys have.
+func (s Status) Valid() bool { return s > AnyStatus && s < numStatuses }
 
 // String returns the status as the HTTP API writes it: danger, normal or unknown.
 func (s Status) String() string {
@@ -34,10 +39,10 @@ func (s Status) String() string {
 	return "Status(" + strconv.Itoa(int(s)) + ")"
 }
 
-// ParseStatus returns the status of exactly that name. The published misspelling
-// "unknow" is an alias of unknown. The error is a [*FieldError].
+// ParseStatus returns the status of that name, in any letter case. The published
+// misspelling "unknow" is an alias of unknown. The error is a [*FieldError].
 func ParseStatus(name string) (Status, error) {
-	switch name {
+	switch strings.ToLower(name) {
 	case "danger":
 		return Danger, nil
 	case "normal":
@@ -45,7 +50,7 @@ func ParseStatus(name string) (Status, error) {
 	case "unknown", "unknow":
 		return Unknown, nil
 	}
-	return 0, &FieldError{Field: "status", Value: name, Allowed: "danger, normal or unknown"}
+	return AnyStatus, &FieldError{Field: "status", Value: name, Allowed: "danger, normal or unknown"}
 }
 
 // Rule gives the keys of a range a status.
@@ -57,7 +62,7 @@ type Rule struct {
 
 // Policy gives every key its status. It is immutable.
 type Policy struct {
-	sets    [numStatuses]*index.KeySet // disjoint, together all keys
+	sets    [numStatuses]*index.KeySet // disjoint, together all keys; that of AnyStatus is nil
 	version string
 }
 
@@ -71,7 +76,7 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 		if !r.Keys.Valid() {
 			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Keys.String(), Allowed: "ports from 1 to 65535 with a known type"}
 		}
-		if r.Status >= numStatuses {
+		if !r.Status.Valid() {
 			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Status.String(), Allowed: "danger, normal or unknown"}
 		}
 		for s := range builders {
@@ -81,7 +86,7 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 		fmt.Fprintf(text, "%v %v\n", r.Keys, r.Status)
 	}
 	p := &Policy{version: hex.EncodeToString(text.Sum(nil)[:8])}
-	for s := range builders {
+	for s := Unknown; s < numStatuses; s++ {
 		p.sets[s] = builders[s].Build()
 	}
 	return p, nil

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"portolan/engine"
@@ -45,7 +47,7 @@ func TestPolicyRules(t *testing.T) {
 			t.Errorf("%d/tcp is %v, want %v", port, got, want)
 		}
 	}
-	for _, r := range []engine.Rule{{Keys: index.Range{Type: index.TCP, Lo: 9, Hi: 1}}, {Keys: web, Status: 9}} {
+	for _, r := range []engine.Rule{{Keys: index.Range{Type: index.TCP, Lo: 9, Hi: 1}}, {Keys: web, Status: 9}, {Keys: web}} {
 		if _, err := engine.NewPolicy([]engine.Rule{r}); err == nil {
 			t.Errorf("rule %+v is accepted", r)
 		}
@@ -58,7 +60,12 @@ func TestParseStatus(t *testing.T) {
 			t.Errorf("ParseStatus(%q) = %v, %v", text, s, err)
 		}
 	}
-	if _, err := engine.ParseStatus("Danger"); err == nil {
-		t.Error("Danger is accepted")
+	if s, err := engine.ParseStatus("DANGER"); s != engine.Danger || err != nil {
+		t.Errorf("in capitals: %v, %v", s, err)
+	}
+	for _, text := range []string{"", "any", "dangerous"} {
+		if _, err := engine.ParseStatus(text); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), "want danger, normal or unknown") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

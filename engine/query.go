@@ -14,8 +14,8 @@ type View struct {
 	groups index.Groups
 }
 
-// All is the view of the whole inventory.
-var All View
+// All returns the view of the whole inventory.
+func All() View { return View{} }
 
 // In returns the view of the given enterprise projects. In() of none is the
 // view of nothing; names that do not exist add nothing.
@@ -33,8 +33,9 @@ func (v View) IsAll() bool { return v.groups.Names() == nil }
 func (v View) Names() []string { return v.groups.Names() }
 
 // PortQuery asks how many assets have each key open. The zero value of every
-// field means no restriction; Project is required.
+// field means no restriction.
 type PortQuery struct {
+	// Project is required; a [Snapshot] has its own.
 	Project  string
 	View     View
 	Category Category
@@ -42,10 +43,10 @@ type PortQuery struct {
 	Port int
 	// PortString matches ports whose decimal text contains it.
 	PortString string
-	// Type is the exact name of a type in capitals; an unknown one matches nothing.
-	Type string
-	// Status is danger, normal or unknown (unknow is an alias); another is an error.
-	Status string
+	// Type is the exact type.
+	Type Type
+	// Status is the exact status.
+	Status Status
 	// Descending turns the order by port, then type name, round.
 	Descending bool
 	// Offset is how many rows to skip; at or past the end the page is empty.
@@ -61,12 +62,12 @@ type PortQuery struct {
 type PortCount struct {
 	Num    int
 	Port   uint16
-	Type   index.Type
+	Type   Type
 	Status Status
 }
 
 // Key returns the row's port and type as a key.
-func (r PortCount) Key() index.Key { return index.MakeKey(r.Port, r.Type) }
+func (r PortCount) Key() Key { return index.MakeKey(r.Port, r.Type) }
 
 // PortPage is the answer to a [PortQuery]. Total is the number of keys that
 // match, before paging; both come from one snapshot.
@@ -77,10 +78,10 @@ type PortPage struct {
 }
 
 // HostQuery asks which assets have which keys open: which assets have a port
-// open, or, with Asset, which ports one asset has open. The zero value of every
-// other field means no restriction; Project is required. A query with neither
-// Port nor Asset matches nothing.
+// open, or, with Asset, which ports one asset has open. One of Port and Asset is
+// required; the zero value of every other field means no restriction.
 type HostQuery struct {
+	// Project is required; a [Snapshot] has its own.
 	Project  string
 	View     View
 	Category Category
@@ -90,10 +91,10 @@ type HostQuery struct {
 	Name, Address string
 	// Port is the exact port; a number outside 1..65535 matches nothing.
 	Port int
-	// Type is the exact name of a type in capitals; an unknown one matches nothing.
-	Type string
-	// Status is danger, normal or unknown (unknow is an alias); another is an error.
-	Status string
+	// Type is the exact type.
+	Type Type
+	// Status is the exact status.
+	Status Status
 	// Offset is how many rows to skip; at or past the end the page is empty.
 	Offset int
 	// Limit is the most rows to return; 0 means all.
@@ -104,18 +105,51 @@ type HostQuery struct {
 type HostPort struct {
 	Asset, Name, Address, EnterpriseProject string
 	Port                                    uint16
-	Type                                    index.Type
+	Type                                    Type
 	Status                                  Status
 }
 
+// Key returns the row's port and type as a key.
+func (r HostPort) Key() Key { return index.MakeKey(r.Port, r.Type) }
+
 // HostPage is the answer to a [HostQuery]: one row per key and asset, ordered by
-// port, then type name, then by when the asset was first seen; the place of an
-// asset that was removed goes to a later one. The order is total and that of the
-// snapshot. Total is the number of rows before paging.
+// port, then type name; the order of the assets of a key is the inventory's own.
+// It is fixed within one version, so that pages of one version put together are
+// the whole. Total is the number of rows before paging.
 type HostPage struct {
 	Total   int
 	Rows    []HostPort
 	Version uint64 // the inventory's data version the page was read from
+}
+
+// AssetQuery asks which assets there are. The zero value of every field means no
+// restriction.
+type AssetQuery struct {
+	// Project is required; a [Snapshot] has its own.
+	Project  string
+	View     View
+	Category Category
+	// Prefix is what the ids begin with, byte for byte.
+	Prefix string
+	// Offset is how many assets to skip; at or past the end the page is empty.
+	Offset int
+	// Limit is the most assets to return; 0 means all.
+	Limit int
+}
+
+// AssetPage is the answer to an [AssetQuery]. The order of the assets is the
+// inventory's own, and as fixed as that of a [HostPage]. Total is the number of
+// assets before paging.
+type AssetPage struct {
+	Total   int
+	Rows    []Asset
+	Version uint64 // the inventory's data version the page was read from
+}
+
+// EnterpriseProject is one enterprise project that has assets.
+type EnterpriseProject struct {
+	ID                string
+	Hosts, Containers int // how many are in it
 }
 
 // Asset is what is known of one asset.
@@ -125,7 +159,7 @@ type Asset struct {
 	// LastSeen is the time of the newest report about the asset.
 	LastSeen time.Time
 	// Open is its open keys in order.
-	Open []index.Key
+	Open []Key
 	// Version is the inventory's data version the asset was read from.
 	Version uint64
 }
@@ -135,9 +169,11 @@ type Result struct {
 	// Applied reports changed an answer: a key, a name, an address, an
 	// enterprise project, or a new asset.
 	Applied int
-	// Unchanged reports confirmed what was known.
+	// Unchanged reports changed no answer. They confirmed what was known, or, if
+	// they were late, added evidence that a later report may meet.
 	Unchanged int
-	// Stale reports were older than what was known and changed nothing.
+	// Stale reports were older than what was known and added nothing to it: no
+	// answer, now or later, would be another one without them.
 	Stale int
 	// Clamped reports had a time up to 24 h ahead, taken as now. They are
 	// counted above, too.

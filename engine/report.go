@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
-
-	"portolan/index"
 )
 
 // Category says what kind of assets an inventory holds. A project has one
@@ -28,6 +26,14 @@ func (c Category) String() string {
 		return categoryNames[c]
 	}
 	return fmt.Sprintf("Category(%d)", uint8(c))
+}
+
+// checkCategory refuses a category that does not exist.
+func checkCategory(c Category) error {
+	if c < numCategories {
+		return nil
+	}
+	return &FieldError{Field: "category", Value: c.String(), Allowed: "host or container"}
 }
 
 // ParseCategory returns the category of exactly that name; the empty text is [Host].
@@ -79,18 +85,23 @@ type Report struct {
 	// Name, Address and EnterpriseProject describe the asset; empty means not
 	// given. The newest value given stands, at equal times the greater text.
 	Name, Address, EnterpriseProject string
-	// Seen is when the look was taken, in microseconds; the zero time means now.
+	// Seen is when the look was taken, of the years 1970 to 9999, in microseconds;
+	// the zero time means the time of receipt. A time ahead of the engine's clock
+	// becomes the clock's, if it is no more than MaxAhead.
 	Seen time.Time
 	// Scope is the keys that were looked at; the zero scope is none, and the
 	// report then only adds.
 	Scope Scope
 	// Open is the keys found open, in any order, repeats allowed.
-	Open []index.Key
+	Open []Key
 }
 
+// lastSecond is the last one of the year 9999, in Unix time.
+const lastSecond = 253402300799
+
 // Validate reports the first field of the report that is outside its limits,
-// as a [*FieldError]. It does not look at Seen, which is held against a clock
-// when the report is applied.
+// as a [*FieldError]. That Seen is not ahead of the clock is checked when the
+// report is applied.
 func (r *Report) Validate() error {
 	if err := checkText("project_id", r.Project, 1, MaxProjectLen); err != nil {
 		return err
@@ -110,8 +121,11 @@ func (r *Report) Validate() error {
 	if r.EnterpriseProject == AllEnterpriseProjects {
 		return &FieldError{Field: "enterprise_project_id", Value: r.EnterpriseProject, Allowed: "the ID of one enterprise project"}
 	}
-	if r.Category >= numCategories {
-		return &FieldError{Field: "category", Value: r.Category.String(), Allowed: "host or container"}
+	if err := checkCategory(r.Category); err != nil {
+		return err
+	}
+	if s := r.Seen.Unix(); (s < 0 || s > lastSecond) && !r.Seen.IsZero() {
+		return &FieldError{Field: "seen", Value: r.Seen.UTC().Format(time.RFC3339Nano), Allowed: "a time of the years 1970 to 9999"}
 	}
 	for _, k := range r.Open {
 		if !k.Valid() {

@@ -45,7 +45,7 @@ func drawScope(t *rapid.T, name string) (engine.Scope, *index.KeySet) {
 	var set index.KeySetBuilder
 	for range rapid.IntRange(1, 5).Draw(t, "ranges") {
 		lo := rapid.Uint16Range(1, 12).Draw(t, "lo")
-		r := index.Range{Type: index.Type(rapid.IntRange(2, 4).Draw(t, "type")), Lo: lo, Hi: lo + rapid.Uint16Range(0, 4).Draw(t, "more")}
+		r := index.Range{Type: rapid.SampledFrom([]index.Type{index.TCP, index.TCP6, index.UDP}).Draw(t, "type"), Lo: lo, Hi: lo + rapid.Uint16Range(0, 4).Draw(t, "more")}
 		ranges = append(ranges, r)
 		set.AddRange(r)
 	}

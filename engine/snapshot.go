@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -14,25 +15,26 @@ import (
 type Snapshot struct {
 	s        *index.Snapshot // nil: the project never had an asset
 	policy   *Policy
+	project  string
 	category Category
 }
 
-// Snapshot returns the newest state of a project's hosts or containers. A
-// project that never had an asset is empty.
+// Snapshot returns the newest state of a project's hosts or containers. With
+// [ErrNoProject] it returns a state without assets, for callers to whom that is
+// no error.
 func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
-	switch {
-	case e.closed.Load():
+	if e.closed.Load() {
 		return Snapshot{}, ErrClosed
-	case project == "":
-		return Snapshot{}, &FieldError{Field: "project_id", Value: project, Allowed: "1 to 256 characters"}
-	case category >= numCategories:
-		return Snapshot{}, &FieldError{Field: "category", Value: category.String(), Allowed: "host or container"}
 	}
-	snapshot := Snapshot{policy: e.policy, category: category}
-	if p := e.find(project); p != nil {
+	if err := checkCategory(category); err != nil {
+		return Snapshot{}, err
+	}
+	snapshot := Snapshot{policy: e.policy, project: project, category: category}
+	p, err := e.named(project)
+	if err == nil {
 		snapshot.s = p.inventories[category].x.Snapshot()
 	}
-	return snapshot, nil
+	return snapshot, err
 }
 
 // Version is the data version: it grows with every change that readers see. It
@@ -47,38 +49,54 @@ func (s Snapshot) Version() uint64 {
 // Policy returns the policy that gives the snapshot's rows their status.
 func (s Snapshot) Policy() *Policy { return s.policy }
 
-// Assets returns the number of assets, those with nothing open included.
-func (s Snapshot) Assets() int {
+// NumAssets returns the number of assets, those with nothing open included.
+func (s Snapshot) NumAssets() int {
 	if s.s == nil {
 		return 0
 	}
 	return s.s.Assets()
 }
 
-// Ports answers the query from the newest snapshot. A project or enterprise
-// project without data gives an empty page. The error is a [*FieldError] for a
-// query that makes no sense.
-func (e *Engine) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
-	if err := ctx.Err(); err != nil {
-		return PortPage{}, err
+// check refuses a question whose window makes no sense, or that is about another
+// inventory than this one. An empty project and the zero category stand for
+// those of the snapshot.
+func (s Snapshot) check(project string, category Category, offset, limit int) error {
+	if project != "" && project != s.project {
+		return &FieldError{Field: "project_id", Value: project, Allowed: strconv.Quote(s.project) + ", whose snapshot this is"}
 	}
+	if category != Host && category != s.category {
+		return &FieldError{Field: "category", Value: category.String(), Allowed: s.category.String() + ", whose snapshot this is"}
+	}
+	return checkWindow(offset, limit)
+}
+
+// Ports answers the query from the newest snapshot. The error is [ErrNoProject],
+// or a [*FieldError] for a query that makes no sense. An enterprise project
+// without data gives an empty page.
+func (e *Engine) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	s, err := e.Snapshot(q.Project, q.Category)
 	if err != nil {
 		return PortPage{}, err
 	}
-	return s.Ports(q)
+	return s.Ports(ctx, q)
 }
 
-// Ports answers the query from this snapshot; the query's project and category
-// are those of the snapshot, whatever it says.
-func (s Snapshot) Ports(q PortQuery) (PortPage, error) {
-	page := PortPage{Rows: q.Into[:0], Version: s.Version()}
-	if err := checkWindow(q.Offset, q.Limit); err != nil {
+// Ports answers the query from this snapshot. A query that names another project
+// or category is refused.
+func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
+	if err := ctx.Err(); err != nil {
 		return PortPage{}, err
 	}
-	filter, some, err := s.filter(&q)
+	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
+		return PortPage{}, err
+	}
+	page := PortPage{Rows: q.Into[:0], Version: s.Version()}
+	filter, some, err := s.filter(q.Port, q.Type, q.Status)
 	if err != nil {
 		return PortPage{}, err
+	}
+	if q.PortString != "" && some {
+		filter.Digits, some = index.ParseDigits(q.PortString)
 	}
 	if s.s == nil || !some {
 		return page, nil
@@ -99,29 +117,26 @@ func (s Snapshot) Ports(q PortQuery) (PortPage, error) {
 	return page, nil
 }
 
-// filter compiles the query; some is false where nothing can match.
-func (s Snapshot) filter(q *PortQuery) (f index.Filter, some bool, err error) {
-	if q.Status != "" {
-		status, err := ParseStatus(q.Status)
-		if err != nil {
-			return f, false, err
-		}
+// filter compiles what queries have in common; some is false where nothing can
+// match.
+func (s Snapshot) filter(port int, t Type, status Status) (f index.Filter, some bool, err error) {
+	if err := checkType(t); err != nil {
+		return f, false, err
+	}
+	if status >= numStatuses {
+		return f, false, &FieldError{Field: "status", Value: status.String(), Allowed: "AnyStatus, Danger, Normal or Unknown"}
+	}
+	if t != AnyType {
+		f.Types = index.TypesOf(t)
+	}
+	if status != AnyStatus {
 		f.Keys = s.policy.sets[status]
 	}
-	if q.Port < 0 || q.Port > index.MaxPort {
+	if port < 0 || port > index.MaxPort {
 		return f, false, nil
 	}
-	f.Port = uint16(q.Port)
-	some = true
-	if q.PortString != "" {
-		f.Digits, some = index.ParseDigits(q.PortString)
-	}
-	if q.Type != "" {
-		t, known := index.TypeByName(q.Type)
-		f.Types = index.TypesOf(t)
-		some = some && known
-	}
-	return f, some, nil
+	f.Port = uint16(port)
+	return f, true, nil
 }
 
 func checkWindow(offset, limit int) error {
@@ -134,17 +149,11 @@ func checkWindow(offset, limit int) error {
 	return nil
 }
 
-// Asset returns one asset from the newest snapshot; the error is [ErrNotFound]
-// if it is not there.
+// Asset returns one asset from the newest snapshot; the error is [ErrNoProject] or
+// [ErrNoAsset] if it is not there.
 func (e *Engine) Asset(ctx context.Context, project string, category Category, id string) (Asset, error) {
 	if err := ctx.Err(); err != nil {
 		return Asset{}, err
-	}
-	if e.closed.Load() {
-		return Asset{}, ErrClosed
-	}
-	if e.find(project) == nil {
-		return Asset{}, ErrNotFound
 	}
 	s, err := e.Snapshot(project, category)
 	if err != nil {
@@ -153,18 +162,21 @@ func (e *Engine) Asset(ctx context.Context, project string, category Category, i
 	return s.Asset(id)
 }
 
-// Asset returns one asset; the error is [ErrNotFound] if it is not there.
+// Asset returns one asset; the error is [ErrNoAsset] if it is not there.
 func (s Snapshot) Asset(id string) (Asset, error) {
-	if s.s == nil {
-		return Asset{}, ErrNotFound
+	if s.s != nil {
+		if o, ok := s.s.Find(id); ok {
+			return s.asset(o), nil
+		}
 	}
-	o, ok := s.s.Find(id)
-	if !ok {
-		return Asset{}, ErrNotFound
-	}
+	return Asset{}, fmt.Errorf("%w: %q", ErrNoAsset, id)
+}
+
+// asset returns the asset with the ordinal, which is there.
+func (s Snapshot) asset(o index.Ordinal) Asset {
 	a, _ := s.s.Asset(o)
 	return Asset{
 		ID: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group, Category: s.category,
 		LastSeen: time.UnixMicro(noteNewest(a.Note)).UTC(), Open: a.Keys, Version: s.Version(),
-	}, nil
+	}
 }

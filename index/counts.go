@@ -18,9 +18,9 @@ const (
 //	                                          └─ pages[port>>6 & 15]: 64 counts
 type counts struct {
 	epoch uint64
-	types [NumTypes]*typeCounts // nil: no key of the type is open
-	keys  int                   // open keys: counts above 0
-	opens int                   // sum of the counts
+	types [typeLimit]*typeCounts // nil: no key of the type is open
+	keys  int                    // open keys: counts above 0
+	opens int                    // sum of the counts
 }
 
 type typeCounts struct {

@@ -11,65 +11,72 @@ import (
 // on. Codes follow the order of the names, so ordering by code orders by name.
 type Type uint8
 
-// The types, in the order of their names.
+// The types, in the order of their names, behind the one that no key has.
 const (
-	SCTP Type = iota
+	AnyType Type = iota // in a question: no restriction
+	SCTP
 	SCTP6
 	TCP
 	TCP6
 	UDP
 	UDP6
 
-	// NumTypes is the number of types.
-	NumTypes = 6
+	numTypes  = 6
+	typeLimit = numTypes + 1 // one more than the largest code
 )
+
+// Types returns all types in the order of their names.
+func Types() []Type { return []Type{SCTP, SCTP6, TCP, TCP6, UDP, UDP6} }
 
 // MaxPort is the highest port number; the lowest is 1.
 const MaxPort = 65535
 
-var typeNames = [NumTypes]string{"SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
+var typeNames = [typeLimit]string{"any", "SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
 
 // ErrKey is returned, wrapped with the text at fault, when a key, a type or a
 // range of keys cannot be parsed.
 var ErrKey = errors.New("invalid port")
 
+// Valid says whether the type is one that keys have.
+func (t Type) Valid() bool { return t > AnyType && t < typeLimit }
+
 // String returns the type's name in capitals, as the HTTP API writes it.
 func (t Type) String() string {
-	if t < NumTypes {
+	if t < typeLimit {
 		return typeNames[t]
 	}
 	return "Type(" + strconv.Itoa(int(t)) + ")"
 }
 
 // V6 returns the IPv6 sibling of the type; an IPv6 type is its own.
-func (t Type) V6() Type { return t | 1 }
+func (t Type) V6() Type { return t + t&1 }
 
 // TypeByName returns the type whose name is exactly the text, capitals included.
 func TypeByName(name string) (Type, bool) {
-	for t, n := range typeNames {
-		if n == name {
-			return Type(t), true
+	for _, t := range Types() {
+		if typeNames[t] == name {
+			return t, true
 		}
 	}
-	return 0, false
+	return AnyType, false
 }
 
 // ParseType returns the type of that name in any letter case.
 // The error wraps [ErrKey].
 func ParseType(name string) (Type, error) {
-	for t, n := range typeNames {
-		if strings.EqualFold(n, name) {
-			return Type(t), nil
+	for _, t := range Types() {
+		if strings.EqualFold(typeNames[t], name) {
+			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", ErrKey, clip(name))
+	return AnyType, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", ErrKey, clip(name))
 }
 
 // TypeSet is a set of types, one bit per type code.
 type TypeSet uint8
 
 // AllTypes holds every type.
-const AllTypes TypeSet = 1<<NumTypes - 1
+const AllTypes TypeSet = 1<<typeLimit - 1<<SCTP
 
 // TypesOf returns the set of the given types.
 func TypesOf(types ...Type) TypeSet {
@@ -99,7 +106,7 @@ func (k Key) Port() uint16 { return uint16(k >> 3) }
 func (k Key) Type() Type { return Type(k & 7) }
 
 // Valid says whether the key has a port from 1 to 65535 and a known type.
-func (k Key) Valid() bool { return k < keyLimit && k>>3 != 0 && k&7 < NumTypes }
+func (k Key) Valid() bool { return k < keyLimit && k>>3 != 0 && Type(k&7).Valid() }
 
 // String returns the key as people write it, such as 443/tcp.
 func (k Key) String() string { return string(k.Append(nil)) }
@@ -136,7 +143,7 @@ type Range struct {
 }
 
 // Valid says whether the range holds at least one key and only valid ones.
-func (r Range) Valid() bool { return r.Type < NumTypes && r.Lo >= 1 && r.Lo <= r.Hi }
+func (r Range) Valid() bool { return r.Type.Valid() && r.Lo >= 1 && r.Lo <= r.Hi }
 
 // Contains says whether the key lies in the range.
 func (r Range) Contains(k Key) bool {

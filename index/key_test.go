@@ -49,11 +49,21 @@ func TestRangeText(t *testing.T) {
 // TestKeyOrder holds the order of keys: by port, then type name.
 func TestKeyOrder(t *testing.T) {
 	var last string
-	for ty := range index.Type(index.NumTypes) {
+	for _, ty := range index.Types() {
 		if name := ty.String(); name <= last {
 			t.Errorf("type %q comes after %q", name, last)
 		} else {
 			last = name
+		}
+	}
+	for ty, v6 := range map[index.Type]index.Type{index.SCTP: index.SCTP6, index.TCP: index.TCP6, index.UDP: index.UDP6, index.UDP6: index.UDP6} {
+		if ty.V6() != v6 {
+			t.Errorf("%v on IPv6 is %v, want %v", ty, ty.V6(), v6)
+		}
+	}
+	for _, ty := range []index.Type{index.AnyType, index.UDP6 + 1, 255} {
+		if ty.Valid() || index.MakeKey(80, ty).Valid() || index.AllTypes.Has(ty) {
+			t.Errorf("%v is a type of keys", ty)
 		}
 	}
 	if index.MakeKey(9, index.UDP6) >= index.MakeKey(10, index.SCTP) {

@@ -41,13 +41,13 @@ func appendKeyList(dst []byte, keys []Key) []byte {
 		n[k&7]++
 	}
 	types := 0
-	for t := range NumTypes {
+	for t := SCTP; t < typeLimit; t++ {
 		if n[t] > 0 {
 			types |= 1 << t
 		}
 	}
 	dst = append(dst, byte(types))
-	for t := range Type(NumTypes) {
+	for t := SCTP; t < typeLimit; t++ {
 		if n[t] > 0 {
 			dst = appendPorts(dst, keys, t, n[t])
 		}
@@ -145,7 +145,7 @@ func appendKeys(dst []Key, list []byte) []Key {
 	}
 	start, types := len(dst), list[0]
 	list = list[1:]
-	for t := range Type(NumTypes) {
+	for t := SCTP; t < typeLimit; t++ {
 		if types>>t&1 != 0 {
 			dst, list = appendTypeKeys(dst, list, t)
 		}

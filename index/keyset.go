@@ -20,8 +20,8 @@ var emptyBits portBits
 // bitmap of ports per type. Types with the same ports share one.
 // The zero value is the empty set.
 type KeySet struct {
-	bits [NumTypes]*portBits // nil means no port of the type
-	id   uint64              // tells sets apart in hashes; 0 in the zero value
+	bits [typeLimit]*portBits // nil means no port of the type
+	id   uint64               // tells sets apart in hashes; 0 in the zero value
 }
 
 var keySetIDs atomic.Uint64
@@ -62,7 +62,7 @@ func (s *KeySet) Len() int {
 func (s *KeySet) Keys() []Key {
 	var keys []Key
 	for w := range portWords {
-		for t := range Type(NumTypes) {
+		for t := SCTP; t < typeLimit; t++ {
 			for m := s.words(t)[w]; m != 0; m &= m - 1 {
 				keys = append(keys, MakeKey(uint16(w<<6+bits.TrailingZeros64(m)), t))
 			}
@@ -118,7 +118,7 @@ var allKeys = func() *KeySet {
 // everyType returns the set that has the ports with every type.
 func everyType(b *portBits) *KeySet {
 	s := newKeySet()
-	for t := range s.bits {
+	for _, t := range Types() {
 		s.bits[t] = b
 	}
 	return s
@@ -126,7 +126,7 @@ func everyType(b *portBits) *KeySet {
 
 // KeySetBuilder collects keys for a [KeySet]. The zero value is empty.
 type KeySetBuilder struct {
-	bits [NumTypes]portBits
+	bits [typeLimit]portBits
 }
 
 // Add adds a key; one that is not valid is left out.

@@ -27,9 +27,9 @@ type plan struct {
 	exact  digitWord   // bits 0: no exact port
 	sparse []digitWord // nil: every word
 	dense  *portBits   // nil: no restriction by digits
-	types  [NumTypes]Type
-	counts [NumTypes]*typeCounts
-	keys   [NumTypes]*portBits // nil: no restriction by keys
+	types  [numTypes]Type
+	counts [numTypes]*typeCounts
+	keys   [numTypes]*portBits // nil: no restriction by keys
 	n      int                 // types in use
 	shift  uint                // of a position to its bucket
 }
@@ -78,7 +78,7 @@ func (p *plan) addTypes(c *counts, f *Filter) {
 	if types == 0 {
 		types = AllTypes
 	}
-	for t := range Type(NumTypes) {
+	for t := SCTP; t < typeLimit; t++ {
 		if c.types[t] == nil || !types.Has(t) {
 			continue
 		}
@@ -165,7 +165,7 @@ func countAnd3(a, b, c *[chunkWords]uint64) uint32 {
 
 // word returns the number of the word at a position and what matches in it, a
 // mask per type in use, and their union.
-func (p *plan) word(pos int, masks *[NumTypes]uint64) (word int, union uint64) {
+func (p *plan) word(pos int, masks *[numTypes]uint64) (word int, union uint64) {
 	word, digits := pos, ^uint64(0)
 	switch {
 	case p.exact.bits != 0:
@@ -203,7 +203,7 @@ type Cursor struct {
 	left  int              // rows still to come
 	pos   int              // position of the word being walked
 	word  int              // its number
-	masks [NumTypes]uint64 // what matches in it and has not been passed
+	masks [numTypes]uint64 // what matches in it and has not been passed
 	any   uint64           // their union
 	key   Key
 	n     uint32
@@ -215,7 +215,7 @@ func (v View) Select(f Filter) (c Cursor) {
 	switch {
 	case c.plan.n == 0:
 	case c.plan.exact.bits != 0:
-		var masks [NumTypes]uint64
+		var masks [numTypes]uint64
 		c.plan.word(0, &masks)
 		c.tally.total = c.plan.matches(&masks, ^uint64(0))
 	default:
@@ -267,7 +267,7 @@ func (c *Cursor) bucket(rank uint32) int {
 }
 
 // matches counts the matches of all types within the ports of the mask.
-func (p *plan) matches(masks *[NumTypes]uint64, ports uint64) uint32 {
+func (p *plan) matches(masks *[numTypes]uint64, ports uint64) uint32 {
 	n := 0
 	for i := range p.n {
 		n += bits.OnesCount64(masks[i] & ports)

@@ -66,6 +66,17 @@ func (s *Snapshot) LabelsContain(o Ordinal, name, address []byte) bool {
 	return len(address) == 0 || bytes.Contains(id.appendAddress(room[:0]), address)
 }
 
+// HasPrefix says whether the id of the asset with the ordinal, which must be
+// there, begins with the text. It makes no copy of the id.
+func (s *Snapshot) HasPrefix(o Ordinal, prefix []byte) bool {
+	if len(prefix) == 0 {
+		return true
+	}
+	id := s.ident(o)
+	var room [64]byte
+	return bytes.HasPrefix(appendFormat(room[:0], id.kind, id.id), prefix)
+}
+
 // Group returns the name of the asset's group; the asset must be there.
 func (s *Snapshot) Group(o Ordinal) string { return s.group(o) }
 

@@ -124,7 +124,7 @@ func TestKeyList(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 300 {
-		random = append(random, MakeKey(uint16(1+rng.IntN(MaxPort)), Type(rng.IntN(NumTypes))))
+		random = append(random, MakeKey(uint16(1+rng.IntN(MaxPort)), Types()[rng.IntN(numTypes)]))
 	}
 	slices.Sort(random)
 	random = slices.Compact(random)

@@ -38,8 +38,8 @@ func TestReportsOfAnotherGroup(t *testing.T) {
 			t.Errorf("?%s: %d %+v", query, status, sum)
 		}
 	}
-	if s := r.engine.Stats(); s.Assets != 1 {
-		t.Errorf("%d assets, want 1", s.Assets)
+	if s, err := r.engine.Stats(); s.Assets != 1 {
+		t.Errorf("%d assets, want 1; %v", s.Assets, err)
 	}
 }
 

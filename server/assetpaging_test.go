@@ -132,15 +132,15 @@ func crowdQueries() []engine.HostQuery {
 	} {
 		for _, filter := range []engine.HostQuery{
 			{},
-			{Type: "TCP6"},
-			{Status: "danger"},
-			{Status: "unknown"},
+			{Type: engine.TCP6},
+			{Status: engine.Danger},
+			{Status: engine.Unknown},
 			{Name: "web"},
 			{Name: "1"},
 			{Address: "192.0.1."},
 			{Address: "192"},
-			{Name: "b", Address: "0", Type: "TCP"},
-			{Name: ".example", Status: "unknown"},
+			{Name: "b", Address: "0", Type: engine.TCP},
+			{Name: ".example", Status: engine.Unknown},
 		} {
 			q := base
 			q.Type, q.Status, q.Name, q.Address = filter.Type, filter.Status, filter.Name, filter.Address
@@ -156,7 +156,13 @@ func targetOf(q engine.HostQuery) string {
 	if q.Asset != "" {
 		target = hostPorts + "?host_id=" + q.Asset
 	}
-	return fmt.Sprintf("%s&type=%s&status=%s&host_name=%s&host_ip=%s&category=%s", target, q.Type, q.Status, q.Name, q.Address, q.Category)
+	if q.Type != engine.AnyType {
+		target += "&type=" + q.Type.String()
+	}
+	if q.Status != engine.AnyStatus {
+		target += "&status=" + q.Status.String()
+	}
+	return fmt.Sprintf("%s&host_name=%s&host_ip=%s&category=%s", target, q.Name, q.Address, q.Category)
 }
 
 // pageThrough reads page after page until one is empty.

@@ -82,7 +82,7 @@ func (p *assetParams) query(required, allowed string) (q engine.HostQuery, err e
 	if p.named(required).text == "" {
 		return q, &engine.FieldError{Field: required, Allowed: allowed}
 	}
-	q.Asset, q.Type, q.Status = p.hostID.text, p.typ.text, p.status.text
+	q.Asset = p.hostID.text
 	q.Name, q.Address = p.contains()
 	if q.Port, err = p.port.exactPort("port"); err != nil {
 		return q, err
@@ -96,8 +96,6 @@ func (p *assetParams) query(required, allowed string) (q engine.HostQuery, err e
 	if q.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return q, err
 	}
-	if q.Status != "" {
-		_, err = engine.ParseStatus(q.Status)
-	}
+	q.Status, err = p.status.exactStatus()
 	return q, err
 }

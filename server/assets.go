@@ -44,7 +44,7 @@ func (s *Server) removeAsset(c *call) error {
 			return engine.ErrNotFound
 		}
 	}
-	if err := s.engine.Remove(c.r.Context(), c.project, category, c.asset); err != nil {
+	if _, err := s.engine.Remove(c.r.Context(), c.project, category, c.asset); err != nil {
 		return err
 	}
 	c.reply(http.StatusNoContent, nil)

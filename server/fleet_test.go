@@ -84,18 +84,26 @@ func newColony(t testing.TB) *colony {
 // state is everything that the engine holds, and its versions.
 func (c *colony) state() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%+v\n", c.engine.Stats())
-	for _, project := range c.engine.Projects() {
+	stats, err := c.engine.Stats()
+	if err != nil {
+		c.Fatal(err)
+	}
+	projects, err := c.engine.Projects()
+	if err != nil {
+		c.Fatal(err)
+	}
+	fmt.Fprintf(&b, "%+v\n", stats)
+	for _, project := range projects {
 		for _, category := range []engine.Category{engine.Host, engine.Container} {
 			s, err := c.engine.Snapshot(project, category)
 			if err != nil {
 				c.Fatal(err)
 			}
-			hosts, err := s.Hosts(context.Background(), engine.HostQuery{Project: project, Category: category, View: engine.All, Port: sharedPort})
+			hosts, err := s.Hosts(context.Background(), engine.HostQuery{Project: project, Category: category, View: engine.All(), Port: sharedPort})
 			if err != nil {
 				c.Fatal(err)
 			}
-			ports, err := s.Ports(engine.PortQuery{Project: project, Category: category, View: engine.All})
+			ports, err := s.Ports(context.Background(), engine.PortQuery{Project: project, Category: category, View: engine.All()})
 			if err != nil {
 				c.Fatal(err)
 			}

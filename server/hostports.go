@@ -2,7 +2,6 @@ package server
 
 import (
 	"portolan/engine"
-	"portolan/index"
 )
 
 // hostPorts answers which ports one asset has open, the published call that the
@@ -19,7 +18,7 @@ func appendHostPort(b []byte, row *engine.HostPort, category engine.Category) []
 	if category == engine.Host {
 		b = appendField(b, "host_id", row.Asset)
 	}
-	b = appendKey(b, index.MakeKey(row.Port, row.Type), row.Status)
+	b = appendKey(b, row.Key(), row.Status)
 	b = append(b, ',')
 	if category == engine.Container {
 		b = appendField(b, "container_id", row.Asset)

@@ -150,7 +150,11 @@ func TestCompressedBodies(t *testing.T) {
 			if c.code != "" {
 				wantFailure(t, w, c.status, c.code, "")
 			}
-			if got := r.engine.Stats().Assets; w.Code != c.status || got < c.applied || c.status == 200 && got != c.applied {
+			held, err := r.engine.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := held.Assets; w.Code != c.status || got < c.applied || c.status == 200 && got != c.applied {
 				t.Errorf("%d, %d hosts, want %d, %d: %s", w.Code, got, c.status, c.applied, w.Body)
 			}
 		})

@@ -152,13 +152,17 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	s := h.engine.Stats()
+	s, err := h.engine.Stats()
+	if err != nil {
+		return // it is closed, and holds nothing that anybody could ask for
+	}
 	gauge(projectsDesc, float64(s.Projects))
 	gauge(assetsDesc, float64(s.Assets))
 	gauge(observationsDesc, float64(s.Observations))
 	gauge(keysDesc, float64(s.Keys))
 	gauge(memoryDesc, liveBytes())
-	for _, project := range h.engine.Projects() {
+	projects, _ := h.engine.Projects() // none if it was closed just now
+	for _, project := range projects {
 		for _, category := range []engine.Category{engine.Host, engine.Container} {
 			if snapshot, err := h.engine.Snapshot(project, category); err == nil && snapshot.Version() > 0 {
 				gauge(versionDesc, float64(snapshot.Version()), strings.ToValidUTF8(project, "\uFFFD"), category.String())

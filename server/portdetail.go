@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"portolan/engine"
-	"portolan/index"
 )
 
 // portDetail answers which assets have a port open, the published call that the
@@ -21,7 +20,7 @@ func (s *Server) portDetail(c *call) error {
 // always the listening address, the process and the agent.
 func appendPortHost(b []byte, row *engine.HostPort, category engine.Category) []byte {
 	b = appendLabels(b, row, category)
-	b = appendKey(b, index.MakeKey(row.Port, row.Type), row.Status)
+	b = appendKey(b, row.Key(), row.Status)
 	b = append(b, ',')
 	if category == engine.Container {
 		b = appendField(b, "container_id", row.Asset)
@@ -53,16 +52,18 @@ func (s *Server) assetRows(c *call, p *assetParams, list assetList) error {
 		return err
 	}
 	q.Project, q.View = c.project, view
-	snapshot, err := s.engine.Snapshot(q.Project, q.Category)
+	snapshot, err := s.snapshot(q.Project, q.Category)
 	if err != nil {
 		return err
 	}
 	if c.unchanged(snapshot) {
 		return nil
 	}
-	page, err := snapshot.Hosts(c.r.Context(), q)
-	if err != nil {
-		return err
+	var page engine.HostPage
+	if known := p.typ.exactType(&q.Type); known {
+		if page, err = snapshot.Hosts(c.r.Context(), q); err != nil {
+			return err
+		}
 	}
 	c.buf = appendTotal(c.buf[:0], page.Total)
 	for i := range page.Rows {

@@ -109,6 +109,28 @@ func (p *param) exactPort(field string) (int, error) {
 	return port, err
 }
 
+// exactType reads a type by its exact name, absent for any. It is false for a name
+// that no type has, which matches nothing and is no error.
+func (p *param) exactType(t *engine.Type) (known bool) {
+	if p.text == "" {
+		return true
+	}
+	*t, known = index.TypeByName(p.text)
+	return known
+}
+
+// exactStatus reads a status by its exact name, absent for any.
+func (p *param) exactStatus() (engine.Status, error) {
+	if p.text == "" {
+		return engine.AnyStatus, nil
+	}
+	status, err := engine.ParseStatus(p.text)
+	if err == nil && strings.ToLower(p.text) != p.text {
+		err = &engine.FieldError{Field: "status", Value: p.text, Allowed: "danger, normal or unknown"}
+	}
+	return status, err
+}
+
 // truth reads a yes or no; absent is no.
 func (p *param) truth(field string) (bool, error) {
 	switch p.text {

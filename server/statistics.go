@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -95,7 +96,7 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 	if err := p.check(); err != nil {
 		return q, err
 	}
-	q.PortString, q.Type, q.Status = p.portString.text, p.typ.text, p.status.text
+	q.PortString = p.portString.text
 	if q.Port, err = p.port.exactPort("port"); err != nil {
 		return q, err
 	}
@@ -114,9 +115,7 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 	if q.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return q, err
 	}
-	if q.Status != "" {
-		_, err = engine.ParseStatus(q.Status)
-	}
+	q.Status, err = p.status.exactStatus()
 	return q, err
 }
 
@@ -136,20 +135,32 @@ func (s *Server) statistics(c *call) error {
 		return err
 	}
 	q.Project, q.View, q.Into = c.project, view, c.rows
-	snapshot, err := s.engine.Snapshot(q.Project, q.Category)
+	snapshot, err := s.snapshot(q.Project, q.Category)
 	if err != nil {
 		return err
 	}
 	if c.unchanged(snapshot) {
 		return nil
 	}
-	page, err := snapshot.Ports(q)
-	if err != nil {
-		return err
+	var page engine.PortPage
+	if known := p.typ.exactType(&q.Type); known {
+		if page, err = snapshot.Ports(c.r.Context(), q); err != nil {
+			return err
+		}
 	}
 	c.buf = appendPage(c.buf[:0], &page)
 	c.reply(http.StatusOK, c.buf)
 	return nil
+}
+
+// snapshot returns the newest state of a project. One without data is no error
+// over HTTP: a caller is granted projects by name.
+func (s *Server) snapshot(project string, category engine.Category) (engine.Snapshot, error) {
+	snapshot, err := s.engine.Snapshot(project, category)
+	if errors.Is(err, engine.ErrNoProject) {
+		err = nil
+	}
+	return snapshot, err
 }
 
 // appendPage appends a page's JSON, its keys in the published order.

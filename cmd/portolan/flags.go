@@ -109,7 +109,7 @@ func (c *choice) addTo(cmd *cobra.Command, name, short, usage string) {
 // newType returns a choice of port types.
 func newType() *choice {
 	c := new(choice)
-	for t := range index.Type(index.NumTypes) {
+	for _, t := range index.Types() {
 		c.words = append(c.words, t.String())
 	}
 	return c

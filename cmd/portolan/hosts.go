@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -81,12 +82,12 @@ func (c *cli) localHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, er
 		Name:     f.name,
 		Address:  f.address,
 		Port:     int(f.port.value),
-		Type:     f.typ.value,
-		Status:   f.status.value,
+		Type:     parsedType(f.typ),
+		Status:   parsedStatus(f.status),
 		Offset:   int(f.offset.value),
 		Limit:    int(f.limit.value),
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, engine.ErrNoProject) { // the files hold no asset
 		return nil, 0, err
 	}
 	rows := make([]hostRow, len(page.Rows))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,7 +42,7 @@ const allGranted = engine.AllEnterpriseProjects
 // view returns the enterprise projects that were asked for.
 func (f *filterFlags) view() engine.View {
 	if len(f.enterprise.list) == 0 || slices.Contains(f.enterprise.list, allGranted) {
-		return engine.All
+		return engine.All()
 	}
 	return engine.In(f.enterprise.list...)
 }
@@ -138,7 +139,7 @@ func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, er
 		return nil, 0, err
 	}
 	page, err := e.Ports(ctx, f.query())
-	if err != nil {
+	if err != nil && !errors.Is(err, engine.ErrNoProject) { // the files hold no asset
 		return nil, 0, err
 	}
 	rows := make([]portRow, len(page.Rows))
@@ -155,12 +156,24 @@ func (f *portsFlags) query() engine.PortQuery {
 		Category:   parsedCategory(f.category),
 		Port:       int(f.port.value),
 		PortString: f.match.text,
-		Type:       f.typ.value,
-		Status:     f.status.value,
+		Type:       parsedType(f.typ),
+		Status:     parsedStatus(f.status),
 		Descending: f.descending,
 		Offset:     int(f.offset.value),
 		Limit:      int(f.limit.value),
 	}
+}
+
+// parsedType returns the type that was chosen, if any.
+func parsedType(c *choice) engine.Type {
+	t, _ := engine.ParseType(c.value)
+	return t
+}
+
+// parsedStatus returns the status that was chosen, if any.
+func parsedStatus(c *choice) engine.Status {
+	s, _ := engine.ParseStatus(c.value)
+	return s
 }
 
 // parsedCategory returns the category that was chosen; the flag refused others.

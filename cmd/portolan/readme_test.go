@@ -39,6 +39,7 @@ func blocks(page string) []block {
 type session struct {
 	env env
 	url string // where the server of the last serve line really listens
+	dir string // where the last program was written
 }
 
 // pageAddress is where a page's server listens.
@@ -62,7 +63,7 @@ func TestREADME(t *testing.T) {
 				ran++
 			}
 		case "go":
-			output = runProgram(t, b.text)
+			s.dir = programFolder(t, b.text)
 			ran++
 		default:
 			if diff := cmp.Diff(squeeze(b.text), squeeze(output)); diff != "" {
@@ -89,6 +90,8 @@ func (s *session) run(t *testing.T, line string) string {
 	switch {
 	case command == "go test ./...":
 		return "" // It is running.
+	case s.dir != "" && args[0] == "go":
+		return runGo(t, s.dir, args[1:]...)
 	case args[0] == "export":
 		name, value, _ := strings.Cut(args[1], "=")
 		s.env[name] = value
@@ -109,16 +112,38 @@ func (s *session) run(t *testing.T, line string) string {
 	return ""
 }
 
-// runProgram runs a program of the page inside this module.
-func runProgram(t *testing.T, source string) string {
+// programFolder returns a folder that holds a program of the page and nothing
+// else, beside the repository.
+func programFolder(t *testing.T, source string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+	repository, err := os.Getwd()
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "run", file).CombinedOutput()
+	top := t.TempDir()
+	if err := os.Symlink(repository, filepath.Join(top, "portolan")); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(top, "empty")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// runGo runs the go command in a folder and returns what it prints.
+func runGo(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = dir
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go run: %v\n%s", err, out)
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, &complaints)
 	}
 	return string(out)
 }

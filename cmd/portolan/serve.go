@@ -110,7 +110,12 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	s.Loaded()
-	c.greet(f, l.at, who.token, e.Stats())
+	held, err := e.Stats()
+	if err != nil {
+		_ = l.close()
+		return err
+	}
+	c.greet(f, l.at, who.token, held)
 	select {
 	case err := <-l.failed:
 		_ = l.close()

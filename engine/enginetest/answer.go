@@ -17,10 +17,7 @@ import (
 func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
-		return engine.PortPage{}, err
-	}
-	if err := checkStatus(q.Status); err != nil {
+	if err := r.checkQuery(q.Project, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.PortPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
@@ -61,14 +58,7 @@ func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
 	if !strings.Contains(strconv.Itoa(int(k.Port())), q.PortString) {
 		return false
 	}
-	if q.Type != "" && q.Type != k.Type().String() {
-		return false
-	}
-	if q.Status == "" {
-		return true
-	}
-	want, err := engine.ParseStatus(q.Status)
-	return err == nil && s == want
+	return (q.Type == engine.AnyType || q.Type == k.Type()) && (q.Status == engine.AnyStatus || q.Status == s)
 }
 
 // Hosts returns the keys that assets of the view have open, ordered by key, then
@@ -76,11 +66,11 @@ func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
 func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.Offset, q.Limit); err != nil {
+	if err := r.checkQuery(q.Project, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.HostPage{}, err
 	}
-	if err := checkStatus(q.Status); err != nil {
-		return engine.HostPage{}, err
+	if q.Asset == "" && q.Port == 0 {
+		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, or an asset"}
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	keyFilter := engine.PortQuery{Port: q.Port, Type: q.Type, Status: q.Status}
@@ -101,9 +91,6 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 
 // asks says whether the query is about the asset.
 func asks(q *engine.HostQuery, id string, a *asset) bool {
-	if q.Asset == "" && q.Port == 0 {
-		return false
-	}
 	return (q.Asset == "" || q.Asset == id) &&
 		strings.Contains(a.name.text, q.Name) && strings.Contains(a.address.text, q.Address)
 }
@@ -119,31 +106,78 @@ func compareHosts(a, b engine.HostPort) int {
 	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Asset, b.Asset))
 }
 
-// Asset returns one asset; the error is [engine.ErrNotFound] if it is not there.
+// Asset returns one asset; the error is [engine.ErrNoAsset] if it is not there.
 func (r *Reference) Asset(_ context.Context, project string, category engine.Category, id string) (engine.Asset, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.closed {
-		return engine.Asset{}, engine.ErrClosed
+	if err := r.checkProject(project); err != nil {
+		return engine.Asset{}, err
 	}
 	inv := r.inventories[place{project, category}]
 	if inv == nil || inv.assets[id] == nil {
-		return engine.Asset{}, engine.ErrNotFound
+		return engine.Asset{}, engine.ErrNoAsset
 	}
+	return inv.asset(category, id), nil
+}
+
+func (inv *inventory) asset(category engine.Category, id string) engine.Asset {
 	a := inv.assets[id]
 	return engine.Asset{
 		ID: id, Name: a.name.text, Address: a.address.text, EnterpriseProject: a.group.text,
 		Category: category, LastSeen: time.UnixMicro(a.seen).UTC(),
 		Open: slices.Sorted(maps.Keys(a.open)), Version: inv.version,
-	}, nil
+	}
 }
 
-// Stats counts everything; zero after Close.
-func (r *Reference) Stats() engine.Stats {
+// Assets returns the assets of the view whose ids begin with the prefix, by id.
+func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.AssetPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
+		return engine.AssetPage{}, err
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	var rows []engine.Asset
+	for _, id := range slices.Sorted(maps.Keys(inv.in(q.View))) {
+		if strings.HasPrefix(id, q.Prefix) {
+			rows = append(rows, inv.asset(q.Category, id))
+		}
+	}
+	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion()}, nil
+}
+
+// EnterpriseProjects counts the assets of each.
+func (r *Reference) EnterpriseProjects(_ context.Context, project string) ([]engine.EnterpriseProject, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkProject(project); err != nil {
+		return nil, err
+	}
+	counts := map[string]engine.EnterpriseProject{}
+	for at, inv := range r.inventories {
+		if at.project != project {
+			continue
+		}
+		for _, a := range inv.assets {
+			n := counts[a.group.text]
+			n.ID = a.group.text
+			if at.category == engine.Host {
+				n.Hosts++
+			} else {
+				n.Containers++
+			}
+			counts[a.group.text] = n
+		}
+	}
+	return slices.SortedFunc(maps.Values(counts), func(a, b engine.EnterpriseProject) int { return cmp.Compare(a.ID, b.ID) }), nil
+}
+
+// Stats counts everything.
+func (r *Reference) Stats() (engine.Stats, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.closed {
-		return engine.Stats{}
+		return engine.Stats{}, engine.ErrClosed
 	}
 	s := engine.Stats{Projects: len(r.projects())}
 	for _, inv := range r.inventories {
@@ -155,7 +189,7 @@ func (r *Reference) Stats() engine.Stats {
 		}
 		s.Keys += len(distinct)
 	}
-	return s
+	return s, nil
 }
 
 // in returns the assets of a view, by id. A nil inventory has none.
@@ -179,26 +213,21 @@ func (inv *inventory) dataVersion() uint64 {
 	return inv.version
 }
 
-func (r *Reference) checkQuery(project string, offset, limit int) error {
+func (r *Reference) checkQuery(project string, offset, limit int, t engine.Type, status engine.Status) error {
+	if err := r.checkProject(project); err != nil {
+		return err
+	}
 	switch {
-	case r.closed:
-		return engine.ErrClosed
-	case project == "":
-		return &engine.FieldError{Field: "project_id", Allowed: "1 to 256 characters"}
 	case offset < 0:
 		return &engine.FieldError{Field: "offset", Value: strconv.Itoa(offset), Allowed: "0 or more"}
 	case limit < 0:
 		return &engine.FieldError{Field: "limit", Value: strconv.Itoa(limit), Allowed: "0 or more"}
+	case t != engine.AnyType && !t.Valid():
+		return &engine.FieldError{Field: "type", Value: t.String(), Allowed: "a type"}
+	case status != engine.AnyStatus && !status.Valid():
+		return &engine.FieldError{Field: "status", Value: status.String(), Allowed: "a status"}
 	}
 	return nil
-}
-
-func checkStatus(name string) error {
-	if name == "" {
-		return nil
-	}
-	_, err := engine.ParseStatus(name)
-	return err
 }
 
 // pageOf returns at most limit rows from offset on; limit 0 means all.

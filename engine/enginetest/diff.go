@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
 	"portolan/index"
@@ -42,14 +43,14 @@ func compare(ctx context.Context, questions []question, want, got Engine) string
 	wants, gots := map[string]any{}, map[string]any{}
 	for _, q := range questions {
 		w, g := q.ask(ctx, want), q.ask(ctx, got)
-		if !reflect.DeepEqual(w, g) && !cmp.Equal(w, g) { // the first is fast, the second fair to times
+		if !reflect.DeepEqual(w, g) && !gocmp.Equal(w, g) { // the first is fast, the second fair to times
 			wants[q.text], gots[q.text] = w, g
 		}
 	}
 	if len(wants) == 0 {
 		return ""
 	}
-	return "(-want +got)\n" + cmp.Diff(wants, gots)
+	return "(-want +got)\n" + gocmp.Diff(wants, gots)
 }
 
 // questions returns one question of each kind about everything there is.
@@ -67,6 +68,7 @@ func (r *Reference) questions() []question {
 // questions appends to the list.
 func (inv *inventory) questions(list []question, at place) []question {
 	groups, open := map[string]bool{}, keys{}
+	list = append(list, askGroups(at.project))
 	for id, a := range inv.assets {
 		list = append(list, askAsset(at, id), askHosts(engine.HostQuery{Project: at.project, Category: at.category, Asset: id}))
 		groups[a.group.text] = true
@@ -75,6 +77,9 @@ func (inv *inventory) questions(list []question, at place) []question {
 	views := viewsOf(slices.Sorted(maps.Keys(groups)))
 	for _, view := range views {
 		list = append(list, askView(at, view)...)
+		for _, prefix := range []string{"", "1", "a"} {
+			list = append(list, askAssets(engine.AssetQuery{Project: at.project, Category: at.category, View: view, Prefix: prefix}))
+		}
 	}
 	for _, port := range somePorts(open) {
 		for _, view := range views {
@@ -92,7 +97,7 @@ func askHolders(at place, view engine.View, port int) []question {
 		func(*engine.HostQuery) {},
 		func(q *engine.HostQuery) { q.Name = "1" },
 		func(q *engine.HostQuery) { q.Address = "2" },
-		func(q *engine.HostQuery) { q.Status, q.Type = "unknown", "TCP" },
+		func(q *engine.HostQuery) { q.Status, q.Type = engine.Unknown, engine.TCP },
 	}
 	list := make([]question, len(restrictions))
 	for i, restrict := range restrictions {
@@ -106,7 +111,7 @@ func askHolders(at place, view engine.View, port int) []question {
 // viewsOf returns the whole, each group, and all groups but the first together.
 func viewsOf(groups []string) []engine.View {
 	views := make([]engine.View, 0, 2+len(groups))
-	views = append(views, engine.All, engine.In(groups[min(1, len(groups)):]...))
+	views = append(views, engine.All(), engine.In(groups[min(1, len(groups)):]...))
 	for _, g := range groups {
 		views = append(views, engine.In(g))
 	}
@@ -120,8 +125,8 @@ func askView(at place, view engine.View) []question {
 		func(*engine.PortQuery) {},
 		func(q *engine.PortQuery) { q.Descending, q.Offset, q.Limit = true, 1, 7 },
 		func(q *engine.PortQuery) { q.PortString = "6" },
-		func(q *engine.PortQuery) { q.Type = "UDP" },
-		func(q *engine.PortQuery) { q.Status = "danger" },
+		func(q *engine.PortQuery) { q.Type = engine.UDP },
+		func(q *engine.PortQuery) { q.Status = engine.Danger },
 		func(q *engine.PortQuery) { q.Port = 80 },
 	}
 	list := make([]question, len(restrictions))
@@ -148,11 +153,17 @@ func somePorts(open keys) []int {
 }
 
 func askProjects() question {
-	return question{"projects", func(_ context.Context, e Engine) any { return append([]string{}, e.Projects()...) }}
+	return question{"projects", func(_ context.Context, e Engine) any {
+		names, err := e.Projects()
+		return answer{append([]string{}, names...), kindOf(err)}
+	}}
 }
 
 func askStats() question {
-	return question{"stats", func(_ context.Context, e Engine) any { return e.Stats() }}
+	return question{"stats", func(_ context.Context, e Engine) any {
+		stats, err := e.Stats()
+		return answer{stats, kindOf(err)}
+	}}
 }
 
 func askPorts(q engine.PortQuery) question {
@@ -175,9 +186,35 @@ func askHosts(q engine.HostQuery) question {
 func askAsset(at place, id string) question {
 	return question{fmt.Sprintf("asset %s %s %s", at.project, at.category, id), func(ctx context.Context, e Engine) any {
 		a, err := e.Asset(ctx, at.project, at.category, id)
-		a.Version, a.LastSeen = 0, a.LastSeen.UTC()
-		a.Open = append([]index.Key{}, a.Open...)
-		return answer{a, kindOf(err)}
+		return answer{plain(a), kindOf(err)}
+	}}
+}
+
+// plain returns the asset without what engines may differ in.
+func plain(a engine.Asset) engine.Asset {
+	a.Version, a.LastSeen = 0, a.LastSeen.UTC()
+	a.Open = append([]index.Key{}, a.Open...)
+	return a
+}
+
+// askAssets asks for a whole list of assets: a part of it is the engine's choice.
+func askAssets(q engine.AssetQuery) question {
+	return question{"assets " + describeAssets(q), func(ctx context.Context, e Engine) any {
+		page, err := e.Assets(ctx, q)
+		rows := make([]engine.Asset, len(page.Rows))
+		for i, a := range page.Rows {
+			rows[i] = plain(a)
+		}
+		slices.SortFunc(rows, func(a, b engine.Asset) int { return cmp.Compare(a.ID, b.ID) })
+		page.Version, page.Rows = 0, rows
+		return answer{page, kindOf(err)}
+	}}
+}
+
+func askGroups(project string) question {
+	return question{"enterprise projects of " + project, func(ctx context.Context, e Engine) any {
+		list, err := e.EnterpriseProjects(ctx, project)
+		return answer{append([]engine.EnterpriseProject{}, list...), kindOf(err)}
 	}}
 }
 
@@ -204,8 +241,12 @@ func kindOf(err error) string {
 		return ""
 	case errors.Is(err, engine.ErrClosed):
 		return "closed"
-	case errors.Is(err, engine.ErrNotFound):
-		return "not found"
+	case errors.Is(err, engine.ErrNoProject):
+		return "no project"
+	case errors.Is(err, engine.ErrNoAsset):
+		return "no asset"
+	case errors.Is(err, engine.ErrFull):
+		return "full"
 	case errors.As(err, &field):
 		return "field " + field.Field
 	}
@@ -219,12 +260,16 @@ func describeView(v engine.View) string {
 	return fmt.Sprintf("%q", v.Names())
 }
 
+func describeAssets(q engine.AssetQuery) string {
+	return fmt.Sprintf("%q %s in %s: prefix %q", q.Project, q.Category, describeView(q.View), q.Prefix)
+}
+
 func describePorts(q engine.PortQuery) string {
-	return fmt.Sprintf("%q %s in %s: port %d, string %q, type %q, status %q, descending %t, offset %d, limit %d",
+	return fmt.Sprintf("%q %s in %s: port %d, string %q, type %s, status %s, descending %t, offset %d, limit %d",
 		q.Project, q.Category, describeView(q.View), q.Port, q.PortString, q.Type, q.Status, q.Descending, q.Offset, q.Limit)
 }
 
 func describeHosts(q engine.HostQuery) string {
-	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, port %d, type %q, status %q",
+	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, port %d, type %s, status %s",
 		q.Project, q.Category, describeView(q.View), q.Asset, q.Name, q.Address, q.Port, q.Type, q.Status)
 }

@@ -17,8 +17,8 @@
 // A Reference copies every key of every report into a map: it is meant for up
 // to some hundred thousand assets, and Diff for some thousands.
 //
-// An engine may merge the two oldest looks of an asset that has more than 64,
-// which a late report can notice. The suites therefore keep to fewer scopes
+// An engine may merge two looks of an asset that has more than 64, which a late
+// report can notice. The suites therefore keep to fewer scopes
 // per asset, or send their reports in order.
 package enginetest
 
@@ -35,9 +35,11 @@ type Engine interface {
 	Ports(ctx context.Context, q engine.PortQuery) (engine.PortPage, error)
 	Hosts(ctx context.Context, q engine.HostQuery) (engine.HostPage, error)
 	Asset(ctx context.Context, project string, category engine.Category, id string) (engine.Asset, error)
-	Remove(ctx context.Context, project string, category engine.Category, id string) error
-	Projects() []string
-	Stats() engine.Stats
+	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
+	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
+	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (int, error)
+	Projects() ([]string, error)
+	Stats() (engine.Stats, error)
 	Check(ctx context.Context) error
 	Close() error
 }

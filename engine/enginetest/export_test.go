@@ -23,11 +23,6 @@ type verdict struct {
 	open bool
 }
 
-type look struct {
-	scope engine.Scope
-	at    int64
-}
-
 func (l *lastWriters) add(e evidence) {
 	for k := range e.open {
 		if _, known := l.keys[k]; !known {
@@ -56,6 +51,8 @@ func (l *lastWriters) lookedAt(k index.Key) int64 {
 	}
 	return newest
 }
+
+func (l *lastWriters) since(k index.Key) int64 { return l.keys[k].at }
 
 func (l *lastWriters) open() keys {
 	open := keys{}

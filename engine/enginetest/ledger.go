@@ -25,6 +25,7 @@ type evidence struct {
 type ledger interface {
 	add(evidence)
 	open() keys
+	since(k index.Key) int64 // of an open key: when the newest evidence about it is from
 }
 
 // evidenceLog is the ledger by the definition: every report there was.
@@ -48,9 +49,19 @@ func (l *evidenceLog) open() keys {
 	return open
 }
 
-// isOpen is the report rule: the newest evidence counts, at equal times open wins.
+func (l *evidenceLog) since(k index.Key) int64 {
+	newest, _ := l.newest(k)
+	return newest
+}
+
 func (l *evidenceLog) isOpen(k index.Key) bool {
-	newest, open := int64(never), false
+	_, open := l.newest(k)
+	return open
+}
+
+// newest is the report rule: the newest evidence counts, at equal times open wins.
+func (l *evidenceLog) newest(k index.Key) (newest int64, open bool) {
+	newest = never
 	for _, e := range l.all {
 		switch {
 		case !e.open[k] && !e.scope.Contains(k):
@@ -61,7 +72,7 @@ func (l *evidenceLog) isOpen(k index.Key) bool {
 			open = open || e.open[k]
 		}
 	}
-	return open
+	return newest, open
 }
 
 // register is a text that the newest report that gives it sets.

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,10 +89,11 @@ func (m *model) applyBoth(t *rapid.T, reports []engine.Report) {
 func (m *model) remove(t *rapid.T) {
 	d := diceOf(t)
 	project, category, id := one(d, smallProjects), engine.Category(d(2)), one(d, smallAssets)
-	want := m.want.Remove(context.Background(), project, category, id)
-	got := m.engine.Remove(context.Background(), project, category, id)
-	if kindOf(want) != kindOf(got) {
-		t.Fatalf("Remove(%s %s %s): error %v, want %v", project, category, id, got, want)
+	ids := slices.Compact([]string{id, one(d, smallAssets)}) // each once
+	want, wantErr := m.want.Remove(context.Background(), project, category, ids...)
+	got, err := m.engine.Remove(context.Background(), project, category, ids...)
+	if want != got || kindOf(wantErr) != kindOf(err) {
+		t.Fatalf("Remove(%s %s %q): %d, error %v, want %d, %v", project, category, ids, got, err, want, wantErr)
 	}
 }
 
@@ -99,16 +101,19 @@ func (m *model) remove(t *rapid.T) {
 func (m *model) ask(t *rapid.T) {
 	d := diceOf(t)
 	hosts := smallHostQuery(d)
-	questions := make([]question, 6)
-	questions[0] = askHosts(hosts)
-	for i := range questions[1:] {
-		questions[i+1] = askPorts(smallPortQuery(d))
+	assets := smallAssetQuery(d)
+	questions := append(make([]question, 0, 6), askHosts(hosts), askAssets(assets))
+	for range 4 {
+		questions = append(questions, askPorts(smallPortQuery(d)))
 	}
 	if diff := compare(context.Background(), questions, m.want, m.engine); diff != "" {
 		t.Fatal(diff)
 	}
 	if err := pagesAreWhole(context.Background(), m.engine, hosts, 1+d(3)); err != nil {
 		t.Fatalf("hosts %s: %v", describeHosts(hosts), err)
+	}
+	if err := assetPagesAreWhole(context.Background(), m.engine, assets, 1+d(3)); err != nil {
+		t.Fatalf("assets %s: %v", describeAssets(assets), err)
 	}
 }
 

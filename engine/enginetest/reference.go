@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ type Reference struct {
 	policy *engine.Policy
 	now    func() time.Time
 	ledger func() ledger // makes a new asset's
+
+	maxAssets int // of an inventory; 0 is any
 
 	mu          sync.RWMutex // guards all below; answers are copies and outlive it
 	closed      bool
@@ -42,7 +45,14 @@ type asset struct {
 	name, address, group register
 	seen                 int64
 	ledger               ledger
+	looks                []look // none lies inside another that is as new
 	open                 keys
+}
+
+// look is a scope that was looked at, and when.
+type look struct {
+	scope engine.Scope
+	at    int64
 }
 
 // NewReference returns an empty reference engine. A nil opts is legal.
@@ -63,6 +73,9 @@ func newReference(opts *engine.Options, newLedger func() ledger) *Reference {
 	}
 	if opts != nil && opts.Now != nil {
 		r.now = opts.Now
+	}
+	if opts != nil {
+		r.maxAssets = opts.MaxAssets
 	}
 	return r
 }
@@ -96,13 +109,16 @@ func (r *Reference) Apply(_ context.Context, reports []engine.Report) (engine.Re
 	if r.closed {
 		return result, engine.ErrClosed
 	}
-	receipts := r.receiptsFor(reports)
-	times, clamped, err := date(reports, receipts)
-	if err != nil {
+	now := r.now().UnixMicro()
+	for i := range reports {
+		if err := checkReport(&reports[i], now); err != nil {
+			return result, &engine.ReportError{Index: i, Err: err}
+		}
+	}
+	if err := r.checkRoom(reports); err != nil {
 		return result, err
 	}
-	maps.Copy(r.receipts, receipts)
-	result.Clamped = clamped
+	times := r.date(reports, now, &result)
 	touched := map[*inventory]bool{}
 	for i := range reports {
 		inv := r.inventory(&reports[i])
@@ -115,52 +131,72 @@ func (r *Reference) Apply(_ context.Context, reports []engine.Report) (engine.Re
 	return result, nil
 }
 
-// receiptsFor returns the receipt time of one stream in each project that it
-// has reports for: now, but later than any given before.
-func (r *Reference) receiptsFor(reports []engine.Report) map[string]int64 {
-	now := r.now().UnixMicro()
+// checkReport refuses a report that is invalid or too far ahead of the clock.
+func checkReport(report *engine.Report, now int64) error {
+	if err := report.Validate(); err != nil {
+		return err
+	}
+	if !report.Seen.IsZero() && report.Seen.UnixMicro() > now+engine.MaxAhead.Microseconds() {
+		return &engine.FieldError{Field: "seen", Value: report.Seen.String(), Allowed: "a time at most 24 h ahead"}
+	}
+	return nil
+}
+
+// checkRoom refuses reports that would add more assets than an inventory may have.
+func (r *Reference) checkRoom(reports []engine.Report) error {
+	if r.maxAssets == 0 {
+		return nil
+	}
+	ids := map[place]map[string]bool{}
+	for i := range reports {
+		at := place{reports[i].Project, reports[i].Category}
+		if ids[at] == nil {
+			ids[at] = map[string]bool{}
+			if inv := r.inventories[at]; inv != nil {
+				for id := range inv.assets {
+					ids[at][id] = true
+				}
+			}
+		}
+		ids[at][reports[i].Asset] = true
+		if len(ids[at]) > r.maxAssets {
+			return engine.ErrFull
+		}
+	}
+	return nil
+}
+
+// date returns the reports' times: those given, but none ahead of the clock; for
+// those without one the receipt time of this stream in their project.
+func (r *Reference) date(reports []engine.Report, now int64, result *engine.Result) []int64 {
+	times := make([]int64, len(reports))
 	receipts := map[string]int64{}
 	for i := range reports {
-		receipts[reports[i].Project] = now
-	}
-	for project := range receipts {
-		if last, given := r.receipts[project]; given {
-			receipts[project] = max(now, last+1)
+		switch report := &reports[i]; {
+		case report.Seen.IsZero():
+			receipt, given := receipts[report.Project]
+			if !given {
+				receipt = r.receipt(report.Project, now)
+				receipts[report.Project] = receipt
+			}
+			times[i] = receipt
+		case report.Seen.UnixMicro() > now:
+			times[i] = now
+			result.Clamped++
+		default:
+			times[i] = report.Seen.UnixMicro()
 		}
 	}
-	return receipts
+	return times
 }
 
-// date checks every report and returns their times and how many were clamped.
-func date(reports []engine.Report, receipts map[string]int64) (times []int64, clamped int, err error) {
-	times = make([]int64, len(reports))
-	for i := range reports {
-		if err := reports[i].Validate(); err != nil {
-			return nil, 0, err
-		}
-		receipt := receipts[reports[i].Project]
-		at, err := timeOf(reports[i].Seen, receipt)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !reports[i].Seen.IsZero() && reports[i].Seen.UnixMicro() > receipt {
-			clamped++
-		}
-		times[i] = at
+// receipt gives a receipt time: now, but later than any given before.
+func (r *Reference) receipt(project string, now int64) int64 {
+	if last, given := r.receipts[project]; given {
+		now = max(now, last+1)
 	}
-	return times, clamped, nil
-}
-
-// timeOf returns the time that a report counts as evidence of.
-func timeOf(seen time.Time, receipt int64) (int64, error) {
-	if seen.IsZero() {
-		return receipt, nil
-	}
-	at := seen.UnixMicro()
-	if at > receipt+engine.MaxAhead.Microseconds() {
-		return 0, &engine.FieldError{Field: "seen", Value: seen.String(), Allowed: "a time at most 24 h ahead"}
-	}
-	return min(at, receipt), nil
+	r.receipts[project] = now
+	return now
 }
 
 // inventory returns the report's inventory, which exists from then on.
@@ -183,11 +219,11 @@ func (inv *inventory) apply(report *engine.Report, at int64, newLedger func() le
 		a = &asset{group: group, name: register{at: never}, address: register{at: never}, seen: never, ledger: newLedger()}
 		inv.assets[report.Asset] = a
 	}
-	late := at < a.seen
+	late, before := at < a.seen, a.memory()
 	switch changed := a.learn(report, at); {
 	case changed || isNew:
 		result.Applied++
-	case late:
+	case late && reflect.DeepEqual(before, a.memory()):
 		result.Stale++
 	default:
 		result.Unchanged++
@@ -202,9 +238,41 @@ func (a *asset) learn(report *engine.Report, at int64) bool {
 	a.address.give(report.Address, at)
 	a.group.give(report.EnterpriseProject, at)
 	a.ledger.add(evidence{at, report.Scope, setOf(report.Open)})
+	a.look(report.Scope, at)
 	a.open = a.ledger.open()
 	return a.name.text != before.name.text || a.address.text != before.address.text ||
 		a.group.text != before.group.text || !maps.Equal(a.open, before.open)
+}
+
+// look remembers a look, unless it lies inside another that is as new, and forgets
+// those that lie inside it.
+func (a *asset) look(s engine.Scope, at int64) {
+	if s.IsNone() || slices.ContainsFunc(a.looks, func(l look) bool { return l.at >= at && l.scope.Covers(s) }) {
+		return
+	}
+	a.looks = append(slices.DeleteFunc(a.looks, func(l look) bool { return l.at <= at && s.Covers(l.scope) }), look{s, at})
+}
+
+// memory is all that what is said later about an asset can meet: two assets with
+// the same memory have the same answers ever after.
+type memory struct {
+	name, address, group register
+	looks                map[string]int64    // by scope
+	since                map[index.Key]int64 // of open keys, where that is newer than every look at them
+}
+
+func (a *asset) memory() memory {
+	m := memory{a.name, a.address, a.group, map[string]int64{}, map[index.Key]int64{}}
+	for _, l := range a.looks {
+		m.looks[l.scope.String()] = l.at
+	}
+	for k := range a.open {
+		since := a.ledger.since(k)
+		if !slices.ContainsFunc(a.looks, func(l look) bool { return l.at >= since && l.scope.Contains(k) }) {
+			m.since[k] = since
+		}
+	}
+	return m
 }
 
 func setOf(list []index.Key) keys {
@@ -215,31 +283,38 @@ func setOf(list []index.Key) keys {
 	return set
 }
 
-// Remove forgets an asset and everything said about it.
-func (r *Reference) Remove(_ context.Context, project string, category engine.Category, id string) error {
+// Remove forgets assets and everything said about them.
+func (r *Reference) Remove(_ context.Context, project string, category engine.Category, ids ...string) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return engine.ErrClosed
+	if err := r.checkProject(project); err != nil {
+		return 0, err
 	}
 	inv := r.inventories[place{project, category}]
-	if inv == nil || inv.assets[id] == nil {
-		return engine.ErrNotFound
+	removed := 0
+	for _, id := range ids {
+		if inv != nil && inv.assets[id] != nil {
+			delete(inv.assets, id)
+			removed++
+		}
 	}
-	delete(inv.assets, id)
-	inv.version++
-	return nil
+	if removed > 0 {
+		inv.version++
+	}
+	if removed < len(ids) {
+		return removed, engine.ErrNoAsset
+	}
+	return removed, nil
 }
 
-// Projects returns the names of the projects that hold or held assets, in
-// order; nil after Close.
-func (r *Reference) Projects() []string {
+// Projects returns the names of the projects that hold or held assets, in order.
+func (r *Reference) Projects() ([]string, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.closed {
-		return nil
+		return nil, engine.ErrClosed
 	}
-	return r.projects()
+	return r.projects(), nil
 }
 
 func (r *Reference) projects() []string {
@@ -248,4 +323,17 @@ func (r *Reference) projects() []string {
 		names[at.project] = true
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// checkProject refuses a project that never had an asset.
+func (r *Reference) checkProject(name string) error {
+	switch {
+	case r.closed:
+		return engine.ErrClosed
+	case name == "":
+		return &engine.FieldError{Field: "project_id", Allowed: "1 to 256 characters"}
+	case !slices.Contains(r.projects(), name):
+		return engine.ErrNoProject
+	}
+	return nil
 }

@@ -93,9 +93,31 @@ func (r *rig) tell(lines ...string) []string {
 
 func (r *rig) remove(category engine.Category, id string) {
 	r.Helper()
-	if err := r.engine.Remove(r.Context(), "p", category, id); err != nil {
-		r.Fatalf("Remove(%s %s): %v", category, id, err)
+	r.removeOf("p", category, 1, "", id)
+}
+
+// removeOf removes assets and holds what becomes of that against a number and a
+// kind of error.
+func (r *rig) removeOf(project string, category engine.Category, want int, kind string, ids ...string) {
+	r.Helper()
+	n, err := r.engine.Remove(r.Context(), project, category, ids...)
+	if n != want || kindOf(err) != kind {
+		r.Fatalf("Remove(%s %q): %d, %v, want %d, %s", category, ids, n, err, want, kind)
 	}
+}
+
+func (r *rig) stats() engine.Stats {
+	r.Helper()
+	s, err := r.engine.Stats()
+	r.wantErr("Stats", err, "")
+	return s
+}
+
+func (r *rig) projects() []string {
+	r.Helper()
+	names, err := r.engine.Projects()
+	r.wantErr("Projects", err, "")
+	return names
 }
 
 func (r *rig) asset(category engine.Category, id string) engine.Asset {
@@ -148,7 +170,7 @@ func (r *rig) want(what string, got, want any) {
 	}
 }
 
-// wantErr holds an error against its kind, such as "not found" or "field seen".
+// wantErr holds an error against its kind, such as "no asset" or "field seen".
 func (r *rig) wantErr(what string, err error, kind string) {
 	r.Helper()
 	if got := kindOf(err); got != kind {

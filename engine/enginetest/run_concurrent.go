@@ -80,7 +80,7 @@ func isState(lines []string) bool {
 }
 
 func readPorts(ctx context.Context, e Engine) error {
-	for _, view := range []engine.View{engine.All, engine.In("e1", "e2")} {
+	for _, view := range []engine.View{engine.All(), engine.In("e1", "e2")} {
 		page, err := e.Ports(ctx, engine.PortQuery{Project: "p", View: view})
 		if err != nil || !isState(portLines(page)) || page.Total != len(page.Rows) {
 			return fmt.Errorf("view %s: total %d, rows %q, error %w", describeView(view), page.Total, portLines(page), err)
@@ -131,12 +131,12 @@ func readAsset(ctx context.Context, e Engine) error {
 }
 
 func readCheck(ctx context.Context, e Engine) error {
-	stats := e.Stats()
-	if stats.Assets != flipAssets || stats.Observations != stats.Keys*flipAssets {
-		return fmt.Errorf("stats: %+v", stats)
+	stats, err := e.Stats()
+	if err != nil || stats.Assets != flipAssets || stats.Observations != stats.Keys*flipAssets {
+		return fmt.Errorf("stats: %+v, error %w", stats, err)
 	}
-	if projects := e.Projects(); !slices.Equal(projects, []string{"p"}) {
-		return fmt.Errorf("projects: %q", projects)
+	if projects, err := e.Projects(); err != nil || !slices.Equal(projects, []string{"p"}) {
+		return fmt.Errorf("projects: %q, error %w", projects, err)
 	}
 	return e.Check(ctx)
 }

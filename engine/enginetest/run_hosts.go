@@ -18,15 +18,13 @@ func hostCases() []suiteCase {
 	}
 	return []suiteCase{
 		ask("every type", engine.HostQuery{Port: 80}, "a 80/tcp", "b 80/tcp", "c 80/tcp", "b 80/tcp6", "d 80/udp"),
-		ask("one type", engine.HostQuery{Port: 80, Type: "TCP"}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
+		ask("one type", engine.HostQuery{Port: 80, Type: engine.TCP}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
 		ask("containers", engine.HostQuery{Port: 80, Category: engine.Container}, "a 80/tcp"),
 		ask("one enterprise project", engine.HostQuery{Port: 80, View: engine.In("e1")}, "b 80/tcp", "c 80/tcp", "b 80/tcp6"),
 		ask("several", engine.HostQuery{Port: 80, View: engine.In("0", "e2")}, "a 80/tcp", "d 80/udp"),
 		ask("a stranger", engine.HostQuery{Port: 80, View: engine.In("nobody")}),
 		ask("none", engine.HostQuery{Port: 80, View: engine.In()}),
-		ask("a type in small letters", engine.HostQuery{Port: 80, Type: "tcp"}),
-		ask("a type that is open nowhere", engine.HostQuery{Port: 80, Type: "SCTP"}),
-		ask("neither port nor asset", engine.HostQuery{Name: "d", Type: "TCP"}),
+		ask("a type that is open nowhere", engine.HostQuery{Port: 80, Type: engine.SCTP}),
 		ask("a part of the name", engine.HostQuery{Port: 80, Name: "do"}, "b 80/tcp", "b 80/tcp6", "d 80/udp"),
 		ask("a part of the name, letter case counts", engine.HostQuery{Port: 80, Name: "Do"}, "a 80/tcp"),
 		ask("the whole name", engine.HostQuery{Port: 80, Name: "dora"}, "d 80/udp"),
@@ -37,10 +35,10 @@ func hostCases() []suiteCase {
 		ask("name and address", engine.HostQuery{Port: 80, Name: "-", Address: ".1"}, "a 80/tcp"),
 		ask("name and another address", engine.HostQuery{Port: 80, Name: "a", Address: ".40"}),
 		ask("name and enterprise projects", engine.HostQuery{Port: 80, Name: "o", View: engine.In("0", "e2")}, "a 80/tcp", "d 80/udp"),
-		ask("name and type", engine.HostQuery{Port: 80, Name: "b", Type: "TCP6"}, "b 80/tcp6"),
-		ask("status", engine.HostQuery{Port: 80, Status: "normal"}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
-		ask("status unknow is unknown", engine.HostQuery{Port: 80, Status: "unknow"}, "b 80/tcp6", "d 80/udp"),
-		ask("status and another type", engine.HostQuery{Port: 80, Status: "danger", Type: "TCP"}),
+		ask("name and type", engine.HostQuery{Port: 80, Name: "b", Type: engine.TCP6}, "b 80/tcp6"),
+		ask("status", engine.HostQuery{Port: 80, Status: engine.Normal}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
+		ask("status unknown", engine.HostQuery{Port: 80, Status: engine.Unknown}, "b 80/tcp6", "d 80/udp"),
+		ask("status and another type", engine.HostQuery{Port: 80, Status: engine.Danger, Type: engine.TCP}),
 		ask("an asset", engine.HostQuery{Asset: "d"}, "d 1/sctp", "d 80/udp", "d 65535/udp6"),
 		ask("an asset in its order", engine.HostQuery{Asset: "b"}, "b 80/tcp", "b 80/tcp6", "b 123/udp", "b 8080/tcp"),
 		ask("an asset of containers", engine.HostQuery{Asset: "a", Category: engine.Container}, "a 80/tcp", "a 5000/tcp"),
@@ -49,8 +47,8 @@ func hostCases() []suiteCase {
 		ask("an asset and a port", engine.HostQuery{Asset: "b", Port: 80}, "b 80/tcp", "b 80/tcp6"),
 		ask("an asset and a port it has not open", engine.HostQuery{Asset: "b", Port: 443}),
 		ask("an asset and no port", engine.HostQuery{Asset: "b", Port: -1}),
-		ask("an asset and a type", engine.HostQuery{Asset: "b", Type: "UDP"}, "b 123/udp"),
-		ask("an asset and a status", engine.HostQuery{Asset: "a", Status: "danger"}, "a 22/tcp", "a 123/udp"),
+		ask("an asset and a type", engine.HostQuery{Asset: "b", Type: engine.UDP}, "b 123/udp"),
+		ask("an asset and a status", engine.HostQuery{Asset: "a", Status: engine.Danger}, "a 22/tcp", "a 123/udp"),
 		ask("an asset in its view", engine.HostQuery{Asset: "a", Port: 22, View: engine.In("0")}, "a 22/tcp"),
 		ask("an asset in several", engine.HostQuery{Asset: "a", Port: 22, View: engine.In("0", "e1")}, "a 22/tcp"),
 		ask("an asset outside the view", engine.HostQuery{Asset: "a", View: engine.In("e1")}),
@@ -76,7 +74,7 @@ func hostLines(page engine.HostPage) []string {
 
 func hostRow(r *rig) {
 	r.apply(sample...)
-	page := r.hosts(engine.HostQuery{Project: "p", Port: 80, Type: "UDP"})
+	page := r.hosts(engine.HostQuery{Project: "p", Port: 80, Type: engine.UDP})
 	key := keysOf("80/udp")[0]
 	r.want("rows", page.Rows, []engine.HostPort{{
 		Asset: "d", Name: "dora", Address: "10.0.0.4", EnterpriseProject: "e2",
@@ -88,9 +86,9 @@ func hostRow(r *rig) {
 func pagesOfHosts(r *rig) {
 	r.apply(sample...)
 	questions := make([]engine.HostQuery, 0, 16)
-	for _, view := range []engine.View{engine.All, engine.In("e1"), engine.In("0", "e1"), engine.In("0", "e1", "e2")} {
+	for _, view := range []engine.View{engine.All(), engine.In("e1"), engine.In("0", "e1"), engine.In("0", "e1", "e2")} {
 		questions = append(questions, engine.HostQuery{Port: 80, View: view}, engine.HostQuery{Port: 80, View: view, Name: "b"},
-			engine.HostQuery{Asset: "b", View: view}, engine.HostQuery{Port: 80, View: view, Address: "10", Status: "unknown"})
+			engine.HostQuery{Asset: "b", View: view}, engine.HostQuery{Port: 80, View: view, Address: "10", Status: engine.Unknown})
 	}
 	for _, q := range questions {
 		q.Project = "p"

@@ -1,6 +1,9 @@
 package enginetest
 
 import (
+	"slices"
+	"strings"
+
 	"portolan/engine"
 )
 
@@ -13,10 +16,13 @@ func lifecycleCases() []suiteCase {
 		{"an asset with nothing open exists", func(r *rig) {
 			r.tell("x @1 [all]")
 			r.wantOpen("x", "")
-			r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 1, Assets: 1})
+			r.want("Stats", r.stats(), engine.Stats{Projects: 1, Assets: 1})
 		}},
 		{"a removed asset is gone", removedIsGone},
 		{"a removed asset leaves no trace", removedLeavesNoTrace},
+		{"assets removed together", removedTogether},
+		{"a list of assets", listOfAssets},
+		{"a list of enterprise projects", listOfGroups},
 		{"a removed asset's place is taken", placeIsTaken},
 		{"stats and projects", statsAndProjects},
 		{"after Close", afterClose},
@@ -38,19 +44,19 @@ func missingAsset(r *rig) {
 	for _, c := range []struct {
 		project  string
 		category engine.Category
-		id       string
+		id, kind string
 	}{
-		{"p", engine.Host, "y"},
-		{"p", engine.Host, ""},
-		{"p", engine.Container, "x"},
-		{"q", engine.Host, "x"},
-		{"", engine.Host, "x"},
+		{"p", engine.Host, "y", "no asset"},
+		{"p", engine.Host, "", "no asset"},
+		{"p", engine.Container, "x", "no asset"},
+		{"q", engine.Host, "x", "no project"},
+		{"", engine.Host, "x", "field project_id"},
 	} {
 		_, err := r.engine.Asset(r.Context(), c.project, c.category, c.id)
-		r.wantErr("Asset", err, "not found")
-		r.wantErr("Remove", r.engine.Remove(r.Context(), c.project, c.category, c.id), "not found")
+		r.wantErr("Asset", err, c.kind)
+		r.removeOf(c.project, c.category, 0, c.kind, c.id)
 	}
-	r.want("projects", r.engine.Projects(), []string{"p"})
+	r.want("projects", r.projects(), []string{"p"})
 }
 
 func hostAndContainer(r *rig) {
@@ -67,19 +73,19 @@ func hostAndContainer(r *rig) {
 func removedIsGone(r *rig) {
 	r.apply(sample...)
 	r.remove(engine.Host, "c")
-	r.wantErr("Remove again", r.engine.Remove(r.Context(), "p", engine.Host, "c"), "not found")
+	r.removeOf("p", engine.Host, 0, "no asset", "c")
 	_, err := r.engine.Asset(r.Context(), "p", engine.Host, "c")
-	r.wantErr("Asset", err, "not found")
+	r.wantErr("Asset", err, "no asset")
 	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 4,
 		"1 80/tcp normal", "1 80/tcp6 unknown", "1 123/udp danger", "1 8080/tcp unknown")
-	r.want("hosts", hostLines(r.hosts(engine.HostQuery{Project: "p", Port: 80, Type: "TCP"})), []string{"a 80/tcp", "b 80/tcp"})
+	r.want("hosts", hostLines(r.hosts(engine.HostQuery{Project: "p", Port: 80, Type: engine.TCP})), []string{"a 80/tcp", "b 80/tcp"})
 	for _, id := range []string{"a", "b", "d", "e"} {
 		r.remove(engine.Host, id)
 	}
 	r.remove(engine.Container, "a")
 	r.wantPorts(engine.PortQuery{Project: "p"}, 0)
-	r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 1})
-	r.want("projects", r.engine.Projects(), []string{"p"})
+	r.want("Stats", r.stats(), engine.Stats{Projects: 1})
+	r.want("projects", r.projects(), []string{"p"})
 }
 
 // removedLeavesNoTrace adds the asset again with older reports than before.
@@ -110,12 +116,12 @@ func placeIsTaken(r *rig) {
 }
 
 func statsAndProjects(r *rig) {
-	r.want("number of projects", len(r.engine.Projects()), 0)
-	r.want("Stats", r.engine.Stats(), engine.Stats{})
+	r.want("number of projects", len(r.projects()), 0)
+	r.want("Stats", r.stats(), engine.Stats{})
 	r.apply(sample...)
 	r.tell("x @1 80/tcp project=z", "x @1 80/tcp project=b", "y @1 project=b category=container")
-	r.want("projects", r.engine.Projects(), []string{"b", "p", "z"})
-	r.want("Stats", r.engine.Stats(), engine.Stats{Projects: 3, Assets: 9, Observations: 17, Keys: 14})
+	r.want("projects", r.projects(), []string{"b", "p", "z"})
+	r.want("Stats", r.stats(), engine.Stats{Projects: 3, Assets: 9, Observations: 17, Keys: 14})
 }
 
 func afterClose(r *rig) {
@@ -132,6 +138,69 @@ func afterClose(r *rig) {
 	r.wantErr("Hosts", err, "closed")
 	_, err = r.engine.Asset(ctx, "p", engine.Host, "a")
 	r.wantErr("Asset", err, "closed")
-	r.wantErr("Remove", r.engine.Remove(ctx, "p", engine.Host, "a"), "closed")
+	r.removeOf("p", engine.Host, 0, "closed", "a")
 	r.wantErr("Check", r.engine.Check(ctx), "closed")
+	_, err = r.engine.Assets(ctx, engine.AssetQuery{Project: "p"})
+	r.wantErr("Assets", err, "closed")
+	_, err = r.engine.EnterpriseProjects(ctx, "p")
+	r.wantErr("EnterpriseProjects", err, "closed")
+	_, err = r.engine.Projects()
+	r.wantErr("Projects", err, "closed")
+	_, err = r.engine.Stats()
+	r.wantErr("Stats", err, "closed")
+	r.wantErr("Close again", r.engine.Close(), "closed")
+}
+
+// removedTogether removes many assets in one call; those that are not there keep
+// none of the others.
+func removedTogether(r *rig) {
+	r.apply(sample...)
+	before := r.ports(engine.PortQuery{Project: "p"}).Version
+	r.removeOf("p", engine.Host, 2, "no asset", "a", "nobody", "b", "a")
+	r.want("versions", r.ports(engine.PortQuery{Project: "p"}).Version, before+1)
+	r.removeOf("p", engine.Host, 0, "no asset", "a", "b")
+	r.removeOf("p", engine.Host, 0, "")
+	r.want("versions after nothing", r.ports(engine.PortQuery{Project: "p"}).Version, before+1)
+	r.wantPorts(engine.PortQuery{Project: "p", Port: 80}, 2, "1 80/tcp normal", "1 80/udp unknown")
+	r.removeOf("p", engine.Host, 3, "", "c", "d", "e")
+	r.wantPorts(engine.PortQuery{Project: "p"}, 0)
+}
+
+// listOfAssets pages through the assets of the sample.
+func listOfAssets(r *rig) {
+	r.apply(sample...)
+	for prefix, want := range map[string]string{"": "a b c d e", "a": "a", "x": "", "ab": ""} {
+		page, err := r.engine.Assets(r.Context(), engine.AssetQuery{Project: "p", Prefix: prefix})
+		r.wantErr("Assets", err, "")
+		ids := make([]string, len(page.Rows))
+		for i, a := range page.Rows {
+			ids[i] = a.ID
+		}
+		slices.Sort(ids)
+		r.want("ids with "+prefix, strings.Join(ids, " "), want)
+		r.want("total with "+prefix, page.Total, len(ids))
+	}
+	q := engine.AssetQuery{Project: "p", View: engine.In("e1", "e2")}
+	for limit := 1; limit < 6; limit++ {
+		if err := assetPagesAreWhole(r.Context(), r.engine, q, limit); err != nil {
+			r.Error(err)
+		}
+	}
+	q.Offset = 99
+	page, err := r.engine.Assets(r.Context(), q)
+	r.wantErr("past the end", err, "")
+	r.want("total past the end", page.Total, 3)
+}
+
+// listOfGroups counts hosts and containers by enterprise project.
+func listOfGroups(r *rig) {
+	r.apply(sample...)
+	r.tell("k @1 category=container group=e0", "k @2 category=container group=e3")
+	list, err := r.engine.EnterpriseProjects(r.Context(), "p")
+	r.wantErr("EnterpriseProjects", err, "")
+	r.want("enterprise projects", list, []engine.EnterpriseProject{
+		{ID: "0", Hosts: 2}, {ID: "e1", Hosts: 2, Containers: 1}, {ID: "e2", Hosts: 1}, {ID: "e3", Containers: 1},
+	})
+	_, err = r.engine.EnterpriseProjects(r.Context(), "nobody")
+	r.wantErr("of nobody", err, "no project")
 }

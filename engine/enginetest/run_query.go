@@ -33,7 +33,16 @@ func portCases() []suiteCase {
 	}
 	return []suiteCase{
 		{"the seed's example", seedExample},
-		{"nothing is there", func(r *rig) { r.wantPorts(engine.PortQuery{Project: "p"}, 0) }},
+		{"a project that is not there", func(r *rig) {
+			_, err := r.engine.Ports(r.Context(), engine.PortQuery{Project: "p"})
+			r.wantErr("Ports", err, "no project")
+			_, err = r.engine.Hosts(r.Context(), engine.HostQuery{Project: "p", Port: 22})
+			r.wantErr("Hosts", err, "no project")
+			_, err = r.engine.Assets(r.Context(), engine.AssetQuery{Project: "p"})
+			r.wantErr("Assets", err, "no project")
+			r.tell("x @1")
+			r.wantPorts(engine.PortQuery{Project: "p"}, 0)
+		}},
 		ask("no filter", engine.PortQuery{}, sampleRows...),
 		ask("containers", engine.PortQuery{Category: engine.Container}, "1 80/tcp normal", "1 5000/tcp unknown"),
 		ask("port", engine.PortQuery{Port: 80}, "3 80/tcp normal", "1 80/tcp6 unknown", "1 80/udp unknown"),
@@ -49,17 +58,15 @@ func portCases() []suiteCase {
 		ask("port string in no port", engine.PortQuery{PortString: "99999"}),
 		ask("port string that is no number", engine.PortQuery{PortString: "8_"}),
 		ask("port string that is very long", engine.PortQuery{PortString: "1234567890123456789012345"}),
-		ask("type", engine.PortQuery{Type: "UDP"}, "1 80/udp unknown", "2 123/udp danger", "1 18080/udp unknown"),
-		ask("type, IPv6", engine.PortQuery{Type: "TCP6"}, "1 80/tcp6 unknown"),
-		ask("type, open nowhere", engine.PortQuery{Type: "SCTP6"}),
-		ask("type in small letters", engine.PortQuery{Type: "udp"}),
-		ask("type that does not exist", engine.PortQuery{Type: "ICMP"}),
-		ask("status danger", engine.PortQuery{Status: "danger"}, "1 22/tcp danger", "2 123/udp danger"),
-		ask("status normal", engine.PortQuery{Status: "normal"}, "3 80/tcp normal", "1 443/tcp normal"),
-		ask("status unknow is unknown", engine.PortQuery{Status: "unknow", Type: "TCP"}, "1 8080/tcp unknown"),
+		ask("type", engine.PortQuery{Type: engine.UDP}, "1 80/udp unknown", "2 123/udp danger", "1 18080/udp unknown"),
+		ask("type, IPv6", engine.PortQuery{Type: engine.TCP6}, "1 80/tcp6 unknown"),
+		ask("type, open nowhere", engine.PortQuery{Type: engine.SCTP6}),
+		ask("status danger", engine.PortQuery{Status: engine.Danger}, "1 22/tcp danger", "2 123/udp danger"),
+		ask("status normal", engine.PortQuery{Status: engine.Normal}, "3 80/tcp normal", "1 443/tcp normal"),
+		ask("status unknown and type", engine.PortQuery{Status: engine.Unknown, Type: engine.TCP}, "1 8080/tcp unknown"),
 		ask("port and port string", engine.PortQuery{Port: 8080, PortString: "08"}, "1 8080/tcp unknown"),
 		ask("port and another port string", engine.PortQuery{Port: 8080, PortString: "9"}),
-		ask("all filters", engine.PortQuery{Port: 123, PortString: "12", Type: "UDP", Status: "danger", View: engine.In("0")}, "1 123/udp danger"),
+		ask("all filters", engine.PortQuery{Port: 123, PortString: "12", Type: engine.UDP, Status: engine.Danger, View: engine.In("0")}, "1 123/udp danger"),
 		{"pages", pagesOfPorts},
 		{"rows go into the caller's slice", rowsGoInto},
 	}
@@ -124,7 +131,7 @@ func viewCases() []suiteCase {
 		"1 443/tcp normal", "1 8080/tcp unknown", "1 18080/udp unknown",
 	}
 	return []suiteCase{
-		ask("all", engine.All, sampleRows...),
+		ask("all", engine.All(), sampleRows...),
 		ask("the default one", engine.In("0"), "1 22/tcp danger", "1 80/tcp normal", "1 123/udp danger"),
 		ask("one", engine.In("e2"), "1 1/sctp unknown", "1 80/udp unknown", "1 65535/udp6 unknown"),
 		ask("several", engine.In("0", "e1"), two...),
@@ -141,8 +148,8 @@ func viewCases() []suiteCase {
 func assetMoves(r *rig) {
 	r.apply(sample...)
 	r.tell("c @2 group=e2")
-	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1"), Type: "TCP"}, 2, "1 80/tcp normal", "1 8080/tcp unknown")
-	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e2"), Type: "TCP"}, 2, "1 80/tcp normal", "1 443/tcp normal")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1"), Type: engine.TCP}, 2, "1 80/tcp normal", "1 8080/tcp unknown")
+	r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e2"), Type: engine.TCP}, 2, "1 80/tcp normal", "1 443/tcp normal")
 	r.wantPorts(engine.PortQuery{Project: "p"}, len(sampleRows), sampleRows...)
 	r.tell("c @1 group=e1") // late
 	r.want("enterprise project", r.asset(engine.Host, "c").EnterpriseProject, "e2")
@@ -174,7 +181,7 @@ func countsAddUp(r *rig) {
 		}
 		r.want("counts by enterprise project", parts, sum)
 		parts = 0
-		for _, status := range []string{"danger", "normal", "unknown"} {
+		for _, status := range []engine.Status{engine.Danger, engine.Normal, engine.Unknown} {
 			q := whole
 			q.Status = status
 			parts += r.ports(q).Total

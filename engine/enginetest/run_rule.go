@@ -150,6 +150,24 @@ func resultCases() suiteCase {
 		{"y @3", applied},
 		{"x @3 category=container", applied},
 		{"x @3 project=q", applied},
+		{"w @5 22/tcp", applied},
+		{"w @3 [80/tcp]", unchanged}, // late, but a look that a later report may meet
+		{"w @3 [80/tcp]", stale},
+		{"w @2 80/tcp", stale},
+		{"w @2 [79-80/tcp]", unchanged},
+		{"w @3 [79/tcp]", unchanged}, // lies inside none that is as new
+		{"w @3 [79/tcp]", stale},
+		{"w @4 80/tcp", applied},
+		{"w @4 80/tcp", stale},
+		{"w @2 name=n", applied},
+		{"w @3 name=n", unchanged}, // a name given between the two no longer counts
+		{"w @3 name=n", stale},
+		{"w @2 name=z", stale},
+		{"w @3 [100/tcp] 443/tcp", applied},
+		{"w @4 443/tcp", unchanged}, // a look between the two no longer closes it
+		{"w @4 443/tcp", stale},
+		{"w @1 group=0", unchanged},
+		{"w @1 group=0", stale},
 	}
 	return suiteCase{"what becomes of reports", func(r *rig) {
 		for i, step := range steps {

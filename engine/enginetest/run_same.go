@@ -105,12 +105,16 @@ func everyQuestion(r *rig) {
 	}
 	rng := newRand(5, "ask")
 	const rounds = 2000
-	questions := make([]question, 0, 2*rounds)
+	questions := make([]question, 0, 3*rounds)
 	for range rounds {
 		hosts := smallHostQuery(rng.IntN)
-		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(hosts))
+		assets := smallAssetQuery(rng.IntN)
+		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(hosts), askAssets(assets))
 		if err := pagesAreWhole(r.Context(), r.engine, hosts, 1+rng.IntN(3)); err != nil {
 			r.Fatalf("hosts %s: %v", describeHosts(hosts), err)
+		}
+		if err := assetPagesAreWhole(r.Context(), r.engine, assets, 1+rng.IntN(3)); err != nil {
+			r.Fatalf("assets %s: %v", describeAssets(assets), err)
 		}
 	}
 	if diff := compare(r.Context(), questions, want, r.engine); diff != "" {
@@ -125,7 +129,7 @@ func isolationCases() []suiteCase {
 		{"an asset has one life per project", func(r *rig) {
 			r.tell("x @1 [all] 22/tcp group=e1", "x @2 [all] 80/tcp project=q")
 			r.wantOpen("x", "22/tcp")
-			r.wantErr("Remove", r.engine.Remove(r.Context(), "q", engine.Host, "x"), "")
+			r.removeOf("q", engine.Host, 1, "", "x")
 			r.wantOpen("x", "22/tcp")
 			r.wantPorts(engine.PortQuery{Project: "q"}, 0)
 			r.wantPorts(engine.PortQuery{Project: "p", View: engine.In("e1")}, 1, "1 22/tcp danger")
@@ -145,7 +149,7 @@ func othersChangeNothing(r *rig) {
 		}
 		r.apply(others...)
 		for _, id := range smallAssets {
-			if err := r.engine.Remove(r.Context(), project, engine.Host, id); err != nil && !errors.Is(err, engine.ErrNotFound) {
+			if _, err := r.engine.Remove(r.Context(), project, engine.Host, id); err != nil && !errors.Is(err, engine.ErrNotFound) {
 				r.Errorf("Remove: %v", err)
 			}
 		}
@@ -190,8 +194,8 @@ func smallPortQuery(d dice) engine.PortQuery {
 		Project:    one(d, smallProjects),
 		Category:   engine.Category(d(2)),
 		View:       one(d, smallViews),
-		Type:       given(d, []string{"SCTP", "TCP", "UDP", "UDP6", "TCP6", "tcp"}),
-		Status:     given(d, []string{"danger", "normal", "unknown", "unknow", "odd"}),
+		Type:       given(d, []engine.Type{engine.SCTP, engine.TCP, engine.UDP, engine.UDP6, engine.TCP6, 77}),
+		Status:     given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown, 77}),
 		Descending: d(2) == 1,
 		Offset:     given(d, []int{1, 2, 5, 30}),
 		Limit:      given(d, []int{1, 2, 5, 30}),
@@ -215,8 +219,8 @@ func smallHostQuery(d dice) engine.HostQuery {
 		Name:     given(d, smallParts),
 		Address:  given(d, smallParts),
 		Port:     given(d, []int{-1, 1, 2, 63, 64, 65, 80, 1023, 1024, 65535, 65536}),
-		Type:     given(d, []string{"TCP", "UDP", "UDP6", "ICMP"}),
-		Status:   given(d, []string{"danger", "normal", "unknown", "unknow"}),
+		Type:     given(d, []engine.Type{engine.TCP, engine.UDP, engine.UDP6, 77}),
+		Status:   given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown}),
 	}
 }
 
@@ -225,25 +229,57 @@ var smallParts = append([]string{"", "M", "mm"}, smallTexts...)
 
 var smallViews = append(viewsOf(smallGroups), engine.In(), engine.In("nobody"), engine.In("e2", "nobody"), engine.In(smallGroups...))
 
+// smallAssetQuery returns a question about assets, for the whole list of them.
+func smallAssetQuery(d dice) engine.AssetQuery {
+	return engine.AssetQuery{
+		Project:  one(d, smallProjects),
+		Category: engine.Category(d(2)),
+		View:     one(d, smallViews),
+		Prefix:   given(d, []string{"a", "b", "ab", "x"}),
+	}
+}
+
 // pagesAreWhole reads a list of hosts in pages and says how it differs from the whole.
 func pagesAreWhole(ctx context.Context, e Engine, q engine.HostQuery, limit int) error {
-	whole, err := e.Hosts(ctx, q)
-	if err != nil {
-		return err
-	}
-	var rows []engine.HostPort
-	for q.Limit = limit; len(rows) < whole.Total; q.Offset = len(rows) {
+	return wholeInPages(limit, func(offset, limit int) ([]engine.HostPort, int, error) {
+		q.Offset, q.Limit = offset, limit
 		page, err := e.Hosts(ctx, q)
+		return page.Rows, page.Total, err
+	}, func(a, b engine.HostPort) bool { return a == b })
+}
+
+// assetPagesAreWhole does the same for a list of assets.
+func assetPagesAreWhole(ctx context.Context, e Engine, q engine.AssetQuery, limit int) error {
+	return wholeInPages(limit, func(offset, limit int) ([]engine.Asset, int, error) {
+		q.Offset, q.Limit = offset, limit
+		page, err := e.Assets(ctx, q)
+		return page.Rows, page.Total, err
+	}, func(a, b engine.Asset) bool { return a.ID == b.ID && slices.Equal(a.Open, b.Open) })
+}
+
+// wholeInPages reads a list whole and in pages. A question that is refused has
+// no list; that is compared elsewhere.
+func wholeInPages[T any](limit int, get func(offset, limit int) ([]T, int, error), same func(a, b T) bool) error {
+	whole, total, err := get(0, 0)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	if len(whole) != total {
+		return fmt.Errorf("the whole has %d rows, total %d", len(whole), total)
+	}
+	var rows []T
+	for len(rows) < total {
+		page, n, err := get(len(rows), limit)
 		if err != nil {
 			return err
 		}
-		if page.Total != whole.Total || len(page.Rows) == 0 {
-			return fmt.Errorf("page at %d: total %d and %d rows, want total %d", q.Offset, page.Total, len(page.Rows), whole.Total)
+		if n != total || len(page) == 0 {
+			return fmt.Errorf("page at %d: total %d and %d rows, want total %d", len(rows), n, len(page), total)
 		}
-		rows = append(rows, page.Rows...)
+		rows = append(rows, page...)
 	}
-	if !slices.Equal(rows, whole.Rows) {
-		return fmt.Errorf("pages of %d are %v, the whole is %v", limit, rows, whole.Rows)
+	if !slices.EqualFunc(rows, whole, same) {
+		return fmt.Errorf("pages of %d are %v, the whole is %v", limit, rows, whole)
 	}
 	return nil
 }

@@ -79,10 +79,20 @@ func timeCases() []suiteCase {
 		}},
 		{"a time long ago is a time", func(r *rig) {
 			report := say("x [all] 22/tcp")
-			report.Seen = time.Date(1969, time.July, 20, 20, 17, 40, 0, time.UTC)
+			report.Seen = time.Unix(0, 0)
 			r.apply(report)
+			r.wantSeen("x", time.Unix(0, 0))
 			r.tell("x @0 [all] 80/tcp")
 			r.wantOpen("x", "80/tcp")
+		}},
+		{"a receipt time bounds no time that is given", func(r *rig) {
+			r.clock.advance(time.Hour)
+			r.tell("x [all] 22/tcp") // receipt times are ahead of the clock from here on
+			r.clock.advance(-time.Hour)
+			report := say("y [all] 80/tcp")
+			report.Seen = r.clock.now().Add(time.Minute)
+			r.want("Result", resultText(r.apply(report)), "applied 1 unchanged 0 stale 0 clamped 1")
+			r.wantSeen("y", r.clock.now())
 		}},
 	}
 }

@@ -31,7 +31,7 @@
 //	project_id             string, must be the project the lines are read for
 //	enterprise_project_id  string
 //	seen                   RFC 3339 string, or Unix seconds as a number with fractions
-//	                       down to microseconds, of the years 1 to 9999
+//	                       down to microseconds, of the years 1970 to 9999
 //	scope                  "all", "none", or an array such as ["1-1024/tcp","53/udp"]
 //
 // A type is one of tcp, tcp6, udp, udp6, sctp, sctp6; "tcp" is TCP over IPv4

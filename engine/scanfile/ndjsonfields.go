@@ -119,7 +119,7 @@ func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
 	return scope, err
 }
 
-const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1 to 9999"
+const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1970 to 9999"
 
 func (p *ndjsonParser) seenValue() (time.Time, error) {
 	if p.json.PeekKind() == '"' {
@@ -182,11 +182,8 @@ func floatTime(text []byte) (time.Time, error) {
 
 func checkTime(t time.Time, text []byte) (time.Time, error) {
 	t = t.UTC().Truncate(time.Microsecond)
-	if y := t.Year(); y < 1 || y > 9999 {
+	if y := t.Year(); y < 1970 || y > 9999 {
 		return t, &engine.FieldError{Field: "seen", Value: string(text), Allowed: seenAllowed}
-	}
-	if t.IsZero() {
-		t = t.Add(time.Microsecond) // The zero time would mean that none was given.
 	}
 	return t, nil
 }

@@ -74,7 +74,7 @@ type Grant struct {
 }
 
 // All returns the grant of every name.
-func All() Grant { return Grant{given: true, view: engine.All, mark: "all"} }
+func All() Grant { return Grant{given: true, view: engine.All(), mark: "all"} }
 
 // Only returns the grant of exactly the given names, in any order, repeats
 // allowed.

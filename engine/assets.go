@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"portolan/index"
+)
+
+// EnterpriseProjects returns the enterprise projects that have assets, by id. The
+// error is [ErrNoProject].
+func (e *Engine) EnterpriseProjects(ctx context.Context, project string) ([]EnterpriseProject, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	p, err := e.named(project)
+	if err != nil {
+		return nil, err
+	}
+	var list []EnterpriseProject
+	for name, n := range p.inventories[Host].x.Snapshot().Groups() {
+		list = append(list, EnterpriseProject{ID: name, Hosts: n})
+	}
+	for name, n := range p.inventories[Container].x.Snapshot().Groups() {
+		at, found := slices.BinarySearchFunc(list, name, func(e EnterpriseProject, id string) int { return cmp.Compare(e.ID, id) })
+		if !found {
+			list = slices.Insert(list, at, EnterpriseProject{ID: name})
+		}
+		list[at].Containers = n
+	}
+	return list, nil
+}
+
+// Assets answers the query from the newest snapshot. The error is [ErrNoProject],
+// or a [*FieldError] for a query that makes no sense.
+func (e *Engine) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
+	s, err := e.Snapshot(q.Project, q.Category)
+	if err != nil {
+		return AssetPage{}, err
+	}
+	return s.Assets(ctx, q)
+}
+
+// Assets answers the query from this snapshot. A query that names another project
+// or category is refused. With Prefix it looks at every asset of the view, some
+// 0.1 µs each, whatever the page; the context is looked at now and then.
+func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
+	if err := ctx.Err(); err != nil {
+		return AssetPage{}, err
+	}
+	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
+		return AssetPage{}, err
+	}
+	page := AssetPage{Version: s.Version()}
+	if s.s == nil {
+		return page, nil
+	}
+	w := walk{ctx: ctx}
+	prefix := []byte(q.Prefix)
+	for o := range s.s.All() {
+		if err := w.step(); err != nil {
+			return AssetPage{}, err
+		}
+		if !s.inView(q.View, o) || !s.s.HasPrefix(o, prefix) {
+			continue
+		}
+		if page.Total >= q.Offset && (q.Limit == 0 || len(page.Rows) < q.Limit) {
+			page.Rows = append(page.Rows, s.asset(o))
+		}
+		page.Total++
+	}
+	return page, nil
+}
+
+// inView says whether an asset is in a view.
+func (s Snapshot) inView(v View, o index.Ordinal) bool {
+	if v.IsAll() {
+		return true
+	}
+	_, found := slices.BinarySearch(v.Names(), s.s.Group(o))
+	return found
+}
+
+// lookEvery is how many assets are passed over between two looks at the context.
+const lookEvery = 4096
+
+// walk is a way past many assets that ends with its context.
+type walk struct {
+	ctx   context.Context // It lives as long as one call.
+	steps int
+}
+
+// step counts an asset and says whether nobody waits for the answer any more.
+func (w *walk) step() error {
+	if w.steps++; w.steps%lookEvery == 0 {
+		return w.ctx.Err()
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Apply applies reports as one stream and returns when readers see them. It is
+// all or nothing: one invalid report refuses them all with a [*ReportError], too
+// many new assets do with [ErrFull], and a context that is done before it begins
+// leaves everything as it was. The reports of one project and category become
+// visible at once.
+func (e *Engine) Apply(ctx context.Context, reports []Report) (Result, error) {
+	return e.NewStream().Apply(ctx, reports)
+}
+
+// NewStream starts a stream: reports without a time get the stream's receipt
+// time, one per project, strictly later than any given before in the project.
+func (e *Engine) NewStream() *Stream {
+	return &Stream{engine: e, receipts: make(map[*project]micros)}
+}
+
+// Stream applies reports that arrived together, in any number of calls, for as
+// long as it takes. A Stream is for one goroutine at a time.
+type Stream struct {
+	engine   *Engine
+	receipts map[*project]micros // times given to reports that have none
+}
+
+// receipts gives receipt times within a project.
+type receipts struct {
+	mu    sync.Mutex // guards what follows
+	given bool
+	last  micros
+}
+
+// next returns a time that is not before now and later than any before it.
+func (r *receipts) next(now micros) micros {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.given {
+		now = max(now, r.last+1)
+	}
+	r.given, r.last = true, now
+	return now
+}
+
+// Check says whether Apply would accept the report now; the error is a
+// [*FieldError], or [ErrClosed]. It changes nothing.
+func (s *Stream) Check(r *Report) error {
+	if s.engine.closed.Load() {
+		return ErrClosed
+	}
+	return check(r, s.engine.now().UnixMicro())
+}
+
+// check holds a report against its limits and the clock.
+func check(r *Report, now micros) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if !r.Seen.IsZero() && r.Seen.UnixMicro() > now+MaxAhead.Microseconds() {
+		return &FieldError{
+			Field: "seen", Value: r.Seen.UTC().Format(time.RFC3339Nano),
+			Allowed: fmt.Sprintf("a time at most %v ahead of %s", MaxAhead, time.UnixMicro(now).UTC().Format(time.RFC3339)),
+		}
+	}
+	return nil
+}
+
+// Apply is [Engine.Apply] with the stream's receipt time.
+func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
+	if err := s.engine.ready(ctx); err != nil {
+		return Result{}, err
+	}
+	now := s.engine.now().UnixMicro()
+	for i := range reports {
+		if err := check(&reports[i], now); err != nil {
+			return Result{}, &ReportError{i, err}
+		}
+	}
+	parts, err := s.engine.lock(partsOf(reports))
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock(parts)
+	var total Result
+	for i := range parts {
+		result, err := s.apply(&parts[i], now)
+		total.Add(result)
+		if err != nil {
+			return total, err // cannot be: there is room for all
+		}
+	}
+	return total, nil
+}
+
+// part is the reports of a call that are of one project and category.
+type part struct {
+	name     string
+	category Category
+	reports  []Report // in the order given
+
+	project *project
+	v       *inventory // locked
+}
+
+// partsOf parts reports by project and category, and orders the parts so.
+func partsOf(reports []Report) []part {
+	same := 0
+	for same < len(reports) && reports[same].Project == reports[0].Project && reports[same].Category == reports[0].Category {
+		same++
+	}
+	switch {
+	case len(reports) == 0:
+		return nil
+	case same == len(reports):
+		return []part{{name: reports[0].Project, category: reports[0].Category, reports: reports}}
+	}
+	type place struct {
+		project  string
+		category Category
+	}
+	at := make(map[place]int)
+	var parts []part
+	for i := range reports {
+		r := &reports[i]
+		n, known := at[place{r.Project, r.Category}]
+		if !known {
+			n = len(parts)
+			at[place{r.Project, r.Category}] = n
+			parts = append(parts, part{name: r.Project, category: r.Category})
+		}
+		parts[n].reports = append(parts[n].reports, *r)
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.category, b.category)) })
+	return parts
+}
+
+// lock finds the parts' inventories and locks them, in the parts' order, which is
+// the same for all. It adds the projects that are new, unless there is no room
+// for some part: then nothing is locked and nothing has changed.
+func (e *Engine) lock(parts []part) (_ []part, err error) {
+	if slices.ContainsFunc(parts, func(p part) bool { return e.find(p.name) == nil }) {
+		e.creating.Lock()
+		defer e.creating.Unlock()
+	}
+	var added []*project
+	for i := range parts {
+		p := &parts[i]
+		p.project = e.find(p.name)
+		switch n := len(added); {
+		case p.project != nil:
+		case n > 0 && added[n-1].name == p.name: // its hosts came before
+			p.project = added[n-1]
+		default:
+			p.project = newProject(p.name)
+			added = append(added, p.project)
+		}
+		p.v = p.project.inventories[p.category]
+		p.v.mu.Lock()
+	}
+	for i := range parts {
+		if err := parts[i].v.checkRoom(parts[i].reports, e.maxAssets); err != nil {
+			unlock(parts)
+			return nil, fmt.Errorf("project %q, %vs: %w", parts[i].name, parts[i].category, err)
+		}
+	}
+	e.add(added)
+	return parts, nil
+}
+
+func unlock(parts []part) {
+	for i := range parts {
+		parts[i].v.mu.Unlock()
+	}
+}
+
+// apply applies a part and publishes it. Its inventory is locked.
+func (s *Stream) apply(p *part, now micros) (result Result, err error) {
+	p.v.reserve(len(p.reports))
+	for i := range p.reports {
+		r := &p.reports[i]
+		at := now
+		switch {
+		case r.Seen.IsZero():
+			at = s.receipt(p.project, now)
+		case r.Seen.UnixMicro() > now:
+			result.Clamped++
+		default:
+			at = r.Seen.UnixMicro()
+		}
+		became, err := p.v.apply(r, at)
+		if err != nil {
+			return result, err
+		}
+		result.count(became)
+	}
+	p.v.x.Publish()
+	return result, nil
+}
+
+// receipt returns the stream's receipt time in a project.
+func (s *Stream) receipt(p *project, now micros) micros {
+	t, ok := s.receipts[p]
+	if !ok {
+		t = p.receipts.next(now)
+		s.receipts[p] = t
+	}
+	return t
+}
