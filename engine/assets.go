@@ -19,10 +19,10 @@ func (e *Engine) EnterpriseProjects(ctx context.Context, project string) ([]Ente
 		return nil, err
 	}
 	var list []EnterpriseProject
-	for name, n := range p.inventories[Host].x.Snapshot().Groups() {
+	for name, n := range p.snapshot(Host).Groups() {
 		list = append(list, EnterpriseProject{ID: name, Hosts: n})
 	}
-	for name, n := range p.inventories[Container].x.Snapshot().Groups() {
+	for name, n := range p.snapshot(Container).Groups() {
 		at, found := slices.BinarySearchFunc(list, name, func(e EnterpriseProject, id string) int { return cmp.Compare(e.ID, id) })
 		if !found {
 			list = slices.Insert(list, at, EnterpriseProject{ID: name})
@@ -56,13 +56,32 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if s.s == nil {
 		return page, nil
 	}
+	assets := s.s.View(q.View.groups).Assets()
 	w := walk{ctx: ctx}
-	prefix := []byte(q.Prefix)
-	for o := range s.s.All() {
+	if q.Prefix != "" {
+		return s.searchAssets(&q, &w, assets)
+	}
+	page.Total = assets.Len()
+	for o := range assets.From(q.Offset) {
+		if q.Limit > 0 && len(page.Rows) == q.Limit {
+			break
+		}
 		if err := w.step(); err != nil {
 			return AssetPage{}, err
 		}
-		if !s.inView(q.View, o) || !s.s.HasPrefix(o, prefix) {
+		page.Rows = append(page.Rows, s.asset(o))
+	}
+	return page, nil
+}
+
+// searchAssets looks for the prefix among all assets of the view.
+func (s Snapshot) searchAssets(q *AssetQuery, w *walk, assets index.Set) (AssetPage, error) {
+	page, prefix := AssetPage{Version: s.Version()}, []byte(q.Prefix)
+	for o := range assets.From(0) {
+		if err := w.step(); err != nil {
+			return AssetPage{}, err
+		}
+		if !s.s.HasPrefix(o, prefix) {
 			continue
 		}
 		if page.Total >= q.Offset && (q.Limit == 0 || len(page.Rows) < q.Limit) {

@@ -3,7 +3,9 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -14,22 +16,33 @@ import (
 	"portolan/engine/enginetest/fleet"
 )
 
-const (
-	benchHosts = 1_000_000
-	loadBatch  = 1_000_000
-)
+const loadBatch = 1_000_000
 
-// agents is the agent workload, made once.
+// benchHosts is how many hosts are made up: PORTOLAN_BENCH_HOSTS, a million, or,
+// with -short, some.
+func benchHosts(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("PORTOLAN_BENCH_HOSTS")
+	switch {
+	case text == "" && testing.Short():
+		return 10_000
+	case text == "":
+		return 1_000_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		b.Fatalf("PORTOLAN_BENCH_HOSTS is %q: want a number of hosts", text)
+	}
+	return n
+}
+
+// agents is the agent workload, made once, or again after it was let go.
 var agents []engine.Report
 
 func agentFleet(b *testing.B) []engine.Report {
 	b.Helper()
-	n := benchHosts
-	if testing.Short() {
-		n = 10_000
-	}
 	if agents == nil {
-		agents = slices.Collect(fleet.Agents(1, n))
+		agents = slices.Collect(fleet.Agents(1, benchHosts(b)))
 	}
 	return agents
 }
@@ -238,5 +251,90 @@ func BenchmarkRangeReport(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkGrow fills an empty engine in calls of 200,000 reports and reports the
+// median and the worst call.
+func BenchmarkGrow(b *testing.B) {
+	const batch = 200_000
+	for b.Loop() {
+		e, err := engine.Open(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var took []time.Duration
+		next, stop := iter.Pull(fleet.Agents(1, benchHosts(b)))
+		reports := make([]engine.Report, 0, batch)
+		for more := true; more; {
+			var r engine.Report
+			for reports = reports[:0]; len(reports) < batch; reports = append(reports, r) {
+				if r, more = next(); !more {
+					break
+				}
+			}
+			start := time.Now()
+			if _, err := e.Apply(context.Background(), reports); err != nil {
+				b.Fatal(err)
+			}
+			if len(reports) == batch {
+				took = append(took, time.Since(start))
+			}
+		}
+		stop()
+		runtime.KeepAlive(e)
+		if len(took) == 0 {
+			continue
+		}
+		slices.Sort(took)
+		median, worst := took[len(took)/2], took[len(took)-1]
+		b.ReportMetric(median.Seconds()*1e3, "median-ms")
+		b.ReportMetric(worst.Seconds()*1e3, "worst-ms")
+		b.ReportMetric(float64(worst)/float64(median), "ratio")
+	}
+}
+
+// lastSeen is the time of the latest report of BenchmarkOneReport.
+var lastSeen = time.Date(2025, 2, 1, 0, 0, 0, 0, time.UTC)
+
+// BenchmarkOneReport applies one changed report a call to a fleet.
+func BenchmarkOneReport(b *testing.B) {
+	e, rng := loadedEngine(b), rand.New(rand.NewPCG(1, 3))
+	reports := make([]engine.Report, 100_000)
+	for i := range reports {
+		reports[i] = agentFleet(b)[rng.IntN(len(agents))]
+	}
+	agents = nil // nobody keeps them in memory beside the engine
+	b.ReportAllocs()
+	for b.Loop() {
+		r := reports[rng.IntN(len(reports))]
+		lastSeen = lastSeen.Add(time.Second)
+		r.Seen, r.Open = lastSeen, slices.Clone(r.Open)
+		r.Open[rng.IntN(len(r.Open))] = engine.MakeKey(uint16(32768+rng.IntN(28232)), engine.TCP)
+		if _, err := e.Apply(context.Background(), []engine.Report{r}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSmallProjects reports what a project of one host with 11 ports costs.
+func BenchmarkSmallProjects(b *testing.B) {
+	const projects = 1000
+	report := slices.Collect(fleet.Agents(1, 1))[0]
+	for b.Loop() {
+		before := heap()
+		e, err := engine.Open(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range projects {
+			r := report
+			r.Project = "p" + strconv.Itoa(i)
+			if _, err := e.Apply(context.Background(), []engine.Report{r}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/projects, "B/project")
+		runtime.KeepAlive(e)
 	}
 }

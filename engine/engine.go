@@ -51,16 +51,28 @@ type projectTree = btree.Map[string, *project]
 // project is one tenant.
 type project struct {
 	name        string
-	inventories [numCategories]*inventory
+	inventories [numCategories]atomic.Pointer[inventory] // nil until something is written
 	receipts    receipts
 }
 
-func newProject(name string) *project {
-	p := &project{name: name}
-	for c := range p.inventories {
-		p.inventories[c] = newInventory()
+// inventory returns the project's assets of a category for writing to.
+func (p *project) inventory(c Category) *inventory {
+	at := &p.inventories[c]
+	if at.Load() == nil {
+		at.CompareAndSwap(nil, newInventory()) // losing to another writer loses nothing
 	}
-	return p
+	return at.Load()
+}
+
+// nothing is the state of an inventory that was never written to.
+var nothing = index.New().Snapshot()
+
+// snapshot returns the project's assets of a category for reading.
+func (p *project) snapshot(c Category) *index.Snapshot {
+	if v := p.inventories[c].Load(); v != nil {
+		return v.x.Snapshot()
+	}
+	return nothing
 }
 
 // Open returns an empty engine. A nil opts is legal. The error is a [*FieldError].
@@ -149,7 +161,7 @@ func (e *Engine) Remove(ctx context.Context, project string, category Category, 
 	if err != nil {
 		return 0, err
 	}
-	v := p.inventories[category]
+	v := p.inventory(category)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var missing []string
@@ -188,8 +200,8 @@ func (e *Engine) Stats() (Stats, error) {
 	}
 	e.projects.Load().Scan(func(_ string, p *project) bool {
 		total.Projects++
-		for _, v := range p.inventories {
-			s := v.x.Snapshot()
+		for c := range Category(numCategories) {
+			s := p.snapshot(c)
 			total.Assets += s.Assets()
 			total.Observations += s.Observations()
 			total.Keys += s.View(index.Groups{}).Keys()
@@ -207,9 +219,9 @@ func (e *Engine) Check(ctx context.Context) error {
 	}
 	var errs []error
 	e.projects.Load().Scan(func(name string, p *project) bool {
-		for c, v := range p.inventories {
-			if err := v.x.Snapshot().Check(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("project %q, %vs: %w", name, Category(c), err))
+		for c := range Category(numCategories) {
+			if err := p.snapshot(c).Check(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("project %q, %vs: %w", name, c, err))
 			}
 		}
 		return true

@@ -79,7 +79,7 @@ func TestManyLooks(t *testing.T) {
 	if err != nil || len(a.Open) != n {
 		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
 	}
-	v := e.find("p").inventories[Host]
+	v := e.find("p").inventory(Host)
 	v.w.old.decodeNote(v.x.Note(0), n)
 	if len(v.w.old.looks) != maxLooks {
 		t.Errorf("%d looks, want %d", len(v.w.old.looks), maxLooks)

@@ -21,10 +21,10 @@ func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 // or category is refused.
 //
 // A query with Asset looks at that asset alone. One without costs what the page
-// does, where every asset with the port open lies in the view; else it passes
-// over those before the page one by one. With Name or Address it looks at every
-// asset that has the port open, some 0.1 µs each and type, whatever the page.
-// The context is looked at now and then.
+// does, once it is known which assets of the view have the port open: a snapshot
+// remembers that for some views and ports. With Name or Address it looks at each
+// of those assets, some 0.1 µs each and type, whatever the page. The context is
+// looked at now and then.
 func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	if err := ctx.Err(); err != nil {
 		return HostPage{}, err
@@ -87,23 +87,23 @@ func (h *hostSearch) holders(f *index.Filter) error {
 	if h.q.Name != "" || h.q.Address != "" {
 		collect = h.searched
 	}
+	view := h.s.View(h.q.View.groups)
 	for _, t := range index.Types() {
 		k := index.MakeKey(f.Port, t)
-		if !lets(f, k) {
+		if n := view.Count(k); n == 0 || !lets(f, k) {
 			continue
 		}
-		n := h.s.View(h.q.View.groups).Count(k)
-		if err := collect(k, n); err != nil {
+		if err := collect(view, k); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// counted adds the n assets of the view that have the key open to the total and
+// counted adds the assets of the view that have the key open to the total, and
 // those of the page to it.
-func (h *hostSearch) counted(k index.Key, n int) error {
-	pass := max(0, h.q.Offset-h.page.Total)
+func (h *hostSearch) counted(view index.View, k index.Key) error {
+	pass, n := max(0, h.q.Offset-h.page.Total), view.Count(k)
 	h.page.Total += n
 	if pass >= n || h.full() {
 		return nil
@@ -113,20 +113,9 @@ func (h *hostSearch) counted(k index.Key, n int) error {
 		left = min(left, h.q.Limit-len(h.page.Rows))
 	}
 	h.page.Rows = slices.Grow(h.page.Rows, left)
-	whole, rank := n == h.s.Open(k), 0
-	if whole { // every holder is in the view: the posting can skip by rank
-		rank, pass = pass, 0
-	}
-	for o := range h.s.Holders(k, rank) {
+	for o := range view.Holders(k).From(pass) {
 		if err := h.step(); err != nil {
 			return err
-		}
-		switch {
-		case !whole && !h.inView(h.q.View, o):
-			continue
-		case pass > 0:
-			pass--
-			continue
 		}
 		h.add(h.labels(o), k)
 		if left--; left == 0 {
@@ -136,28 +125,18 @@ func (h *hostSearch) counted(k index.Key, n int) error {
 	return nil
 }
 
-// searched looks for the labels asked for among the n assets of the view that
-// have the key open.
-func (h *hostSearch) searched(k index.Key, n int) error {
-	if n == 0 {
-		return nil
-	}
-	whole := n == h.s.Open(k)
-	for o := range h.s.Holders(k, 0) {
+// searched looks for the labels asked for among the assets of the view that have
+// the key open.
+func (h *hostSearch) searched(view index.View, k index.Key) error {
+	for o := range view.Holders(k).From(0) {
 		if err := h.step(); err != nil {
 			return err
-		}
-		if !whole && !h.inView(h.q.View, o) {
-			continue
 		}
 		if h.s.LabelsContain(o, h.name, h.address) {
 			if h.wants() {
 				h.add(h.labels(o), k)
 			}
 			h.page.Total++
-		}
-		if n--; n == 0 {
-			return nil // the others lie elsewhere
 		}
 	}
 	return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"portolan/engine"
 	"portolan/engine/enginetest/fleet"
@@ -52,7 +54,6 @@ func TestHostsLookAtTheContext(t *testing.T) {
 	for name, q := range map[string]engine.HostQuery{
 		"search":          {Port: 22, Name: "x", Limit: 1},
 		"search, address": {Port: 22, Address: "x", View: engine.In("odd"), Limit: 1},
-		"deep page":       {Port: 22, View: engine.In("odd"), Offset: 9_000, Limit: 1},
 		"all rows":        {Port: 22},
 	} {
 		q.Project = "p"
@@ -66,14 +67,18 @@ func TestHostsLookAtTheContext(t *testing.T) {
 	}
 }
 
-// TestHostsSkipByRank: where the whole port lies in the view, a deep page passes
-// over nothing, in a view of one enterprise project or several as in the whole.
+// TestHostsSkipByRank: a deep page passes over nothing, in a view of one
+// enterprise project or several as in the whole.
 func TestHostsSkipByRank(t *testing.T) {
 	e := crowd(t, 20_000)
-	for name, view := range map[string]engine.View{"all": engine.All(), "both": engine.In("0", "odd")} {
+	for name, view := range map[string]engine.View{"all": engine.All(), "both": engine.In("0", "odd"), "odd": engine.In("odd")} {
+		total := 20_000
+		if name == "odd" {
+			total /= 2
+		}
 		ctx := &patient{Context: t.Context(), n: 2}
-		page, err := e.Hosts(ctx, engine.HostQuery{Project: "p", View: view, Port: 22, Offset: 19_990, Limit: 200})
-		if err != nil || page.Total != 20_000 || len(page.Rows) != 10 || page.Rows[9].Asset != "h19999" {
+		page, err := e.Hosts(ctx, engine.HostQuery{Project: "p", View: view, Port: 22, Offset: total - 10, Limit: 200})
+		if err != nil || page.Total != total || len(page.Rows) != 10 || page.Rows[9].Asset != "h19999" {
 			t.Errorf("%s: total %d, %d rows, error %v", name, page.Total, len(page.Rows), err)
 		}
 	}
@@ -96,6 +101,9 @@ func BenchmarkHosts(b *testing.B) {
 		{"first", func(*engine.HostQuery) {}},
 		{"last", func(q *engine.HostQuery) { q.Offset = first.Total - 200 }},
 		{"view", func(q *engine.HostQuery) { q.View = home }},
+		{"view-last", func(q *engine.HostQuery) { q.View, q.Offset = home, 1<<60 }},
+		{"views", func(q *engine.HostQuery) { q.View, q.Offset = engine.In("0", "group-07", "group-30"), 100_000 }},
+		{"rare", func(q *engine.HostQuery) { q.Port, q.View = 40_000, home }},
 		{"address", func(q *engine.HostQuery) { q.Address = "99" }},
 		{"address-in-view", func(q *engine.HostQuery) { q.Address, q.View = "99", home }},
 		{"asset", func(q *engine.HostQuery) { q.Port, q.Asset = 0, first.Rows[0].Asset }},
@@ -103,6 +111,13 @@ func BenchmarkHosts(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			q := base
 			c.change(&q)
+			if q.Offset == 1<<60 { // the last page
+				whole, err := e.Hosts(ctx, q)
+				if err != nil {
+					b.Fatal(err)
+				}
+				q.Offset = max(0, whole.Total-q.Limit)
+			}
 			b.ReportAllocs()
 			var page engine.HostPage
 			for b.Loop() {
@@ -114,4 +129,59 @@ func BenchmarkHosts(b *testing.B) {
 			b.ReportMetric(float64(page.Total), "total")
 		})
 	}
+}
+
+// BenchmarkHostsUnseen asks for the last page of the assets that have a port open
+// in one enterprise project or in three, each combination once a snapshot: nothing
+// is remembered.
+func BenchmarkHostsUnseen(b *testing.B) {
+	e := loadedEngine(b)
+	groups, err := e.EnterpriseProjects(context.Background(), fleet.Project)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ports, err := e.Ports(context.Background(), engine.PortQuery{Project: fleet.Project, Type: engine.TCP})
+	if err != nil {
+		b.Fatal(err)
+	}
+	slices.SortFunc(ports.Rows, func(a, b engine.PortCount) int { return b.Num - a.Num })
+	for _, c := range []struct {
+		name         string
+		groups, from int
+	}{{"one-popular", 1, 0}, {"one-middling", 1, 100}, {"one-rare", 1, 1000}, {"three-popular", 3, 0}, {"three-middling", 3, 100}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			worst := time.Duration(0)
+			i := 0
+			for b.Loop() {
+				var names []string
+				for g := range c.groups {
+					names = append(names, groups[(i+7*g)%len(groups)].ID)
+				}
+				row := ports.Rows[c.from+i%40]
+				q := engine.HostQuery{Project: fleet.Project, Port: int(row.Port), Type: row.Type, View: engine.In(names...), Limit: 200}
+				q.Offset = max(0, countIn(b, e, &q)-200)
+				start := time.Now()
+				if _, err := e.Hosts(context.Background(), q); err != nil {
+					b.Fatal(err)
+				}
+				worst = max(worst, time.Since(start))
+				i++
+			}
+			b.ReportMetric(float64(worst.Microseconds()), "worst-µs")
+		})
+	}
+}
+
+// countIn is how many assets of the query's view have its port open.
+func countIn(b *testing.B, e *engine.Engine, q *engine.HostQuery) int {
+	b.Helper()
+	page, err := e.Ports(context.Background(), engine.PortQuery{Project: q.Project, View: q.View, Port: q.Port, Type: q.Type})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if len(page.Rows) == 0 {
+		return 0
+	}
+	return page.Rows[0].Num
 }

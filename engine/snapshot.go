@@ -32,7 +32,7 @@ func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
 	snapshot := Snapshot{policy: e.policy, project: project, category: category}
 	p, err := e.named(project)
 	if err == nil {
-		snapshot.s = p.inventories[category].x.Snapshot()
+		snapshot.s = p.snapshot(category)
 	}
 	return snapshot, err
 }

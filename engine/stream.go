@@ -158,10 +158,10 @@ func (e *Engine) lock(parts []part) (_ []part, err error) {
 		case n > 0 && added[n-1].name == p.name: // its hosts came before
 			p.project = added[n-1]
 		default:
-			p.project = newProject(p.name)
+			p.project = &project{name: p.name}
 			added = append(added, p.project)
 		}
-		p.v = p.project.inventories[p.category]
+		p.v = p.project.inventory(p.category)
 		p.v.mu.Lock()
 	}
 	for i := range parts {

@@ -69,17 +69,22 @@ type sighting struct {
 }
 
 const (
-	sightingsSize = 4096
-	shareAfter    = 4
-	minShared     = 5 // a shorter list costs less than a reference to it
+	minSightings = 16 // remembered; more among more assets
+	maxSightings = 4096
+	shareAfter   = 4
+	minShared    = 5 // a shorter list costs less than a reference to it
 )
 
-// common records a sighting of a list with the hash and says whether to share it.
-func (s *sightings) common(hash uint64) bool {
-	if s.recent == nil {
-		s.recent = make([]sighting, sightingsSize)
+// common records a sighting of a list with the hash, among so many assets, and
+// says whether to share it.
+func (s *sightings) common(hash uint64, assets int) bool {
+	if assets < shareAfter {
+		return false
 	}
-	slot := &s.recent[hash%sightingsSize]
+	if n := len(s.recent); n < minSightings || n < maxSightings && n < assets {
+		s.recent = make([]sighting, max(minSightings, n*2)) // what was seen is forgotten
+	}
+	slot := &s.recent[hash%uint64(len(s.recent))]
 	if h := uint32(hash >> 32); slot.hash != h {
 		*slot = sighting{hash: h}
 	}

@@ -20,7 +20,8 @@ const maxFaults = 32
 //   - the counts of the whole and of every group are those of the postings, with
 //     their bits, their sums and their numbers of keys and assets;
 //   - every asset's id is found in the dictionary, and nothing else is under it;
-//   - every asset's group exists, and groups without assets do not.
+//   - every asset's group exists, and groups without assets do not;
+//   - the set of all assets and those of the groups are the assets that are there.
 //
 // It costs a pass over the inventory and may run beside readers and the writer.
 func (s *Snapshot) Check(ctx context.Context) error {
@@ -34,6 +35,7 @@ func (s *Snapshot) Check(ctx context.Context) error {
 		c.fault("%d assets are there, the number is %d", c.assets, s.assets)
 	}
 	c.compare("whole", c.whole, s.whole)
+	c.members("everyone", s.everyone, s.assets, func(Ordinal) bool { return true })
 	c.groupCounts()
 	return errors.Join(c.faults...)
 }
@@ -72,7 +74,7 @@ func (c *checker) group(n uint32) *tallied {
 // records checks every asset's record and that its keys are in the postings.
 func (c *checker) records(ctx context.Context) {
 	var keys []Key
-	for o := range c.s.All() {
+	for o := range c.s.ordinalsOfPages() {
 		if o%1024 == 0 && ctx.Err() != nil {
 			return
 		}
@@ -112,20 +114,42 @@ func (c *checker) postings(ctx context.Context) {
 }
 
 func (c *checker) posting(k Key, p *posting) {
+	n := c.ordinals("posting "+k.String(), p, func(o Ordinal) bool {
+		c.whole.add(k, 1, 0)
+		c.group(c.s.stateOf(o).group).counts.add(k, 1, 0)
+		return true
+	})
+	if n == 0 {
+		c.fault("posting %v: it is empty", k)
+	}
+}
+
+// members checks a set of assets that must be so many, all those that belong.
+func (c *checker) members(name string, p *posting, want int, belongs func(Ordinal) bool) {
+	if p == nil {
+		p = new(posting)
+	}
+	if n := c.ordinals(name, p, belongs); n != want {
+		c.fault("%s: it has %d assets, want %d", name, n, want)
+	}
+}
+
+// ordinals checks that a posting's ordinals are in order, are those of assets that
+// belong, and are as many as it says, which it returns.
+func (c *checker) ordinals(name string, p *posting, belongs func(Ordinal) bool) int {
 	n, last := 0, int64(-1)
 	for o := range p.from(0) {
-		if int64(o) <= last || !c.s.has(o) {
-			c.fault("posting %v: ordinal %d is out of order or has no asset", k, o)
+		if int64(o) <= last || !c.s.has(o) || !belongs(o) {
+			c.fault("%s: ordinal %d is out of order, has no asset or does not belong", name, o)
 			continue
 		}
 		last = int64(o)
 		n++
-		c.whole.add(k, 1, 0)
-		c.group(c.s.stateOf(o).group).counts.add(k, 1, 0)
 	}
-	if n != p.n || n == 0 {
-		c.fault("posting %v: number is %d, but it has %d ordinals", k, p.n, n)
+	if n != p.n {
+		c.fault("%s: number is %d, but it has %d ordinals", name, p.n, n)
 	}
+	return n
 }
 
 func (c *checker) groupCounts() {
@@ -139,6 +163,7 @@ func (c *checker) groupCounts() {
 			continue
 		}
 		c.compare(fmt.Sprintf("group %q", g), &want.counts, c.s.countsOf(n))
+		c.members(fmt.Sprintf("members of %q", g), c.s.membersOf(n).p, want.assets, func(o Ordinal) bool { return c.s.stateOf(o).group == n })
 	}
 	if named != len(c.groups) {
 		c.fault("%d groups have names, %d have assets", named, len(c.groups))

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"iter"
 	"math/bits"
 
 	"github.com/tidwall/btree"
@@ -14,15 +15,17 @@ type data struct {
 	assets     int
 	ordinals   int // in use or free; all are below
 	pages      vec[*page]
-	dict       *dict
+	dict       dict
 	interned   vec[[]byte]
 	groups     vec[group]
 	groupNames *btree.Map[string, uint32]
 
-	// What follows from the assets' keys, written by flushes only.
+	// What follows from the assets' keys and groups, written by flushes only.
 	tree        *tree
 	whole       *counts
-	groupCounts vec[*counts] // by number; nil: nothing open
+	groupCounts vec[*counts]  // by number; nil: nothing open
+	everyone    *posting      // all assets
+	members     vec[*posting] // the assets of each group, by number; nil: none
 }
 
 // group is one group of assets. A number whose name is empty is free.
@@ -100,6 +103,14 @@ func (d *data) listOf(st *state) []byte {
 	return st.keys
 }
 
+// membersOf returns the assets of a group.
+func (d *data) membersOf(n uint32) Set {
+	if p := d.members.at(n); p != nil {
+		return Set{*p}
+	}
+	return Set{}
+}
+
 // countsOf returns the counts of a group.
 func (d *data) countsOf(n uint32) *counts {
 	if c := d.groupCounts.at(n); c != nil && *c != nil {
@@ -108,19 +119,36 @@ func (d *data) countsOf(n uint32) *counts {
 	return emptyCounts
 }
 
-// rebuildDict returns a table of the assets that are there with room for n, and more.
-func (d *data) rebuildDict(n int) *dict {
-	t := newDict(n, max(n, d.ordinals))
-	for n := range d.numPages() {
-		p := d.page(n)
-		if p == nil {
-			continue
-		}
-		for live := p.live; live != 0; live &= live - 1 {
-			o := n*pageSize + uint32(bits.TrailingZeros64(live))
-			id := d.ident(o)
-			t.insert(hashID(id.id, id.kind), o)
+// ordinalsOfPages yields every asset's ordinal in ascending order, as the pages
+// have them.
+func (d *data) ordinalsOfPages() iter.Seq[Ordinal] {
+	return func(yield func(Ordinal) bool) {
+		for n := range d.numPages() {
+			p := d.page(n)
+			if p == nil {
+				continue
+			}
+			for live := p.live; live != 0; live &= live - 1 {
+				if !yield(n*pageSize + uint32(bits.TrailingZeros64(live))) {
+					return
+				}
+			}
 		}
 	}
-	return t
+}
+
+// hashOf returns the hash of the id of an asset that is there.
+func (d *data) hashOf(o Ordinal) uint64 {
+	id := d.ident(o)
+	return hashID(id.id, id.kind)
+}
+
+// rebuildDict returns a dictionary of the assets that are there with room for n,
+// and more.
+func (d *data) rebuildDict(n int, epoch uint64) dict {
+	entries := make([]entry, 0, d.assets)
+	for o := range d.ordinalsOfPages() {
+		entries = append(entries, entry{d.hashOf(o), o})
+	}
+	return newDict(entries, n, max(n, d.ordinals), epoch)
 }

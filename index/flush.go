@@ -65,7 +65,11 @@ func (x *Index) post(changes []change, universe int) {
 		for n < len(changes) && changes[n].key() == changes[0].key() {
 			n++
 		}
-		x.postKey(changes[0].key(), changes[:n], universe)
+		if k := changes[0].key(); k == membership {
+			x.postMembers(changes[:n], universe)
+		} else {
+			x.postKey(k, changes[:n], universe)
+		}
 		changes = changes[n:]
 	}
 }
@@ -79,21 +83,97 @@ func (x *Index) postKey(k Key, changes []change, universe int) {
 	if len(changes) == 0 {
 		return
 	}
-	p, ok := x.next.tree.Get(k)
+	old, _ := x.next.tree.Get(k)
+	was := 0
+	if old != nil {
+		was = old.n
+	}
+	p := x.changed(old, changes, universe)
+	x.next.whole.add(k, int32(p.n-was), x.epoch)
 	switch {
-	case !ok:
-		p = &posting{epoch: x.epoch}
+	case p.n == 0:
+		x.next.tree.Delete(k)
+	case p != old:
 		x.next.tree.Set(k, p)
+	}
+}
+
+// postMembers makes the changes of which assets are in which groups, which are in
+// the order they came. An asset that moves leaves one group and enters another.
+func (x *Index) postMembers(changes []change, universe int) {
+	changes = sortByGroup(changes)
+	all := make([]change, 0, len(changes))
+	for len(changes) > 0 {
+		n := 1
+		for n < len(changes) && changes[n].group == changes[0].group {
+			n++
+		}
+		settled := settle(changes[:n])
+		all = append(all, settled...)
+		if len(settled) > 0 {
+			p := x.next.members.mut(changes[0].group, x.epoch)
+			if *p = x.changed(*p, settled, universe); (*p).n == 0 {
+				*p = nil
+			}
+		}
+		changes = changes[n:]
+	}
+	if all = settleAll(all); len(all) > 0 {
+		x.next.everyone = x.changed(x.next.everyone, all, universe)
+	}
+}
+
+// sortByGroup returns the changes ordered by group, keeping the order of those of
+// one group.
+func sortByGroup(changes []change) []change {
+	most := uint32(0)
+	for i := range changes {
+		most = max(most, changes[i].group)
+	}
+	if most == 0 {
+		return changes
+	}
+	at := make([]int, most+2)
+	for i := range changes {
+		at[changes[i].group+1]++
+	}
+	for g := range most {
+		at[g+1] += at[g]
+	}
+	sorted := make([]change, len(changes))
+	for _, c := range changes {
+		sorted[at[c.group]] = c
+		at[c.group]++
+	}
+	return sorted
+}
+
+// settleAll is settle for changes of several groups: of an asset that leaves one
+// and enters another, which come to nothing, neither is kept.
+func settleAll(changes []change) []change {
+	slices.SortFunc(changes, func(a, b change) int { return cmp.Compare(a.asset, b.asset) })
+	out := changes[:0]
+	for i := 0; i < len(changes); i++ {
+		if i+1 < len(changes) && changes[i+1].asset == changes[i].asset {
+			i++
+			continue
+		}
+		out = append(out, changes[i])
+	}
+	return out
+}
+
+// changed returns a posting, nil for an empty one, with the changes made in this
+// epoch.
+func (x *Index) changed(p *posting, changes []change, universe int) *posting {
+	switch {
+	case p == nil:
+		p = &posting{epoch: x.epoch}
 	case p.epoch != x.epoch:
 		p = p.clone(x.epoch)
-		x.next.tree.Set(k, p)
 	}
-	was := p.n
 	p.apply(changes, universe, &x.flushing.ordinals)
-	x.next.whole.add(k, int32(p.n-was), x.epoch)
-	if p.n == 0 {
-		x.next.tree.Delete(k)
-	}
+	return p
 }
 
 // mutCounts returns a group's counts for changing in this epoch.

@@ -59,8 +59,8 @@ type scratch struct {
 func New() *Index {
 	x := &Index{epoch: 1, groups: make(map[string]uint32)}
 	x.blobs.items = &x.next.interned
-	x.next.whole = new(counts)
-	x.next.dict = newDict(0, 0)
+	x.next.whole, x.next.everyone = new(counts), new(posting)
+	x.next.dict = newDict(nil, 0, 0, x.epoch)
 	x.next.tree = btree.NewMap[Key, *posting](0)
 	x.next.groupNames = btree.NewMap[string, uint32](0)
 	x.Publish()
@@ -110,8 +110,8 @@ func (x *Index) setSought(id string) {
 // Reserve makes room in the dictionary for n assets in all, which spares an
 // index that is being filled from growing step by step.
 func (x *Index) Reserve(n int) {
-	if n > x.next.assets && n > len(x.next.dict.slots) {
-		x.next.dict = x.next.rebuildDict(n)
+	if n > 2*x.next.assets {
+		x.next.dict = x.next.rebuildDict(n, x.epoch)
 	}
 }
 
@@ -131,11 +131,8 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 	if err != nil {
 		return 0, err
 	}
-	if x.next.dict.full(o) {
-		x.next.dict = x.next.rebuildDict(x.next.assets + 1)
-	}
 	x.setSought(a.ID)
-	x.next.dict.insert(x.sought.hash, o)
+	x.addToDict(x.sought.hash, o)
 
 	p := x.mutPage(o)
 	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], x.sought.stored, x.sought.kind, a.Address, a.Name)
@@ -143,13 +140,13 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 	g := x.groupNumber(a.Group)
 	x.putState(p, o, &state{group: g}, &state{group: g, note: a.Note}, a.Keys)
 	p.live |= 1 << (o % pageSize)
-	if p.live == ^uint64(0) {
+	if p.live == ^uint64(0) { // both columns have just been written to
 		p.idents.trim()
 		p.states.trim()
 		x.pageHint = [2]int{len(p.idents.data), len(p.states.data)}
 	}
 	x.next.assets++
-	x.next.groups.mut(g, x.epoch).assets++
+	x.enterGroup(g, o)
 	return o, nil
 }
 
@@ -171,7 +168,7 @@ func (x *Index) mutPage(o Ordinal) *page {
 	at := x.next.pages.mut(o/pageSize, x.epoch)
 	switch {
 	case *at == nil:
-		*at = &page{epoch: x.epoch}
+		*at = &page{epoch: x.epoch, own: [2]bool{true, true}}
 		(*at).idents.data = make([]byte, 0, x.pageHint[0])
 		(*at).states.data = make([]byte, 0, x.pageHint[1])
 	case (*at).epoch != x.epoch:
@@ -212,7 +209,7 @@ func (x *Index) putIdent(p *page, slot uint32, rec []byte) {
 	if p.live>>slot&1 != 0 {
 		x.releaseIdent(p, slot)
 	}
-	p.idents.put(slot, rec, p.live)
+	p.mutIdents().put(slot, rec, p.live)
 }
 
 func (x *Index) releaseIdent(p *page, slot uint32) {
@@ -263,8 +260,8 @@ func (x *Index) moveGroup(o Ordinal, old *state, to uint32) {
 	for _, k := range x.scratch.keys {
 		x.changes = append(x.changes, makeChange(k, o, old.group, false), makeChange(k, o, to, true))
 	}
-	x.next.groups.mut(to, x.epoch).assets++
-	x.leaveGroup(old.group)
+	x.enterGroup(to, o)
+	x.leaveGroup(old.group, o)
 }
 
 // putState stores the state, which has its group and note, with the keys, and
@@ -281,7 +278,7 @@ func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (change
 	}
 	x.storeNote(old, st)
 	x.scratch.rec = st.append(x.scratch.rec[:0])
-	p.states.put(o%pageSize, x.scratch.rec, p.live)
+	p.mutStates().put(o%pageSize, x.scratch.rec, p.live)
 	if len(x.changes) >= flushAfter {
 		x.flushBehind()
 	}
@@ -301,7 +298,7 @@ func (x *Index) storeList(old, st *state, list []byte) {
 	switch {
 	case len(list) <= minShared:
 		st.keys = list
-	case len(list) > maxInlineKeys || x.seen.common(hashID(list, 0)):
+	case len(list) > maxInlineKeys || x.seen.common(hashID(list, 0), x.next.assets):
 		st.keysBig, st.keysBlob = true, x.blobs.intern(list, x.epoch)
 	default:
 		st.keys = list
@@ -330,12 +327,12 @@ func (x *Index) Remove(o Ordinal) {
 	p := x.mutPage(o)
 	slot := o % pageSize
 	x.releaseIdent(p, slot)
-	p.idents.drop(slot)
-	p.states.drop(slot)
+	p.mutIdents().drop(slot)
+	p.mutStates().drop(slot)
 	p.live &^= 1 << slot
 	x.free = append(x.free, o)
 	x.next.assets--
-	x.leaveGroup(st.group)
+	x.leaveGroup(st.group, o)
 }
 
 // Intern returns a number under which snapshots hold the bytes from now on and
@@ -366,9 +363,16 @@ func (x *Index) groupNumber(name string) uint32 {
 	return g
 }
 
-// leaveGroup takes one asset out of a group; the last one frees its number,
+// enterGroup puts an asset into a group.
+func (x *Index) enterGroup(n uint32, o Ordinal) {
+	x.next.groups.mut(n, x.epoch).assets++
+	x.changes = append(x.changes, makeChange(membership, o, n, true))
+}
+
+// leaveGroup takes an asset out of a group; the last one frees its number,
 // which no waiting change may mean any more.
-func (x *Index) leaveGroup(n uint32) {
+func (x *Index) leaveGroup(n uint32, o Ordinal) {
+	x.changes = append(x.changes, makeChange(membership, o, n, false))
 	g := x.next.groups.mut(n, x.epoch)
 	if g.assets--; g.assets > 0 {
 		return

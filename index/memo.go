@@ -13,8 +13,11 @@ import "sync/atomic"
 // was in the old one is forgotten unless it is asked for again.
 type memo struct {
 	young, old atomic.Pointer[memoTable]
-	asked      [64]atomic.Uint64 // hashes of filters asked once, by hash
+	asked      atomic.Pointer[askedOnce] // nil until the first question
 }
+
+// askedOnce is the hashes of filters asked once, by hash.
+type askedOnce [64]atomic.Uint64
 
 // memoSize is half of the 64 filters that a snapshot remembers.
 const memoSize = 32
@@ -59,7 +62,12 @@ func (m *memo) tally(key memoKey, p *plan, t *tally) {
 		return
 	}
 	p.count(t)
-	if slot := &m.asked[hash>>8%uint64(len(m.asked))]; slot.Load() == hash {
+	asked := m.asked.Load()
+	if asked == nil {
+		m.asked.CompareAndSwap(nil, new(askedOnce))
+		asked = m.asked.Load()
+	}
+	if slot := &asked[hash>>8%uint64(len(asked))]; slot.Load() == hash {
 		m.remember(hash, key, t)
 	} else {
 		slot.Store(hash)

@@ -171,7 +171,44 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 		}
 	}
 	compareHolders(t, s, m)
+	compareSets(t, s, m)
 	compareLabels(t, s, m)
+}
+
+// compareSets looks at the assets of views, all and those that have a key open.
+func compareSets(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	k := index.MakeKey(rapid.SampledFrom(modelPorts).Draw(t, "key of a view"), index.TCP)
+	for _, groups := range [][]string{nil, {}, {"a"}, {"nobody"}, {"0", "b"}, {"a", "b", "c", "nobody"}, modelGroups} {
+		v := s.View(index.GroupsOf(groups))
+		if groups == nil {
+			v = s.View(index.Groups{})
+		}
+		for range 2 { // made, remembered
+			for name, c := range map[string]struct {
+				set  index.Set
+				keep func(index.Asset) bool
+			}{
+				"assets":  {v.Assets(), func(index.Asset) bool { return true }},
+				"holders": {v.Holders(k), func(a index.Asset) bool { return slices.Contains(a.Keys, k) }},
+			} {
+				want := map[string]bool{}
+				for id, a := range m.assets {
+					if (groups == nil || slices.Contains(groups, a.Group)) && c.keep(a) {
+						want[id] = true
+					}
+				}
+				got := map[string]bool{}
+				for o := range c.set.From(0) {
+					a, _ := s.Asset(o)
+					got[a.ID] = true
+				}
+				if !maps.Equal(got, want) || c.set.Len() != len(want) {
+					t.Fatalf("%s of %q, %v: %d, length %d, want %d", name, groups, k, len(got), c.set.Len(), len(want))
+				}
+			}
+		}
+	}
 }
 
 // compareLabels looks for parts of names and addresses.
@@ -198,15 +235,15 @@ func compareHolders(t *rapid.T, s *index.Snapshot, m *model) {
 		}
 	}
 	skip := rapid.IntRange(0, len(want)+1).Draw(t, "skip")
-	for o := range s.Holders(k, skip) {
+	for o := range s.Holders(k).From(skip) {
 		a, _ := s.Asset(o)
 		got = append(got, a.ID)
 		if !slices.Contains(want, a.ID) {
 			t.Fatalf("%v: %q does not hold it", k, a.ID)
 		}
 	}
-	if len(got) != max(0, len(want)-skip) || s.Open(k) != len(want) {
-		t.Fatalf("%v: %d holders after %d, count %d, want %d in all", k, len(got), skip, s.Open(k), len(want))
+	if len(got) != max(0, len(want)-skip) || s.Holders(k).Len() != len(want) {
+		t.Fatalf("%v: %d holders after %d, count %d, want %d in all", k, len(got), skip, s.Holders(k).Len(), len(want))
 	}
 }
 

@@ -13,9 +13,10 @@ const pageSize = 64
 // collector finds no pointer in them. It is immutable once published.
 type page struct {
 	epoch  uint64
-	live   uint64 // a bit per ordinal that has an asset
-	idents column // who the assets are: see appendIdentRecord
-	states column // what they have: see state
+	live   uint64  // a bit per ordinal that has an asset
+	own    [2]bool // whether idents and states are of this version alone
+	idents column  // who the assets are: see appendIdentRecord
+	states column  // what they have: see state
 }
 
 // column holds one record per asset of a page, each behind its length. A record
@@ -105,18 +106,35 @@ func (c *column) trim() {
 	}
 }
 
-// clone returns the page for changing in the epoch.
+// clone returns the page for changing in the epoch; its columns are still shared.
 func (p *page) clone(epoch uint64) *page {
-	room := 0
+	c := *p
+	c.epoch, c.own = epoch, [2]bool{}
+	return &c
+}
+
+// mutIdents returns the idents for changing.
+func (p *page) mutIdents() *column {
+	if !p.own[0] {
+		p.idents, p.own[0] = p.idents.copied(p.live, p.room()), true
+	}
+	return &p.idents
+}
+
+// mutStates returns the states for changing.
+func (p *page) mutStates() *column {
+	if !p.own[1] {
+		p.states, p.own[1] = p.states.copied(p.live, p.room()), true
+	}
+	return &p.states
+}
+
+// room is how many bytes a copied column has to spare.
+func (p *page) room() int {
 	if p.live != ^uint64(0) {
-		room = 256
+		return 256
 	}
-	return &page{
-		epoch:  epoch,
-		live:   p.live,
-		idents: p.idents.copied(p.live, room),
-		states: p.states.copied(p.live, room),
-	}
+	return 0
 }
 
 // An ident record is who an asset is:

@@ -24,6 +24,13 @@ const (
 	maxSparse = 1 << 18
 )
 
+// The members of groups are dense earlier: there are few such postings beside
+// those of keys, and they are what lists are intersected with.
+const (
+	membersDenseAt  = 1024
+	membersSparseAt = 4096
+)
+
 // posting is the set of ordinals of the assets that have a key open. It is
 // immutable once it is published: the writer changes only postings of its epoch.
 // Readers use no method of the bitmap that copies containers, because that
@@ -33,15 +40,20 @@ type posting struct {
 	n      int
 	dense  *roaring.Bitmap // nil while the posting is sparse
 	blocks []block         // ascending and disjoint
+	own    bool            // blocks is of this version alone
 	one    [1]block        // what blocks is a slice of while there is just one
 }
 
-// change is one asset opening or closing one key while it is in a group.
+// change is one asset opening or closing one key while it is in a group. With
+// membership for its key it is the asset entering or leaving the group.
 type change struct {
 	what  uint32 // key<<1 | 1 if it opens
 	asset Ordinal
 	group uint32
 }
+
+// membership is no key.
+const membership Key = 0
 
 func makeChange(k Key, o Ordinal, group uint32, opens bool) change {
 	c := change{what: uint32(k) << 1, asset: o, group: group}
@@ -61,12 +73,17 @@ func (p *posting) clone(epoch uint64) *posting {
 		c.dense = p.dense.Clone() // copy-on-write: shares the containers
 		return c
 	}
-	if len(p.blocks) <= 1 {
-		c.blocks = append(c.one[:0], p.blocks...)
-	} else {
-		c.blocks = append(make([]block, 0, len(p.blocks)+1), p.blocks...)
+	if c.blocks = p.blocks; len(p.blocks) <= 1 {
+		c.blocks, c.own = append(c.one[:0], p.blocks...), true
 	}
 	return c
+}
+
+// ownBlocks makes the blocks those of this version alone.
+func (p *posting) ownBlocks() {
+	if !p.own {
+		p.blocks, p.own = append(make([]block, 0, len(p.blocks)+1), p.blocks...), true
+	}
 }
 
 // apply makes the changes, all of one key, ordered by ordinal with at most one
@@ -82,13 +99,18 @@ func (p *posting) apply(changes []change, universe int, scratch *[]Ordinal) {
 	case p.dense != nil:
 		p.applyDense(changes, scratch)
 	case opened == len(changes) && (len(p.blocks) == 0 || p.blocks[len(p.blocks)-1].last < changes[0].asset):
+		p.ownBlocks()
 		for _, c := range changes {
 			p.blocks = pushSparse(p.blocks, c.asset)
 		}
 	default:
-		p.blocks = mergeSparse(p.blocks, changes, scratch)
+		p.blocks, p.own = mergeSparse(p.blocks, changes, scratch), true
 	}
-	p.adapt(universe)
+	dense, sparse := denseAt, sparseAt
+	if len(changes) > 0 && changes[0].key() == membership {
+		dense, sparse = membersDenseAt, membersSparseAt
+	}
+	p.adapt(universe, dense, sparse)
 }
 
 func (p *posting) applyDense(changes []change, scratch *[]Ordinal) {
@@ -112,8 +134,9 @@ func (p *posting) applyDense(changes []change, scratch *[]Ordinal) {
 	}
 }
 
-// adapt chooses the form that suits the posting's size.
-func (p *posting) adapt(universe int) {
+// adapt chooses the form that suits the posting's size: dense from one asset in so
+// many on, sparse below another.
+func (p *posting) adapt(universe, denseAt, sparseAt int) {
 	switch {
 	case p.dense == nil && (p.n >= minDense && p.n*denseAt >= universe || p.n > maxSparse):
 		bitmap := roaring.New()

@@ -3,10 +3,7 @@ package index
 import (
 	"bytes"
 	"iter"
-	"math/bits"
 	"sync/atomic"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // Snapshot is an immutable state of an index. All its methods may be called
@@ -16,6 +13,7 @@ type Snapshot struct {
 	data
 	memo   memo
 	merged atomic.Pointer[mergedView] // views of several groups asked for so far
+	held   atomic.Pointer[heldSet]    // sets of holders in views asked for so far
 }
 
 // Version counts the publications of the index.
@@ -93,141 +91,8 @@ func (s *Snapshot) Groups() iter.Seq2[string, int] {
 	}
 }
 
-// Open returns how many assets have the key open.
-func (s *Snapshot) Open(k Key) int {
-	if p, ok := s.tree.Get(k); ok {
-		return p.n
-	}
-	return 0
+// Holders returns the assets that have the key open.
+func (s *Snapshot) Holders(k Key) Set {
+	p, _ := s.tree.Get(k)
+	return Set{p}
 }
-
-// Holders yields the assets that have the key open in ascending order, without
-// the first skip of them.
-func (s *Snapshot) Holders(k Key, skip int) iter.Seq[Ordinal] {
-	p, ok := s.tree.Get(k)
-	if !ok {
-		return func(func(Ordinal) bool) {}
-	}
-	return p.from(skip)
-}
-
-// All yields every asset's ordinal in ascending order.
-func (s *Snapshot) All() iter.Seq[Ordinal] {
-	return func(yield func(Ordinal) bool) {
-		for n := range s.numPages() {
-			p := s.page(n)
-			if p == nil {
-				continue
-			}
-			for live := p.live; live != 0; live &= live - 1 {
-				if !yield(n*pageSize + uint32(bits.TrailingZeros64(live))) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// Groups is a set of group names to ask a question of. The zero value stands
-// for the whole inventory. It is immutable and may be copied.
-type Groups struct {
-	names []string
-	hash  uint64
-}
-
-// GroupsOf returns the set of the names, which must be ordered, without
-// repeats, and not changed afterwards; of no name it is the empty set.
-func GroupsOf(names []string) Groups {
-	if names == nil {
-		names = []string{}
-	}
-	g := Groups{names: names}
-	for _, name := range names {
-		g.hash = (g.hash ^ xxhash.Sum64String(name)) * 0x9e3779b97f4a7c15
-	}
-	return g
-}
-
-// Names returns the names; nil stands for the whole inventory.
-func (g Groups) Names() []string { return g.names }
-
-// equal compares sets; sets made once and used often share their names.
-func (g *Groups) equal(o *Groups) bool {
-	if g.hash != o.hash || len(g.names) != len(o.names) {
-		return false
-	}
-	if len(g.names) == 0 || &g.names[0] == &o.names[0] {
-		return true
-	}
-	for i, name := range g.names {
-		if name != o.names[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// View is what a question is asked of: the whole inventory, one group or
-// several. It belongs to one snapshot.
-type View struct {
-	snapshot *Snapshot
-	counts   *counts
-}
-
-// View returns the view of the groups. Names that do not exist add nothing. The
-// view of several groups is merged when it is first asked for and remembered.
-func (s *Snapshot) View(groups Groups) View {
-	switch {
-	case groups.names == nil:
-		return View{s, s.whole}
-	case len(groups.names) == 0:
-		return View{s, emptyCounts}
-	case len(groups.names) == 1:
-		return View{s, s.groupCounts(groups.names[0])}
-	}
-	return View{s, s.mergedCounts(groups)}
-}
-
-func (s *Snapshot) groupCounts(name string) *counts {
-	if g, ok := s.groupNames.Get(name); ok {
-		return s.countsOf(g)
-	}
-	return emptyCounts
-}
-
-// mergedView is a list of the merged views of a snapshot, newest first, at most
-// maxMerged long.
-type mergedView struct {
-	groups Groups
-	counts *counts
-	next   *mergedView
-	length int
-}
-
-// maxMerged bounds the memory that views of several groups take on a snapshot.
-const maxMerged = 16
-
-func (s *Snapshot) mergedCounts(groups Groups) *counts {
-	head := s.merged.Load()
-	for m := head; m != nil; m = m.next {
-		if m.groups.equal(&groups) {
-			return m.counts
-		}
-	}
-	parts := make([]*counts, len(groups.names))
-	for i, name := range groups.names {
-		parts[i] = s.groupCounts(name)
-	}
-	m := &mergedView{groups: groups, counts: sumCounts(parts), length: 1}
-	if head != nil && head.length < maxMerged {
-		m.next, m.length = head, head.length+1
-	}
-	s.merged.CompareAndSwap(head, m) // losing to another reader loses a memory only
-	return m.counts
-}
-
-// Keys returns the number of keys open in the view.
-func (v View) Keys() int { return v.counts.keys }
-
-// Count returns how many assets of the view have the key open.
-func (v View) Count(k Key) int { return v.counts.of(k) }

@@ -119,26 +119,38 @@ func pushSparse(blocks []block, o Ordinal) []block {
 // blocks and returns new ones; blocks that no change falls into are shared.
 func mergeSparse(blocks []block, changes []change, scratch *[]Ordinal) []block {
 	out := make([]block, 0, len(blocks)+1)
-	for i := range blocks {
-		b := blocks[i]
-		here := len(changes)
-		if i+1 < len(blocks) {
-			next := blocks[i+1].first
+	var room [blockMax]Ordinal
+	for len(changes) > 0 {
+		// A change falls into the last block that begins before it, or the first.
+		at := max(firstAfter(blocks, changes[0].asset)-1, 0)
+		out = append(out, blocks[:at]...)
+		blocks = blocks[at:]
+		here, held := len(changes), room[:0]
+		if len(blocks) > 1 {
+			next := blocks[1].first
 			here, _ = slices.BinarySearchFunc(changes, next, func(c change, o Ordinal) int { return cmp.Compare(c.asset, o) })
 		}
-		if here == 0 {
-			out = append(out, b)
-			continue
+		if len(blocks) > 0 {
+			held, blocks = blocks[0].appendTo(held), blocks[1:]
 		}
-		*scratch = mergeOrdinals(b.appendTo(nil), changes[:here], (*scratch)[:0])
+		*scratch = mergeOrdinals(held, changes[:here], (*scratch)[:0])
 		out = appendBlocks(out, *scratch)
 		changes = changes[here:]
 	}
-	if len(blocks) == 0 {
-		*scratch = mergeOrdinals(nil, changes, (*scratch)[:0])
-		out = appendBlocks(out, *scratch)
+	return append(out, blocks...)
+}
+
+// firstAfter returns the number of the first block that begins after the ordinal.
+func firstAfter(blocks []block, o Ordinal) int {
+	low, high := 0, len(blocks)
+	for low < high {
+		if mid := (low + high) / 2; blocks[mid].first > o {
+			high = mid
+		} else {
+			low = mid + 1
+		}
 	}
-	return out
+	return low
 }
 
 // mergeOrdinals appends to dst the ordinals with the changes made.
