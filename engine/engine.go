@@ -212,7 +212,8 @@ func (e *Engine) Stats() (Stats, error) {
 }
 
 // Check recomputes every inventory from its postings and reports every broken
-// invariant, joined; it may run beside readers and writers.
+// invariant, joined. It may run beside readers; the writers to one inventory at a
+// time wait for it, as it looks at what only they know, too.
 func (e *Engine) Check(ctx context.Context) error {
 	if err := e.ready(ctx); err != nil {
 		return err
@@ -220,7 +221,11 @@ func (e *Engine) Check(ctx context.Context) error {
 	var errs []error
 	e.projects.Load().Scan(func(name string, p *project) bool {
 		for c := range Category(numCategories) {
-			if err := p.snapshot(c).Check(ctx); err != nil {
+			v := p.inventories[c].Load()
+			if v == nil {
+				continue
+			}
+			if err := v.check(ctx); err != nil {
 				errs = append(errs, fmt.Errorf("project %q, %vs: %w", name, c, err))
 			}
 		}

@@ -181,7 +181,8 @@ func (r *noteReader) int() int64 {
 	return v
 }
 
-// decodeNote reads the note of an asset with n open keys, reusing e's slices.
+// decodeNote reads the note of an asset with n open keys, reusing e's slices. With
+// a negative n it leaves out own times.
 func (e *evidence) decodeNote(note []byte, n int) {
 	head := note[0]
 	r := noteReader{note[1:]}
@@ -206,7 +207,7 @@ func (e *evidence) decodeNote(note []byte, n int) {
 			e.looks = append(e.looks, look{ref, e.newest - r.int()})
 		}
 	}
-	if len(r.rest) > 0 {
+	if len(r.rest) > 0 && n >= 0 {
 		e.decodeOwn(&r, n)
 	}
 }

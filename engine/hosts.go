@@ -63,7 +63,7 @@ type hostSearch struct {
 
 // lets says whether a key meets the filter, which asks for no digits.
 func lets(f *index.Filter, k index.Key) bool {
-	return (f.Port == 0 || f.Port == k.Port()) && (f.Types == 0 || f.Types.Has(k.Type())) &&
+	return (f.Port == 0 || f.Port == k.Port()) && (f.Type == AnyType || f.Type == k.Type()) &&
 		(f.Keys == nil || f.Keys.Contains(k))
 }
 

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -341,6 +343,31 @@ func (v *inventory) release(ref uint32) {
 	if ref != refAll && v.x.Release(ref-1) {
 		delete(v.scopes, ref)
 	}
+}
+
+// check reports what is wrong with the inventory.
+func (v *inventory) check(ctx context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var e evidence
+	used := make(map[uint32]bool)
+	err := v.x.Check(ctx, func(note []byte) []uint32 {
+		e.decodeNote(note, -1)
+		var numbers []uint32
+		for _, l := range e.looks {
+			if l.ref != refAll {
+				numbers = append(numbers, l.ref-1)
+				used[l.ref] = true
+			}
+		}
+		return numbers
+	})
+	for ref := range v.scopes {
+		if !used[ref] {
+			err = errors.Join(err, fmt.Errorf("scope %d is remembered, but no look is at it", ref))
+		}
+	}
+	return err
 }
 
 // remove forgets an asset and says whether it was there. The lock is held.

@@ -14,10 +14,12 @@ import (
 func TestDefaultPolicy(t *testing.T) {
 	p := engine.DefaultPolicy()
 	n := map[engine.Status]int{}
-	for _, k := range index.AllKeys().Keys() {
-		n[p.Status(k)]++
+	for _, ty := range index.Types() {
+		for port := 1; port <= index.MaxPort; port++ {
+			n[p.Status(index.MakeKey(uint16(port), ty))]++
+		}
 	}
-	if n[engine.Danger] != 2*68 || n[engine.Normal] != 0 || n[engine.Unknown] != index.AllKeys().Len()-2*68 {
+	if n[engine.Danger] != 2*68 || n[engine.Normal] != 0 || n[engine.Unknown] != 6*index.MaxPort-2*68 {
 		t.Errorf("keys by status: %v", n)
 	}
 	for text, want := range map[string]engine.Status{

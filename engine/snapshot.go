@@ -126,9 +126,7 @@ func (s Snapshot) filter(port int, t Type, status Status) (f index.Filter, some 
 	if status >= numStatuses {
 		return f, false, &FieldError{Field: "status", Value: status.String(), Allowed: "AnyStatus, Danger, Normal or Unknown"}
 	}
-	if t != AnyType {
-		f.Types = index.TypesOf(t)
-	}
+	f.Type = t
 	if status != AnyStatus {
 		f.Keys = s.policy.sets[status]
 	}

@@ -39,8 +39,8 @@ func filters(n int) []index.Filter {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var odd index.KeySetBuilder
 	for p := uint16(1); p < 65535; p += 2 {
-		odd.Add(index.MakeKey(p, index.TCP))
-		odd.Add(index.MakeKey(p, index.UDP))
+		odd.AddRange(index.Range{Type: index.TCP, Lo: p, Hi: p})
+		odd.AddRange(index.Range{Type: index.UDP, Lo: p, Hi: p})
 	}
 	set := odd.Build()
 	out := make([]index.Filter, n)
@@ -50,7 +50,7 @@ func filters(n int) []index.Filter {
 			f.Digits, _ = index.ParseDigits(fmt.Sprint(rng.IntN(9999)))
 		}
 		if rng.IntN(2) == 0 {
-			f.Types = index.TypesOf(index.TCP + 2*index.Type(rng.IntN(2)))
+			f.Type = index.TCP + 2*index.Type(rng.IntN(2))
 		}
 		if rng.IntN(3) == 0 {
 			f.Keys = set

@@ -7,7 +7,7 @@ import (
 )
 
 // blobs holds byte strings that several assets share or that are too large for
-// a page of assets, each under a number for as long as it is referred to. Equal
+// a stripe of assets, each under a number for as long as it is referred to. Equal
 // bytes have one number, but for a collision of hashes, which costs a second copy.
 // Snapshots hold the items; the rest is the writer's.
 type blobs struct {

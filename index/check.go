@@ -42,7 +42,7 @@ func (s *Snapshot) Check(ctx context.Context) error {
 
 type checker struct {
 	s      *Snapshot
-	assets int                 // found in pages
+	assets int                 // found in stripes
 	keys   int                 // in all their key lists
 	whole  *counts             // recomputed
 	groups map[uint32]*tallied // recomputed, by number
@@ -74,7 +74,7 @@ func (c *checker) group(n uint32) *tallied {
 // records checks every asset's record and that its keys are in the postings.
 func (c *checker) records(ctx context.Context) {
 	var keys []Key
-	for o := range c.s.ordinalsOfPages() {
+	for o := range c.s.ordinalsOfStripes() {
 		if o%1024 == 0 && ctx.Err() != nil {
 			return
 		}
@@ -153,19 +153,17 @@ func (c *checker) ordinals(name string, p *posting, belongs func(Ordinal) bool) 
 }
 
 func (c *checker) groupCounts() {
-	named := 0
-	for g := range c.s.Groups() {
-		named++
-		n, _ := c.s.groupNames.Get(g)
-		want := c.groups[n]
-		if have := c.s.groups.at(n); want == nil || have.assets != want.assets || have.name != g {
-			c.fault("group %q: is %+v, but %+v is found", g, have, want)
-			continue
+	c.s.groupNames.Scan(func(name string, n uint32) bool {
+		want, have := c.groups[n], c.s.groups.at(n)
+		if want == nil || have == nil || have.assets != want.assets || have.name != name {
+			c.fault("group %q: is %+v, but %+v is found", name, have, want)
+			return true
 		}
-		c.compare(fmt.Sprintf("group %q", g), &want.counts, c.s.countsOf(n))
-		c.members(fmt.Sprintf("members of %q", g), c.s.membersOf(n).p, want.assets, func(o Ordinal) bool { return c.s.stateOf(o).group == n })
-	}
-	if named != len(c.groups) {
+		c.compare(fmt.Sprintf("group %q", name), &want.counts, c.s.countsOf(n))
+		c.members(fmt.Sprintf("members of %q", name), c.s.membersOf(n).p, want.assets, func(o Ordinal) bool { return c.s.stateOf(o).group == n })
+		return true
+	})
+	if named := c.s.groupNames.Len(); named != len(c.groups) {
 		c.fault("%d groups have names, %d have assets", named, len(c.groups))
 	}
 }

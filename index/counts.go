@@ -9,13 +9,13 @@ const (
 )
 
 // counts has for every key how many assets of a view have it open. It is what
-// pages are served from. Everything in it is shared between versions until
-// written: the one writer copies a chunk, and in it a page of 64 counts, at most
+// pages of answers are served from. Everything in it is shared between versions until
+// written: the one writer copies a chunk, and in it a line of 64 counts, at most
 // once per epoch, so a change costs some 600 bytes, and a view of three assets
 // a few kilobytes.
 //
 //	counts ── types[TCP] ── chunks[port>>10] ─┬─ open[port>>6 & 15]: bit per port, set iff its count > 0
-//	                                          └─ pages[port>>6 & 15]: 64 counts
+//	                                          └─ lines[port>>6 & 15]: 64 counts
 type counts struct {
 	epoch uint64
 	types [typeLimit]*typeCounts // nil: no key of the type is open
@@ -31,13 +31,13 @@ type typeCounts struct {
 
 type chunk struct {
 	open  [chunkWords]uint64
-	pages [chunkWords]*countPage // nil: all counts are 0
+	lines [chunkWords]*countLine // nil: all counts are 0
 	keys  int32                  // open keys in the chunk
-	own   uint16                 // pages made in the chunk's epoch, one bit each
+	own   uint16                 // lines made in the chunk's epoch, one bit each
 	epoch uint64
 }
 
-type countPage [64]uint32
+type countLine [64]uint32
 
 // emptyCounts is the view of nothing.
 var emptyCounts = new(counts)
@@ -55,16 +55,16 @@ func (c *counts) clone(epoch uint64) *counts {
 // add adds n, which may be negative, to the count of a key. The counts must be
 // of the epoch.
 func (c *counts) add(k Key, n int32, epoch uint64) {
-	page, ch, word := c.page(k, epoch)
+	line, ch, word := c.line(k, epoch)
 	bit := k.Port() & 63
-	was := page[bit]
-	page[bit] = was + uint32(n)
+	was := line[bit]
+	line[bit] = was + uint32(n)
 	c.opens += int(n)
 	switch {
 	case was == 0 && n > 0:
 		ch.open[word] |= 1 << bit
 		c.addKeys(k.Type(), ch, 1)
-	case was != 0 && page[bit] == 0:
+	case was != 0 && line[bit] == 0:
 		ch.open[word] &^= 1 << bit
 		c.addKeys(k.Type(), ch, -1)
 		c.prune(k, ch, word)
@@ -80,7 +80,7 @@ func (c *counts) addKeys(t Type, ch *chunk, n int) {
 // prune lets go of what a count that came to 0 left empty.
 func (c *counts) prune(k Key, ch *chunk, word int) {
 	if ch.open[word] == 0 {
-		ch.pages[word] = nil
+		ch.lines[word] = nil
 		ch.own &^= 1 << word
 	}
 	if ch.keys == 0 {
@@ -91,9 +91,9 @@ func (c *counts) prune(k Key, ch *chunk, word int) {
 	}
 }
 
-// page returns the page that holds the key's count for changing in the epoch,
+// line returns the line that holds the key's count for changing in the epoch,
 // its chunk, and its place in the chunk.
-func (c *counts) page(k Key, epoch uint64) (*countPage, *chunk, int) {
+func (c *counts) line(k Key, epoch uint64) (*countLine, *chunk, int) {
 	t, p := k.Type(), k.Port()
 	tc := c.types[t]
 	if tc == nil || tc.epoch != epoch {
@@ -107,14 +107,14 @@ func (c *counts) page(k Key, epoch uint64) (*countPage, *chunk, int) {
 	}
 	word := int(p>>6) & (chunkWords - 1)
 	if ch.own&(1<<word) == 0 {
-		page := new(countPage)
-		if old := ch.pages[word]; old != nil {
-			*page = *old
+		line := new(countLine)
+		if old := ch.lines[word]; old != nil {
+			*line = *old
 		}
-		ch.pages[word] = page
+		ch.lines[word] = line
 		ch.own |= 1 << word
 	}
-	return ch.pages[word], ch, word
+	return ch.lines[word], ch, word
 }
 
 func (t *typeCounts) clone(epoch uint64) *typeCounts {
@@ -146,11 +146,11 @@ func (c *counts) of(k Key) int {
 	if ch == nil {
 		return 0
 	}
-	page := ch.pages[p>>6&(chunkWords-1)]
-	if page == nil {
+	line := ch.lines[p>>6&(chunkWords-1)]
+	if line == nil {
 		return 0
 	}
-	return int(page[p&63])
+	return int(line[p&63])
 }
 
 // isOpen says whether the count of a key is above 0.
@@ -177,7 +177,7 @@ func (c *counts) each(f func(k Key, n uint32)) {
 			for w, open := range ch.open {
 				for ; open != 0; open &= open - 1 {
 					bit := bits.TrailingZeros64(open)
-					f(MakeKey(uint16(i<<10|w<<6|bit), Type(t)), ch.pages[w][bit])
+					f(MakeKey(uint16(i<<10|w<<6|bit), Type(t)), ch.lines[w][bit])
 				}
 			}
 		}
@@ -219,19 +219,19 @@ func (c *counts) addType(t Type, part *typeCounts) {
 
 // add adds the counts of another chunk and returns how many keys that opened.
 func (c *chunk) add(from *chunk) (opened int32) {
-	for w, page := range from.pages {
-		if page == nil {
+	for w, line := range from.lines {
+		if line == nil {
 			continue
 		}
 		opened += int32(bits.OnesCount64(from.open[w] &^ c.open[w]))
 		c.open[w] |= from.open[w]
-		if c.pages[w] == nil {
-			p := *page
-			c.pages[w] = &p
+		if c.lines[w] == nil {
+			p := *line
+			c.lines[w] = &p
 			continue
 		}
-		to := c.pages[w]
-		for i, n := range page {
+		to := c.lines[w]
+		for i, n := range line {
 			to[i] += n
 		}
 	}

@@ -14,7 +14,7 @@ type data struct {
 	version    uint64
 	assets     int
 	ordinals   int // in use or free; all are below
-	pages      vec[*page]
+	stripes    vec[*stripe]
 	dict       dict
 	interned   vec[[]byte]
 	groups     vec[group]
@@ -34,9 +34,9 @@ type group struct {
 	assets int
 }
 
-// page returns the page with the number, nil if there is none.
-func (d *data) page(n uint32) *page {
-	if p := d.pages.at(n); p != nil {
+// stripe returns the stripe with the number, nil if there is none.
+func (d *data) stripe(n uint32) *stripe {
+	if p := d.stripes.at(n); p != nil {
 		return *p
 	}
 	return nil
@@ -44,12 +44,12 @@ func (d *data) page(n uint32) *page {
 
 // has says whether there is an asset with the ordinal.
 func (d *data) has(o Ordinal) bool {
-	p := d.page(o / pageSize)
-	return p != nil && p.live>>(o%pageSize)&1 != 0
+	p := d.stripe(o / stripeSize)
+	return p != nil && p.live>>(o%stripeSize)&1 != 0
 }
 
-// numPages is the number of pages that ordinals lie in.
-func (d *data) numPages() uint32 { return uint32((d.ordinals + pageSize - 1) / pageSize) }
+// numStripes is the number of stripes that ordinals lie in.
+func (d *data) numStripes() uint32 { return uint32((d.ordinals + stripeSize - 1) / stripeSize) }
 
 // find returns the ordinal of the asset with the id, which is in its stored
 // form and has the hash.
@@ -70,7 +70,7 @@ func (d *data) find(id []byte, kind idKind, hash uint64) (Ordinal, bool) {
 
 // identRecord returns the ident record of an asset that is there.
 func (d *data) identRecord(o Ordinal) []byte {
-	rec := d.page(o / pageSize).idents.record(o % pageSize)
+	rec := d.stripe(o / stripeSize).idents.record(o % stripeSize)
 	if rec[0] == bigRecord {
 		n, _ := uvarint32(rec[1:])
 		return *d.interned.at(n)
@@ -82,7 +82,7 @@ func (d *data) ident(o Ordinal) ident { return decodeIdent(d.identRecord(o)) }
 
 // stateOf returns the state of an asset that is there.
 func (d *data) stateOf(o Ordinal) state {
-	return decodeState(d.page(o / pageSize).states.record(o % pageSize))
+	return decodeState(d.stripe(o / stripeSize).states.record(o % stripeSize))
 }
 
 func (d *data) group(o Ordinal) string { return d.groups.at(d.stateOf(o).group).name }
@@ -119,17 +119,17 @@ func (d *data) countsOf(n uint32) *counts {
 	return emptyCounts
 }
 
-// ordinalsOfPages yields every asset's ordinal in ascending order, as the pages
+// ordinalsOfStripes yields every asset's ordinal in ascending order, as the stripes
 // have them.
-func (d *data) ordinalsOfPages() iter.Seq[Ordinal] {
+func (d *data) ordinalsOfStripes() iter.Seq[Ordinal] {
 	return func(yield func(Ordinal) bool) {
-		for n := range d.numPages() {
-			p := d.page(n)
+		for n := range d.numStripes() {
+			p := d.stripe(n)
 			if p == nil {
 				continue
 			}
 			for live := p.live; live != 0; live &= live - 1 {
-				if !yield(n*pageSize + uint32(bits.TrailingZeros64(live))) {
+				if !yield(n*stripeSize + uint32(bits.TrailingZeros64(live))) {
 					return
 				}
 			}
@@ -147,7 +147,7 @@ func (d *data) hashOf(o Ordinal) uint64 {
 // and more.
 func (d *data) rebuildDict(n int, epoch uint64) dict {
 	entries := make([]entry, 0, d.assets)
-	for o := range d.ordinalsOfPages() {
+	for o := range d.ordinalsOfStripes() {
 		entries = append(entries, entry{d.hashOf(o), o})
 	}
 	return newDict(entries, n, max(n, d.ordinals), epoch)

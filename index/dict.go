@@ -25,7 +25,7 @@ type dict struct {
 
 // table is an open-addressing hash table of 4-byte slots, each an ordinal plus
 // one below, and as many bits of the id's hash as are left above. A slot is a
-// hint: whoever finds one compares the id in the page of the snapshot that is
+// hint: whoever finds one compares the id in the stripe of the snapshot that is
 // being read.
 //
 //	slot: | hash bits | ordinal+1 |   0 is an empty slot
@@ -99,6 +99,15 @@ func newDict(entries []entry, n, limit int, epoch uint64) dict {
 		}
 	}
 	return d
+}
+
+// slots is how many slots all tables have.
+func (d *dict) slots() int {
+	n := 0
+	for _, t := range d.tables {
+		n += len(t.slots)
+	}
+	return n
 }
 
 // shard returns the number of the table for a hash.

@@ -29,28 +29,6 @@ func ParseDigits(text string) (d Digits, ok bool) {
 	return Digits{n: uint8(len(text)), value: v}, true
 }
 
-// KeySet returns the keys, of every type, whose port's decimal text contains
-// the digits; for the zero Digits that is every key.
-func (d Digits) KeySet() *KeySet {
-	if d.n == 0 {
-		return AllKeys()
-	}
-	if port, ok := d.exact(); ok {
-		one := new(portBits)
-		one[port>>6] |= 1 << (port & 63)
-		one[0] &^= 1
-		return everyType(one)
-	}
-	dense, sparse := d.lookup()
-	if dense == nil {
-		dense = new(portBits)
-		for _, e := range sparse {
-			dense[e.word] = e.bits
-		}
-	}
-	return everyType(dense)
-}
-
 // digitWord is one word of a bitmap of ports that has few words that are not 0.
 type digitWord struct {
 	bits uint64

@@ -35,18 +35,19 @@ type tree = btree.Map[Key, *posting]
 type Index struct {
 	published atomic.Pointer[Snapshot]
 
-	epoch     uint64
-	next      data // the state being written
-	blobs     blobs
-	changes   []change // not yet in the postings, in the order they were made
-	flushing  flushing
-	free      []Ordinal // of removed assets, last out first in
-	groups    map[string]uint32
-	freeGroup []uint32
-	seen      sightings
-	pageHint  [2]int // bytes in the columns of the last full page
-	sought    sought
-	scratch   scratch
+	epoch      uint64
+	next       data // the state being written
+	blobs      blobs
+	changes    []change // not yet in the postings, in the order they were made
+	flushing   flushing
+	free       []Ordinal // of removed assets, last out first in
+	groups     map[string]uint32
+	freeGroup  []uint32
+	seen       sightings
+	flushAfter int    // waiting changes that are flushed behind the writer
+	stripeHint [2]int // bytes in the columns of the last full stripe
+	sought     sought
+	scratch    scratch
 }
 
 // scratch is memory that one writer call uses and the next one reuses.
@@ -57,7 +58,7 @@ type scratch struct {
 
 // New returns an empty index.
 func New() *Index {
-	x := &Index{epoch: 1, groups: make(map[string]uint32)}
+	x := &Index{epoch: 1, flushAfter: flushAfter, groups: make(map[string]uint32)}
 	x.blobs.items = &x.next.interned
 	x.next.whole, x.next.everyone = new(counts), new(posting)
 	x.next.dict = newDict(nil, 0, 0, x.epoch)
@@ -75,6 +76,7 @@ func (x *Index) Snapshot() *Snapshot { return x.published.Load() }
 func (x *Index) Publish() *Snapshot {
 	x.flush()
 	x.dropBuffers()
+	x.giveBack()
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
@@ -82,6 +84,29 @@ func (x *Index) Publish() *Snapshot {
 	x.epoch++
 	x.next.version++
 	return s
+}
+
+// shrinkAt is how many slots of the dictionary there are per asset when it is made
+// anew, smaller.
+const shrinkAt = 16
+
+// giveBack lets go of what removed assets have left.
+func (x *Index) giveBack() {
+	switch n := x.next.assets; {
+	case n == 0 && x.next.ordinals > 0:
+		x.free, x.freeGroup, x.next.ordinals = nil, nil, 0
+		x.next.stripes, x.next.groups = vec[*stripe]{}, vec[group]{}
+		x.next.groupCounts, x.next.members = vec[*counts]{}, vec[*posting]{}
+		x.next.everyone = new(posting)
+		x.next.dict = newDict(nil, 0, 0, x.epoch)
+		x.seen = sightings{}
+		if len(x.blobs.free) == len(x.blobs.refs) {
+			x.blobs = blobs{items: x.blobs.items}
+			x.next.interned = vec[[]byte]{}
+		}
+	case n > 0 && n*shrinkAt < x.next.dict.slots():
+		x.next.dict = x.next.rebuildDict(n, x.epoch)
+	}
 }
 
 // Find returns the ordinal of the asset with the id in the state being written.
@@ -134,16 +159,16 @@ func (x *Index) Add(a *Asset) (Ordinal, error) {
 	x.setSought(a.ID)
 	x.addToDict(x.sought.hash, o)
 
-	p := x.mutPage(o)
+	p := x.mutStripe(o)
 	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], x.sought.stored, x.sought.kind, a.Address, a.Name)
-	x.putIdent(p, o%pageSize, x.scratch.rec)
+	x.putIdent(p, o%stripeSize, x.scratch.rec)
 	g := x.groupNumber(a.Group)
 	x.putState(p, o, &state{group: g}, &state{group: g, note: a.Note}, a.Keys)
-	p.live |= 1 << (o % pageSize)
+	p.live |= 1 << (o % stripeSize)
 	if p.live == ^uint64(0) { // both columns have just been written to
 		p.idents.trim()
 		p.states.trim()
-		x.pageHint = [2]int{len(p.idents.data), len(p.states.data)}
+		x.stripeHint = [2]int{len(p.idents.data), len(p.states.data)}
 	}
 	x.next.assets++
 	x.enterGroup(g, o)
@@ -163,14 +188,14 @@ func (x *Index) takeOrdinal() (Ordinal, error) {
 	return Ordinal(x.next.ordinals - 1), nil
 }
 
-// mutPage returns the page of an ordinal for changing in this epoch.
-func (x *Index) mutPage(o Ordinal) *page {
-	at := x.next.pages.mut(o/pageSize, x.epoch)
+// mutStripe returns the stripe of an ordinal for changing in this epoch.
+func (x *Index) mutStripe(o Ordinal) *stripe {
+	at := x.next.stripes.mut(o/stripeSize, x.epoch)
 	switch {
 	case *at == nil:
-		*at = &page{epoch: x.epoch, own: [2]bool{true, true}}
-		(*at).idents.data = make([]byte, 0, x.pageHint[0])
-		(*at).states.data = make([]byte, 0, x.pageHint[1])
+		*at = &stripe{epoch: x.epoch, own: [2]bool{true, true}}
+		(*at).idents.data = make([]byte, 0, x.stripeHint[0])
+		(*at).states.data = make([]byte, 0, x.stripeHint[1])
 	case (*at).epoch != x.epoch:
 		*at = (*at).clone(x.epoch)
 	}
@@ -184,7 +209,7 @@ func (x *Index) SetName(o Ordinal, name string) (changed bool) {
 		return false
 	}
 	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id.id, id.kind, id.addressText(), name)
-	x.putIdent(x.mutPage(o), o%pageSize, x.scratch.rec)
+	x.putIdent(x.mutStripe(o), o%stripeSize, x.scratch.rec)
 	return true
 }
 
@@ -197,12 +222,12 @@ func (x *Index) SetAddress(o Ordinal, address string) (changed bool) {
 		return false
 	}
 	x.scratch.rec = appendIdentRecord(x.scratch.rec[:0], id.id, id.kind, address, string(id.name))
-	x.putIdent(x.mutPage(o), o%pageSize, x.scratch.rec)
+	x.putIdent(x.mutStripe(o), o%stripeSize, x.scratch.rec)
 	return true
 }
 
 // putIdent stores an ident record, as a blob if it is long.
-func (x *Index) putIdent(p *page, slot uint32, rec []byte) {
+func (x *Index) putIdent(p *stripe, slot uint32, rec []byte) {
 	if len(rec) > maxRecord {
 		rec = binary.AppendUvarint([]byte{bigRecord}, uint64(x.blobs.intern(rec, x.epoch)))
 	}
@@ -212,7 +237,7 @@ func (x *Index) putIdent(p *page, slot uint32, rec []byte) {
 	p.mutIdents().put(slot, rec, p.live)
 }
 
-func (x *Index) releaseIdent(p *page, slot uint32) {
+func (x *Index) releaseIdent(p *stripe, slot uint32) {
 	if rec := p.idents.record(slot); rec[0] == bigRecord {
 		n, _ := uvarint32(rec[1:])
 		x.blobs.release(n, x.epoch)
@@ -251,7 +276,7 @@ func (x *Index) Put(o Ordinal, group string, note []byte, keys []Key) (changed b
 		x.moveGroup(o, &old, st.group)
 		changed = true
 	}
-	return x.putState(x.mutPage(o), o, &old, &st, keys) || changed
+	return x.putState(x.mutStripe(o), o, &old, &st, keys) || changed
 }
 
 // moveGroup moves an asset and what it has open to another group.
@@ -266,7 +291,7 @@ func (x *Index) moveGroup(o Ordinal, old *state, to uint32) {
 
 // putState stores the state, which has its group and note, with the keys, and
 // says whether they are others than the old ones.
-func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (changed bool) {
+func (x *Index) putState(p *stripe, o Ordinal, old, st *state, keys []Key) (changed bool) {
 	x.scratch.list = appendKeyList(x.scratch.list[:0], keys)
 	list := x.scratch.list
 	if bytes.Equal(x.next.listOf(old), list) {
@@ -278,8 +303,8 @@ func (x *Index) putState(p *page, o Ordinal, old, st *state, keys []Key) (change
 	}
 	x.storeNote(old, st)
 	x.scratch.rec = st.append(x.scratch.rec[:0])
-	p.mutStates().put(o%pageSize, x.scratch.rec, p.live)
-	if len(x.changes) >= flushAfter {
+	p.mutStates().put(o%stripeSize, x.scratch.rec, p.live)
+	if len(x.changes) >= x.flushAfter {
 		x.flushBehind()
 	}
 	return changed
@@ -324,12 +349,13 @@ func (x *Index) Remove(o Ordinal) {
 	x.replaceKeys(o, &st, st.group, nil)
 	x.storeList(&st, &state{}, nil)
 	x.storeNote(&st, &state{})
-	p := x.mutPage(o)
-	slot := o % pageSize
+	p := x.mutStripe(o)
+	slot := o % stripeSize
 	x.releaseIdent(p, slot)
-	p.mutIdents().drop(slot)
-	p.mutStates().drop(slot)
-	p.live &^= 1 << slot
+	p.remove(slot)
+	if p.live == 0 {
+		*x.next.stripes.mut(o/stripeSize, x.epoch) = nil
+	}
 	x.free = append(x.free, o)
 	x.next.assets--
 	x.leaveGroup(st.group, o)

@@ -51,16 +51,6 @@ func (t Type) String() string {
 // V6 returns the IPv6 sibling of the type; an IPv6 type is its own.
 func (t Type) V6() Type { return t + t&1 }
 
-// TypeByName returns the type whose name is exactly the text, capitals included.
-func TypeByName(name string) (Type, bool) {
-	for _, t := range Types() {
-		if typeNames[t] == name {
-			return t, true
-		}
-	}
-	return AnyType, false
-}
-
 // ParseType returns the type of that name in any letter case.
 // The error wraps [ErrKey].
 func ParseType(name string) (Type, error) {
@@ -71,24 +61,6 @@ func ParseType(name string) (Type, error) {
 	}
 	return AnyType, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", ErrKey, clip(name))
 }
-
-// TypeSet is a set of types, one bit per type code.
-type TypeSet uint8
-
-// AllTypes holds every type.
-const AllTypes TypeSet = 1<<typeLimit - 1<<SCTP
-
-// TypesOf returns the set of the given types.
-func TypesOf(types ...Type) TypeSet {
-	var s TypeSet
-	for _, t := range types {
-		s |= 1 << t
-	}
-	return s
-}
-
-// Has says whether the set holds the type.
-func (s TypeSet) Has(t Type) bool { return s&(1<<t) != 0 }
 
 // Key is a port and a type: port<<3 | type. Keys order by port, then type name.
 type Key uint32

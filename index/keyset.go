@@ -1,8 +1,6 @@
 package index
 
 import (
-	"math/bits"
-	"slices"
 	"sync/atomic"
 )
 
@@ -45,64 +43,6 @@ func (s *KeySet) Contains(k Key) bool {
 	return s.words(k.Type())[p>>6]>>(p&63)&1 != 0
 }
 
-// Len returns the number of keys in the set.
-func (s *KeySet) Len() int {
-	n := 0
-	for _, b := range s.bits {
-		if b != nil {
-			for _, w := range b {
-				n += bits.OnesCount64(w)
-			}
-		}
-	}
-	return n
-}
-
-// Keys returns the keys in order.
-func (s *KeySet) Keys() []Key {
-	var keys []Key
-	for w := range portWords {
-		for t := SCTP; t < typeLimit; t++ {
-			for m := s.words(t)[w]; m != 0; m &= m - 1 {
-				keys = append(keys, MakeKey(uint16(w<<6+bits.TrailingZeros64(m)), t))
-			}
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// And returns the keys that are in both sets.
-func (s *KeySet) And(o *KeySet) *KeySet {
-	return s.combine(o, func(a, b uint64) uint64 { return a & b })
-}
-
-// Or returns the keys that are in either set.
-func (s *KeySet) Or(o *KeySet) *KeySet {
-	return s.combine(o, func(a, b uint64) uint64 { return a | b })
-}
-
-// AndNot returns the keys of s that are not in o.
-func (s *KeySet) AndNot(o *KeySet) *KeySet {
-	return s.combine(o, func(a, b uint64) uint64 { return a &^ b })
-}
-
-func (s *KeySet) combine(o *KeySet, op func(a, b uint64) uint64) *KeySet {
-	out := newKeySet()
-	for t := range out.bits {
-		a, b := s.words(Type(t)), o.words(Type(t))
-		r, union := new(portBits), uint64(0)
-		for w := range r {
-			r[w] = op(a[w], b[w])
-			union |= r[w]
-		}
-		if union != 0 {
-			out.bits[t] = r
-		}
-	}
-	return out
-}
-
 // AllKeys returns the set of every key.
 func AllKeys() *KeySet { return allKeys }
 
@@ -127,11 +67,6 @@ func everyType(b *portBits) *KeySet {
 // KeySetBuilder collects keys for a [KeySet]. The zero value is empty.
 type KeySetBuilder struct {
 	bits [typeLimit]portBits
-}
-
-// Add adds a key; one that is not valid is left out.
-func (b *KeySetBuilder) Add(k Key) {
-	b.AddRange(Range{Type: k.Type(), Lo: k.Port(), Hi: k.Port()})
 }
 
 // AddRange adds the keys of a range; one that is not valid is left out.

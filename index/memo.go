@@ -42,7 +42,7 @@ type memoEntry struct {
 // is never 0.
 func (k *memoKey) hash() uint64 {
 	f := &k.filter
-	h := uint64(f.Digits.value)<<8 | uint64(f.Digits.n)<<40 | uint64(f.Types)
+	h := uint64(f.Digits.value)<<8 | uint64(f.Digits.n)<<40 | uint64(f.Type)
 	h = h*0x9e3779b97f4a7c15 ^ uint64(k.counts.opens)<<20 ^ uint64(k.counts.keys)
 	if f.Keys != nil {
 		h ^= f.Keys.id << 50

@@ -9,7 +9,7 @@ type Filter struct {
 	Keys   *KeySet // the key is in the set
 	Digits Digits  // the port's decimal text contains the digits
 	Port   uint16  // the key has the port
-	Types  TypeSet // the key's type is in the set
+	Type   Type    // the key has the type
 }
 
 // numBuckets is how many stretches a filter's words are counted in, so that the
@@ -74,12 +74,8 @@ func compile(c *counts, f *Filter) (p plan) {
 
 // addTypes takes in the types that the view has open and the filter allows.
 func (p *plan) addTypes(c *counts, f *Filter) {
-	types := f.Types
-	if types == 0 {
-		types = AllTypes
-	}
 	for t := SCTP; t < typeLimit; t++ {
-		if c.types[t] == nil || !types.Has(t) {
+		if c.types[t] == nil || f.Type != AnyType && f.Type != t {
 			continue
 		}
 		if f.Keys != nil {
@@ -359,8 +355,8 @@ func (c *Cursor) takeLast() {
 func (c *Cursor) take(i, port int) {
 	c.masks[i] &^= 1 << port
 	c.key = MakeKey(uint16(c.word<<6|port), c.plan.types[i])
-	page := c.plan.counts[i].chunks[c.word/chunkWords%numChunks].pages[c.word%chunkWords]
-	c.n = page[port&63]
+	line := c.plan.counts[i].chunks[c.word/chunkWords%numChunks].lines[c.word%chunkWords]
+	c.n = line[port&63]
 }
 
 // Key returns the current row's key.

@@ -17,9 +17,9 @@ type Set struct {
 	p *posting // nil: empty
 }
 
-// SetOf returns the set of the ordinals, which must be in ascending order and
+// setOf returns the set of the ordinals, which must be in ascending order and
 // without repeats.
-func SetOf(ordinals []Ordinal) Set {
+func setOf(ordinals []Ordinal) Set {
 	if len(ordinals) == 0 {
 		return Set{}
 	}
@@ -29,7 +29,7 @@ func SetOf(ordinals []Ordinal) Set {
 func setOfBitmap(b *roaring.Bitmap) Set {
 	n := int(b.GetCardinality())
 	if n < minDense {
-		return SetOf(b.ToArray())
+		return setOf(b.ToArray())
 	}
 	return Set{&posting{n: n, dense: b}}
 }
@@ -151,7 +151,7 @@ func uniteSparse(sets []Set, total int) Set {
 		all = slices.AppendSeq(all, s.From(0))
 	}
 	slices.Sort(all)
-	return SetOf(slices.Compact(all))
+	return setOf(slices.Compact(all))
 }
 
 // wordLen is the number of 64-bit words that a bitmap of the posting, which is not
@@ -189,7 +189,7 @@ func (p *posting) filter(other *posting, in bool) Set {
 			}
 		}
 	}
-	return SetOf(out)
+	return setOf(out)
 }
 
 // bitmaps are for dense postings that very many ordinals are looked up in.

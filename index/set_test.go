@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// setOf returns a set in the form that is asked for.
-func setOf(members map[Ordinal]bool, dense bool) Set {
-	s := SetOf(slices.Sorted(maps.Keys(members)))
+// formed returns a set in the form that is asked for.
+func formed(members map[Ordinal]bool, dense bool) Set {
+	s := setOf(slices.Sorted(maps.Keys(members)))
 	if dense && s.p != nil {
 		p := &posting{}
 		var changes []change
@@ -52,7 +52,7 @@ func TestSets(t *testing.T) {
 	for _, a := range all {
 		for _, b := range all {
 			for _, dense := range [][2]bool{{false, false}, {false, true}, {true, false}, {true, true}} {
-				as, bs := setOf(a, dense[0]), setOf(b, dense[1])
+				as, bs := formed(a, dense[0]), formed(b, dense[1])
 				forms[fmt.Sprint(as.p != nil && as.p.dense != nil, bs.p != nil && bs.p.dense != nil)]++
 				var both, left []Ordinal
 				either := maps.Clone(a)
@@ -76,7 +76,7 @@ func TestSets(t *testing.T) {
 	if len(forms) != 4 {
 		t.Errorf("forms seen: %v", forms)
 	}
-	s := setOf(all[len(all)-1], true)
+	s := formed(all[len(all)-1], true)
 	checkSet(t, "with itself", Intersect(s, s), slices.Collect(s.From(0)))
 	checkSet(t, "without itself", Subtract(s, s), nil)
 	checkSet(t, "of none", Unite(), nil)

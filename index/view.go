@@ -64,7 +64,7 @@ func (s *Snapshot) View(groups Groups) View {
 	case len(groups.names) == 0:
 		v.counts = emptyCounts
 	case len(groups.names) == 1:
-		v.counts = s.groupCounts(groups.names[0])
+		v.counts = s.countsNamed(groups.names[0])
 	default:
 		v.merged = s.mergedView(groups)
 		v.counts = v.merged.counts
@@ -72,14 +72,14 @@ func (s *Snapshot) View(groups Groups) View {
 	return v
 }
 
-func (s *Snapshot) groupCounts(name string) *counts {
+func (s *Snapshot) countsNamed(name string) *counts {
 	if g, ok := s.groupNames.Get(name); ok {
 		return s.countsOf(g)
 	}
 	return emptyCounts
 }
 
-func (s *Snapshot) members(name string) Set {
+func (s *Snapshot) membersNamed(name string) Set {
 	if g, ok := s.groupNames.Get(name); ok {
 		return s.membersOf(g)
 	}
@@ -108,7 +108,7 @@ func (s *Snapshot) mergedView(groups Groups) *mergedView {
 	}
 	parts := make([]*counts, len(groups.names))
 	for i, name := range groups.names {
-		parts[i] = s.groupCounts(name)
+		parts[i] = s.countsNamed(name)
 	}
 	m := &mergedView{groups: groups, counts: sumCounts(parts), length: 1}
 	if head != nil && head.length < maxMerged {
@@ -132,14 +132,14 @@ func (v View) Assets() Set {
 	case len(v.groups) == 0:
 		return Set{}
 	case len(v.groups) == 1:
-		return v.snapshot.members(v.groups[0])
+		return v.snapshot.membersNamed(v.groups[0])
 	}
 	if set := v.merged.assets.Load(); set != nil {
 		return *set
 	}
 	parts := make([]Set, len(v.groups))
 	for i, name := range v.groups {
-		parts[i] = v.snapshot.members(name)
+		parts[i] = v.snapshot.membersNamed(name)
 	}
 	set := Unite(parts...)
 	v.merged.assets.Store(&set)

@@ -115,8 +115,9 @@ func (p *param) exactType(t *engine.Type) (known bool) {
 	if p.text == "" {
 		return true
 	}
-	*t, known = index.TypeByName(p.text)
-	return known
+	parsed, err := engine.ParseType(p.text)
+	*t = parsed
+	return err == nil && parsed.String() == p.text
 }
 
 // exactStatus reads a status by its exact name, absent for any.

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 )
 
-// pageSize is the number of assets in a page. A change to one asset copies its
-// page, some 4 KB; a page's own fields cost about 5 bytes per asset.
-const pageSize = 64
+// stripeSize is the number of assets in a stripe. A change to one asset copies its
+// stripe, some 4 KB; a stripe's own fields cost about 5 bytes per asset.
+const stripeSize = 64
 
-// page holds the records of 64 consecutive ordinals as bytes, so that the
+// stripe holds the records of 64 consecutive ordinals as bytes, so that the
 // collector finds no pointer in them. It is immutable once published.
-type page struct {
+type stripe struct {
 	epoch  uint64
 	live   uint64  // a bit per ordinal that has an asset
 	own    [2]bool // whether idents and states are of this version alone
@@ -19,7 +19,7 @@ type page struct {
 	states column  // what they have: see state
 }
 
-// column holds one record per asset of a page, each behind its length. A record
+// column holds one record per asset of a stripe, each behind its length. A record
 // that changes its length moves to the end; the bytes it leaves are dead until
 // the column is next packed.
 //
@@ -28,7 +28,7 @@ type page struct {
 type column struct {
 	data []byte
 	dead int
-	off  [pageSize]uint16 // of the length; meaningless where there is no asset
+	off  [stripeSize]uint16 // of the length; meaningless where there is no asset
 }
 
 // maxRecord is the longest record a column takes: 64 of them, and one more while
@@ -77,7 +77,7 @@ func (c *column) drop(slot uint32) {
 // packed returns a copy without dead bytes and with room for more.
 func (c *column) packed(live uint64, room int) column {
 	n := column{data: make([]byte, 0, len(c.data)-c.dead+room)}
-	for slot := range uint32(pageSize) {
+	for slot := range uint32(stripeSize) {
 		if live>>slot&1 == 0 {
 			continue
 		}
@@ -99,22 +99,33 @@ func (c *column) copied(live uint64, room int) column {
 	return n
 }
 
-// trim gives back the room of a page that has become full.
+// trim gives back the room of a stripe that has become full.
 func (c *column) trim() {
 	if cap(c.data)-len(c.data) > len(c.data)/16 {
 		c.data = append(make([]byte, 0, len(c.data)), c.data...)
 	}
 }
 
-// clone returns the page for changing in the epoch; its columns are still shared.
-func (p *page) clone(epoch uint64) *page {
+// clone returns the stripe for changing in the epoch; its columns are still shared.
+func (p *stripe) clone(epoch uint64) *stripe {
 	c := *p
 	c.epoch, c.own = epoch, [2]bool{}
 	return &c
 }
 
+// remove takes an asset out, and packs a column that is dead for the most part.
+func (p *stripe) remove(slot uint32) {
+	columns := [...]*column{p.mutIdents(), p.mutStates()}
+	p.live &^= 1 << slot
+	for _, c := range columns {
+		if c.drop(slot); c.dead > len(c.data)/2 {
+			*c = c.packed(p.live, 0)
+		}
+	}
+}
+
 // mutIdents returns the idents for changing.
-func (p *page) mutIdents() *column {
+func (p *stripe) mutIdents() *column {
 	if !p.own[0] {
 		p.idents, p.own[0] = p.idents.copied(p.live, p.room()), true
 	}
@@ -122,7 +133,7 @@ func (p *page) mutIdents() *column {
 }
 
 // mutStates returns the states for changing.
-func (p *page) mutStates() *column {
+func (p *stripe) mutStates() *column {
 	if !p.own[1] {
 		p.states, p.own[1] = p.states.copied(p.live, p.room()), true
 	}
@@ -130,7 +141,7 @@ func (p *page) mutStates() *column {
 }
 
 // room is how many bytes a copied column has to spare.
-func (p *page) room() int {
+func (p *stripe) room() int {
 	if p.live != ^uint64(0) {
 		return 256
 	}

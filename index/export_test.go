@@ -1,0 +1,4 @@
+package index
+
+// FlushAfter makes an index flush behind its writer after so many changes.
+func FlushAfter(x *Index, changes int) { x.flushAfter = changes }
