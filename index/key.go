@@ -33,9 +33,9 @@ const MaxPort = 65535
 
 var typeNames = [typeLimit]string{"any", "SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
 
-// ErrKey is returned, wrapped with the text at fault, when a key, a type or a
-// range of keys cannot be parsed.
-var ErrKey = errors.New("invalid port")
+// errKey is wrapped, with the text at fault, by errors about keys, types and ranges
+// that cannot be parsed.
+var errKey = errors.New("invalid port")
 
 // Valid says whether the type is one that keys have.
 func (t Type) Valid() bool { return t > AnyType && t < typeLimit }
@@ -52,14 +52,13 @@ func (t Type) String() string {
 func (t Type) V6() Type { return t + t&1 }
 
 // ParseType returns the type of that name in any letter case.
-// The error wraps [ErrKey].
 func ParseType(name string) (Type, error) {
 	for _, t := range Types() {
 		if strings.EqualFold(typeNames[t], name) {
 			return t, nil
 		}
 	}
-	return AnyType, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", ErrKey, clip(name))
+	return AnyType, fmt.Errorf("%w: unknown type %q: want one of tcp, tcp6, udp, udp6, sctp, sctp6", errKey, clip(name))
 }
 
 // Key is a port and a type: port<<3 | type. Keys order by port, then type name.
@@ -91,11 +90,10 @@ func (k Key) Append(dst []byte) []byte {
 }
 
 // ParseKey parses a key such as 443/tcp; the type's letter case does not matter.
-// The error wraps [ErrKey].
 func ParseKey(text string) (Key, error) {
 	port, name, ok := strings.Cut(text, "/")
 	if !ok {
-		return 0, fmt.Errorf("%w: %q has no type: want PORT/TYPE such as 443/tcp", ErrKey, clip(text))
+		return 0, fmt.Errorf("%w: %q has no type: want PORT/TYPE such as 443/tcp", errKey, clip(text))
 	}
 	p, err := parsePort(port)
 	if err != nil {
@@ -131,11 +129,10 @@ func (r Range) String() string {
 }
 
 // ParseRange parses a range such as 1-1024/tcp, or a key, a range of one.
-// The error wraps [ErrKey].
 func ParseRange(text string) (Range, error) {
 	ports, name, ok := strings.Cut(text, "/")
 	if !ok {
-		return Range{}, fmt.Errorf("%w: %q has no type: want PORT/TYPE or LOW-HIGH/TYPE such as 1-1024/tcp", ErrKey, clip(text))
+		return Range{}, fmt.Errorf("%w: %q has no type: want PORT/TYPE or LOW-HIGH/TYPE such as 1-1024/tcp", errKey, clip(text))
 	}
 	low, high, isRange := strings.Cut(ports, "-")
 	if !isRange {
@@ -150,7 +147,7 @@ func ParseRange(text string) (Range, error) {
 		return Range{}, err
 	}
 	if lo > hi {
-		return Range{}, fmt.Errorf("%w: range %q runs backwards", ErrKey, clip(text))
+		return Range{}, fmt.Errorf("%w: range %q runs backwards", errKey, clip(text))
 	}
 	t, err := ParseType(name)
 	if err != nil {
@@ -171,7 +168,7 @@ func parsePort(text string) (uint16, error) {
 		n = n*10 + int(c-'0')
 	}
 	if n < 1 || n > MaxPort {
-		return 0, fmt.Errorf("%w: port %q is not a number from 1 to %d", ErrKey, clip(text), MaxPort)
+		return 0, fmt.Errorf("%w: port %q is not a number from 1 to %d", errKey, clip(text), MaxPort)
 	}
 	return uint16(n), nil
 }

@@ -1,7 +1,6 @@
 package index_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -25,8 +24,8 @@ func TestKeyText(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "443", "/tcp", "0/tcp", "65536/tcp", "-1/tcp", "+1/tcp", " 1/tcp", "1 /tcp", "0x1/tcp", "1/icmp", "1/", "1/tcp/udp", "99999999999999999999/tcp", "1e3/tcp"} {
-		if k, err := index.ParseKey(text); !errors.Is(err, index.ErrKey) {
-			t.Errorf("ParseKey(%q) = %v, %v, want ErrKey", text, k, err)
+		if k, err := index.ParseKey(text); err == nil {
+			t.Errorf("ParseKey(%q) = %v, %v, want an error", text, k, err)
 		}
 	}
 }
@@ -39,8 +38,8 @@ func TestRangeText(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "1-2", "2-1/tcp", "0-5/tcp", "1-/tcp", "-5/tcp", "1-2-3/tcp", "1-65536/tcp", "1-2/x"} {
-		if r, err := index.ParseRange(text); !errors.Is(err, index.ErrKey) {
-			t.Errorf("ParseRange(%q) = %v, %v, want ErrKey", text, r, err)
+		if r, err := index.ParseRange(text); err == nil {
+			t.Errorf("ParseRange(%q) = %v, %v, want an error", text, r, err)
 		}
 	}
 }

@@ -78,10 +78,6 @@ func (s *Snapshot) HasPrefix(o Ordinal, prefix []byte) bool {
 // Group returns the name of the asset's group; the asset must be there.
 func (s *Snapshot) Group(o Ordinal) string { return s.group(o) }
 
-// Interned returns the bytes of a number that a note refers to. They must not
-// be changed.
-func (s *Snapshot) Interned(n uint32) []byte { return *s.interned.at(n) }
-
 // Groups yields the groups that have assets, by name, and how many.
 func (s *Snapshot) Groups() iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
