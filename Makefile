@@ -1,4 +1,4 @@
-.PHONY: build test race lint golden ci
+.PHONY: build test race lint golden ci mutants
 
 build: ## The one binary, ./portolan.
 	go build ./cmd/portolan
@@ -17,3 +17,6 @@ golden: ## Write the command line's expected output anew; read the diff.
 
 ci: ## What a change must pass.
 	bash .ci/run
+
+mutants: ## Change the code in small ways; the tests must fail. Takes an hour.
+	go run ./.ci/mutants engine index
