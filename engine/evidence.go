@@ -244,7 +244,7 @@ func noteNewest(note []byte) micros {
 	return v + noteEpoch
 }
 
-// appendScope appends the ranges of a scope as bytes.
+// appendScope appends the ranges of a scope as bytes, equal ones for equal scopes.
 func appendScope(dst []byte, ranges []index.Range) []byte {
 	for _, r := range ranges {
 		dst = append(dst, byte(r.Type))
@@ -252,15 +252,4 @@ func appendScope(dst []byte, ranges []index.Range) []byte {
 		dst = binary.AppendUvarint(dst, uint64(r.Hi-r.Lo))
 	}
 	return dst
-}
-
-// decodeScope returns the scope of the bytes that appendScope wrote.
-func decodeScope(data []byte) Scope {
-	var ranges []index.Range
-	for r := (noteReader{data}); len(r.rest) > 0; {
-		t := index.Type(r.uint())
-		lo := uint16(r.uint())
-		ranges = append(ranges, index.Range{Type: t, Lo: lo, Hi: lo + uint16(r.uint())})
-	}
-	return Scope{&scope{ranges: ranges}}
 }

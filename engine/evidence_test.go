@@ -1,13 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"portolan/index"
@@ -37,7 +38,7 @@ func TestNote(t *testing.T) {
 		if !slices.ContainsFunc(want.own, func(m micros) bool { return m != never }) {
 			want.own = nil
 		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(evidence{}, look{}), cmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), cmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
+		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(evidence{}, look{}), gocmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), gocmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
 			t.Fatalf("(-want +got)\n%s", diff)
 		}
 		if noteNewest(note) != want.newest {
@@ -53,6 +54,37 @@ func TestAgentNoteIsSmall(t *testing.T) {
 	e := evidence{newest: at, name: at, address: at, home: at, looks: []look{{refAll, at}}}
 	if n := len(e.appendNote(nil)); n > 8 {
 		t.Errorf("the note of an agent's report is %d bytes, want at most 8", n)
+	}
+}
+
+// TestOwnTimesAreSmall holds that the own time that most keys share is stored once,
+// also where that is none.
+func TestOwnTimesAreSmall(t *testing.T) {
+	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).UnixMicro()
+	for name, c := range map[string]struct{ shared, odd micros }{
+		"most have one":  {at - 5_000_000, never},
+		"most have none": {never, at - 5_000_000},
+		"two times":      {at - 5_000_000, at - 7_000_000},
+		"the other way":  {at - 7_000_000, at - 5_000_000},
+	} {
+		e := evidence{newest: at, name: never, address: never, home: never}
+		for i := range 100 {
+			if e.own = append(e.own, c.shared); i%20 == 7 {
+				e.own[i] = c.odd
+			}
+		}
+		if n := len(e.appendNote(nil)); n > 50 {
+			t.Errorf("%s: a note of 100 keys is %d bytes, want at most 50", name, n)
+		}
+		e.own = e.own[:20]
+		for i := range e.own {
+			e.own[i] = []micros{c.shared, c.odd}[i%2]
+		}
+		note := e.appendNote(nil)
+		var got evidence
+		if got.decodeNote(note, 20); !slices.Equal(got.own, e.own) {
+			t.Errorf("%s: own times come back as %v", name, got.own)
+		}
 	}
 }
 
@@ -92,6 +124,67 @@ func TestManyLooks(t *testing.T) {
 	}
 	if len(v.scopes) != 0 {
 		t.Errorf("%d scopes are remembered without an asset", len(v.scopes))
+	}
+}
+
+// looksOf returns what is kept of the looks at an asset, as text, in order of time.
+func looksOf(t *testing.T, e *Engine, id string) []string {
+	t.Helper()
+	v := e.find("p").inventory(Host)
+	o, _ := v.x.Find(id)
+	var ev evidence
+	ev.decodeNote(v.x.Note(o), -1)
+	slices.SortFunc(ev.looks, func(a, b look) int { return cmp.Compare(a.time, b.time) })
+	texts := make([]string, len(ev.looks))
+	for i, l := range ev.looks {
+		texts[i] = fmt.Sprintf("%d %v", l.time-noteEpoch, v.scopeOf(l.ref))
+	}
+	return texts
+}
+
+// TestLooksAreFew: a look inside another one that is as new is not kept, whichever
+// came first, and of many looks the oldest of the pairs that are nearest merge.
+func TestLooksAreFew(t *testing.T) {
+	e, err := Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(id, scope string, at int) {
+		t.Helper()
+		s, err := ParseScope(scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Report{Project: "p", Asset: id, Scope: s, Seen: time.UnixMicro(noteEpoch + micros(at))}
+		if _, err := e.Apply(t.Context(), []Report{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, scopes := range [][]string{{"80/tcp", "1-100/tcp"}, {"1-100/tcp", "80/tcp"}, {"80/tcp", "1-100/tcp", "80/tcp"}} {
+		id := fmt.Sprintf("same-%d", i)
+		for _, scope := range scopes {
+			tell(id, scope, 5)
+		}
+		if got := looksOf(t, e, id); !slices.Equal(got, []string{"5 1-100/tcp"}) {
+			t.Errorf("%v: %v", scopes, got)
+		}
+	}
+	tell("other", "80/tcp", 6)
+	tell("other", "1-100/tcp", 5)
+	tell("other", "90/tcp", 4)
+	if got := looksOf(t, e, "other"); !slices.Equal(got, []string{"5 1-100/tcp", "6 80/tcp"}) {
+		t.Errorf("a newer look inside an older one: %v", got)
+	}
+	for n := range maxLooks + 1 {
+		tell("many", fmt.Sprintf("%d/tcp", 10*n+10), 100*n)
+	}
+	got := looksOf(t, e, "many")
+	if len(got) != maxLooks || got[0] != "0 10/tcp,20/tcp" || got[1] != "200 30/tcp" {
+		t.Errorf("of pairs equally near the oldest merges: %d looks, the first are %v", len(got), got[:2])
+	}
+	tell("many", "9999/tcp", 350)
+	if got := looksOf(t, e, "many"); len(got) != maxLooks || got[2] != "300 40/tcp,9999/tcp" || got[0] != "0 10/tcp,20/tcp" {
+		t.Errorf("the nearest pair merges: %v", got[:4])
 	}
 }
 

@@ -17,7 +17,7 @@ type inventory struct {
 	x *index.Index
 
 	mu     sync.Mutex       // guards writing to x and the fields below
-	scopes map[uint32]Scope // decoded scopes of looks, by ref
+	scopes map[uint32]Scope // scopes of looks, by ref
 	w      work
 }
 
@@ -319,12 +319,7 @@ func (v *inventory) scopeOf(ref uint32) Scope {
 	if ref == refAll {
 		return ScopeAll()
 	}
-	s, ok := v.scopes[ref]
-	if !ok {
-		s = decodeScope(v.x.Interned(ref - 1))
-		v.scopes[ref] = s
-	}
-	return s
+	return v.scopes[ref]
 }
 
 // intern returns the ref of a scope that is not none and counts a reference.

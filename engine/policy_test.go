@@ -49,9 +49,9 @@ func TestPolicyRules(t *testing.T) {
 			t.Errorf("%d/tcp is %v, want %v", port, got, want)
 		}
 	}
-	for _, r := range []engine.Rule{{Keys: index.Range{Type: index.TCP, Lo: 9, Hi: 1}}, {Keys: web, Status: 9}, {Keys: web}} {
-		if _, err := engine.NewPolicy([]engine.Rule{r}); err == nil {
-			t.Errorf("rule %+v is accepted", r)
+	for _, r := range []engine.Rule{{Keys: index.Range{Type: index.TCP, Lo: 9, Hi: 1}}, {Keys: web, Status: engine.Danger + 1}, {Keys: web}} {
+		if _, err := engine.NewPolicy([]engine.Rule{{Keys: web, Status: engine.Normal}, r}); err == nil || !strings.HasPrefix(err.Error(), "rule 2: ") {
+			t.Errorf("rule %+v: %v", r, err)
 		}
 	}
 }

@@ -75,3 +75,27 @@ func TestScopeAlgebra(t *testing.T) {
 		}
 	})
 }
+
+// TestCovers: what lies inside, on either side of and between ranges.
+func TestCovers(t *testing.T) {
+	scope := func(text string) engine.Scope {
+		s, err := engine.ParseScope(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	const ranges = "10-20/tcp,30-40/tcp,30-40/udp"
+	for inner, want := range map[string]bool{
+		"none": true, "10/tcp": true, "20/tcp": true, "30-40/tcp": true, "35/udp": true, "12/tcp,33/tcp,40/udp": true,
+		"9/tcp": false, "21/tcp": false, "29-30/tcp": false, "40-41/tcp": false, "41/tcp": false, "10/udp": false, "41/udp": false,
+		"15/tcp6": false, "15/sctp": false, "35/udp6": false, "10-40/tcp": false, "all": false,
+	} {
+		if scope(ranges).Covers(scope(inner)) != want {
+			t.Errorf("%s covers %s: %t", ranges, inner, !want)
+		}
+	}
+	if !scope("all").Covers(scope("all")) || !scope("all").Covers(scope(ranges)) || scope("none").Covers(scope(ranges)) {
+		t.Error("all or none")
+	}
+}

@@ -370,10 +370,6 @@ func (x *Index) Intern(data []byte) uint32 { return x.blobs.intern(data, x.epoch
 // It says whether that was the last.
 func (x *Index) Release(n uint32) (freed bool) { return x.blobs.release(n, x.epoch) }
 
-// Interned returns the bytes of an interned number in the state being written.
-// They must not be changed.
-func (x *Index) Interned(n uint32) []byte { return *x.next.interned.at(n) }
-
 // groupNumber returns the number of the group with the name, a new one if need be.
 func (x *Index) groupNumber(name string) uint32 {
 	if g, ok := x.groups[name]; ok {

@@ -273,8 +273,8 @@ func wholeInPages[T any](limit int, get func(offset, limit int) ([]T, int, error
 		if err != nil {
 			return err
 		}
-		if n != total || len(page) == 0 {
-			return fmt.Errorf("page at %d: total %d and %d rows, want total %d", len(rows), n, len(page), total)
+		if n != total || len(page) == 0 || len(page) > limit {
+			return fmt.Errorf("page at %d: total %d and %d rows, want total %d and up to %d rows", len(rows), n, len(page), total, limit)
 		}
 		rows = append(rows, page...)
 	}
