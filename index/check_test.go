@@ -74,6 +74,13 @@ var breaks = map[string]func(s *Snapshot){
 			}
 		}
 	},
+	"a key twice": func(s *Snapshot) {
+		for _, item := range s.interned.root[0].items {
+			if len(item) > 8 && len(item) < 40 { // the second of the ports of TCP
+				item[3] = 0
+			}
+		}
+	},
 	"a posting without an asset": func(s *Snapshot) {
 		p, _ := s.tree.Get(MakeKey(22, TCP))
 		p.dense.Remove(5)
@@ -138,7 +145,7 @@ var writerBreaks = map[string]func(x *Index){
 	"a number in use that is free":      func(x *Index) { x.blobs.free = append(x.blobs.free, used(x)) },
 	"a free number that is not listed":  func(x *Index) { x.blobs.free = nil },
 	"a number that is free twice":       func(x *Index) { x.blobs.free = append(x.blobs.free, x.blobs.free[0]) },
-	"a free number beyond all":          func(x *Index) { x.blobs.free = append(x.blobs.free, 9999) },
+	"a free number beyond all":          func(x *Index) { x.blobs.free = append(x.blobs.free, uint32(len(x.blobs.refs))) },
 	"a free number with bytes":          func(x *Index) { *x.next.interned.at(x.blobs.free[0]) = []byte("left") },
 	"bytes that nobody finds":           func(x *Index) { clear(x.blobs.ids) },
 	"a free ordinal that is not listed": func(x *Index) { x.free = x.free[1:] },
@@ -146,6 +153,7 @@ var writerBreaks = map[string]func(x *Index){
 	"an ordinal that is free twice":     func(x *Index) { x.free = append(x.free, x.free[0]) },
 	"a group in use that is free":       func(x *Index) { x.freeGroup = append(x.freeGroup, x.groups["1"]) },
 	"a group that readers do not find":  func(x *Index) { x.groups["none"] = 3 },
+	"a group beyond all":                func(x *Index) { x.groups["1"] = uint32(len(x.groups) + len(x.freeGroup)) },
 	"a group under another number":      func(x *Index) { x.groups["1"] = x.groups["2"] },
 	"a free group with a name":          func(x *Index) { x.next.groups.at(x.freeGroup[0]).name = "left" },
 }
@@ -170,7 +178,7 @@ func TestWriterCheckFinds(t *testing.T) {
 	if err := x.Check(t.Context(), func(note []byte) []uint32 { return make([]uint32, len(note)/300) }); err == nil {
 		t.Error("references of notes are not counted")
 	}
-	if err := x.Check(t.Context(), func(note []byte) []uint32 { return slices.Repeat([]uint32{9999}, len(note)/300) }); err == nil {
+	if err := x.Check(t.Context(), func(note []byte) []uint32 { return slices.Repeat([]uint32{uint32(len(x.blobs.refs))}, len(note)/300) }); err == nil {
 		t.Error("references of notes to nothing are not found")
 	}
 }

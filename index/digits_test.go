@@ -66,6 +66,12 @@ func TestDigitsRefused(t *testing.T) {
 			t.Errorf("ParseDigits(%q) = %v", text, d)
 		}
 	}
+	for text, want := range map[string]uint16{"09999": 0, "10000": 10000, "10001": 10001, "65534": 65534, "65535": 65535, "65536": 0, "99999": 0, "00001": 0} {
+		d, ok := ParseDigits(text)
+		if port, five := d.exact(); !ok || !five || port != want {
+			t.Errorf("%q is port %d (%t), want %d", text, port, five, want)
+		}
+	}
 	if dense, sparse := (Digits{}).lookup(); dense != nil || sparse != nil || !(Digits{}).in(1) {
 		t.Error("no digits do not mean every port")
 	}

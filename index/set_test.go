@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -159,5 +160,65 @@ func TestDictSpread(t *testing.T) {
 	}
 	if first, last := len(d.tables[0].slots), len(d.tables[numShards-1].slots); float64(last)/float64(first) < dictGrowth*0.98 {
 		t.Errorf("from %d to %d slots: want one step of growth, %g", first, last, dictGrowth)
+	}
+}
+
+// TestTable: how large a table is, and when it is full.
+func TestTable(t *testing.T) {
+	for _, c := range []struct {
+		n      int
+		growth float64
+		limit  int
+		slots  int
+		bits   uint8
+	}{
+		{0, 1.9, 0, minTable, 5}, {1000, 1.9, 1000, 2235, 11}, {1000, 1.0, 1024, 1176, 12}, {17, 1.0, 1 << 20, 20, 22},
+	} {
+		table := newTable(c.n, c.growth, c.limit)
+		if len(table.slots) != c.slots || table.ordBits != c.bits {
+			t.Errorf("for %d, %g, %d: %d slots, %d bits", c.n, c.growth, c.limit, len(table.slots), table.ordBits)
+		}
+	}
+	table := newTable(17, 1.0, 0) // 20 slots, 17 of which are used at most
+	for used, full := range map[int]bool{0: false, 16: false, 17: true, 20: true} {
+		if table.used = used; table.full(3) != full {
+			t.Errorf("with %d used it is full: %t", used, !full)
+		}
+	}
+	table.used = 0
+	for o, full := range map[Ordinal]bool{0: false, 30: false, 31: true, 1000: true} {
+		if table.full(o) != full {
+			t.Errorf("for ordinal %d it is full: %t", o, !full)
+		}
+	}
+	if n := len(newDict(nil, shardFrom-1, 0, 1).tables); n != 1 {
+		t.Errorf("%d tables for the most assets of one", n)
+	}
+	entries := make([]entry, 1000)
+	for i := range entries {
+		entries[i] = entry{hash: 1 << 63, o: Ordinal(i)} // all of one shard
+	}
+	d := newDict(entries, shardFrom, 1000, 1)
+	for i, table := range d.tables {
+		want := shardFrom/numShards + 1
+		if i == numShards/2 {
+			want = 1001
+		}
+		growth := math.Pow(dictGrowth, float64(i+1)/numShards)
+		if n := int(float64(want) * growth / maxLoad); len(table.slots) != n {
+			t.Errorf("shard %d has %d slots, want %d", i, len(table.slots), n)
+		}
+	}
+	if n := d.slots(); n < 50_000 || n > 70_000 {
+		t.Errorf("%d slots in all", n)
+	}
+}
+
+// TestNumStripes: ordinals lie in stripes of 64.
+func TestNumStripes(t *testing.T) {
+	for ordinals, want := range map[int]uint32{0: 0, 1: 1, 63: 1, 64: 1, 65: 2, 128: 2, 129: 3} {
+		if d := (data{ordinals: ordinals}); d.numStripes() != want {
+			t.Errorf("%d ordinals: %d stripes, want %d", ordinals, d.numStripes(), want)
+		}
 	}
 }

@@ -145,6 +145,80 @@ func TestKeyList(t *testing.T) {
 	}
 }
 
+// TestKeyListForms holds each form to its size, at the edges between them.
+func TestKeyListForms(t *testing.T) {
+	every := func(step, n int) []Key {
+		keys := make([]Key, n)
+		for i := range keys {
+			keys[i] = MakeKey(uint16(1+i*step), TCP)
+		}
+		return keys
+	}
+	for _, c := range []struct {
+		keys []Key
+		form byte
+		size int
+	}{
+		{every(1, listOnly), listForm, 1 + 1 + listOnly},       // types, head, ports
+		{every(1, listOnly+1), runsForm, 1 + 1 + 1 + 2},        // types, head, runs, a run
+		{every(2, listOnly+1), listForm, 1 + 1 + listOnly + 1}, // a run takes two bytes, a port one
+		{every(200, listOnly), listForm, 1 + 1 + 1 + 2*(listOnly-1)},
+		{every(127, 3), listForm, 1 + 1 + 3},
+		{every(128, 3), listForm, 1 + 1 + 1 + 2*2},
+		{every(1<<14-1, 3), listForm, 1 + 1 + 1 + 2*2},
+		{every(1<<14, 3), listForm, 1 + 1 + 1 + 2*3},
+		{every(2, bitmapSize-3), listForm, 1 + 3 + bitmapSize - 3},
+		{every(2, bitmapSize-2), bitmapForm, 1 + 3 + bitmapSize},
+		{every(1, MaxPort), runsForm, 1 + 3 + 1 + 1 + 3},
+	} {
+		list := appendKeyList(nil, c.keys)
+		if form := list[1] & 3; form != c.form || len(list) != c.size || list[0] != 1<<TCP {
+			t.Errorf("%d keys: form %d, %d bytes, want %d, %d", len(c.keys), form, len(list), c.form, c.size)
+		}
+		if got := appendKeys(nil, list); !slices.Equal(got, c.keys) {
+			t.Errorf("%d keys come back as %d", len(c.keys), len(got))
+		}
+	}
+}
+
+// TestRecordsAreShared: a record, a note or a key list goes into the stripe up to
+// its limit and is interned beyond it.
+func TestRecordsAreShared(t *testing.T) {
+	for name, c := range map[string]struct {
+		asset  Asset
+		shared bool
+	}{
+		"the longest note":     {Asset{ID: "a", Note: make([]byte, maxInlineNote)}, false},
+		"a longer note":        {Asset{ID: "a", Note: make([]byte, maxInlineNote+1)}, true},
+		"the longest record":   {Asset{ID: "a", Name: strings.Repeat("n", maxRecord-3)}, false}, // head, the id's length and the id
+		"a longer record":      {Asset{ID: "a", Name: strings.Repeat("n", maxRecord-2)}, true},
+		"the longest key list": {Asset{ID: "a", Keys: everyOther(maxInlineKeys - 3)}, false}, // types and head
+		"a longer key list":    {Asset{ID: "a", Keys: everyOther(maxInlineKeys - 2)}, true},
+	} {
+		x := New()
+		c.asset.Group = "0"
+		if _, err := x.Add(&c.asset); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(x.blobs.refs) > 0; got != c.shared {
+			t.Errorf("%s: interned %t", name, got)
+		}
+		x.Publish()
+		if err := x.Check(t.Context(), noRefs); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// everyOther returns n keys that a list is the smallest form of.
+func everyOther(n int) []Key {
+	keys := make([]Key, n)
+	for i := range keys {
+		keys[i] = MakeKey(uint16(2*i+1), TCP)
+	}
+	return keys
+}
+
 func FuzzKeyList(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9})
 	f.Add([]byte(strings.Repeat("\x00\x01\x02", 60)))
@@ -186,8 +260,16 @@ func FuzzIdent(f *testing.F) {
 
 func TestIdentKinds(t *testing.T) {
 	for text, want := range map[string]idKind{
-		"192.0.2.1": kindIPv4, "2001:db8::1": kindIPv6, "0189c0de-0000-4000-8000-0000000000ff": kindUUID,
+		"192.0.2.1": kindIPv4, "255.255.255.255": kindIPv4, "1.1.1.1": kindIPv4, "2001:db8::1": kindIPv6, "0189c0de-0000-4000-8000-0000000000ff": kindUUID,
 		"d41d8cd98f00b204e9800998ecf8427e": kindHex, "web-1": kindText, "": kindNone,
+		"0.0.0.0": kindIPv4, "9.10.99.100": kindIPv4, "256.1.1.1": kindText, "1.2.3.": kindText, "1.2.3": kindText, "1.2.3.4.5": kindText,
+		"01.2.3.4": kindText, "00.2.3.4": kindText, "1..2.3": kindText, ".1.2.3": kindText, "1.2.3.4:": kindText, "1.2.3./": kindText,
+		"::": kindIPv6, "::1": kindIPv6, "2001:db8::af:90": kindIPv6, "2001:DB8::1": kindText, "0:0::1": kindText, "fe80::1%eth0": kindText,
+		"::ffff:1.2.3.4": kindIPv6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": kindIPv6, "abc": kindText, "1": kindText,
+		"00000000000000000000000000000000": kindHex, "99999999999999999999999999999999": kindHex, "aaaaaaaaaaaaaaaaffffffffffffffff": kindHex,
+		"A41d8cd98f00b204e9800998ecf8427e": kindText, "g41d8cd98f00b204e9800998ecf8427e": kindText, "d41d8cd98f00b204e9800998ecf8427": kindText,
+		"d41d8cd98f00b204e9800998ecf8427/": kindText, "d41d8cd98f00b204e9800998ecf8427:": kindText, "d41d8cd98f00b204e9800998ecf8427`": kindText,
+		"0189c0de-0000-4000-8000-0000000000FF": kindText, "0189c0de+0000-4000-8000-0000000000ff": kindText, "0189c0de-0000-4000-8000+0000000000ff": kindText,
 	} {
 		if _, kind := appendIdent(nil, text); kind != want {
 			t.Errorf("%q is stored as kind %d, want %d", text, kind, want)
