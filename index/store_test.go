@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // TestPosting makes random changes to a posting through all its forms and holds
@@ -85,6 +87,48 @@ func checkContains(t *testing.T, rng *rand.Rand, p *posting, have map[Ordinal]bo
 		skip := rng.IntN(p.n)
 		if got, want := slices.AppendSeq([]Ordinal{}, p.from(skip)), ordinalsOf(p)[skip:]; !slices.Equal(got, want) {
 			t.Fatalf("from(%d): %d ordinals, want %d", skip, len(got), len(want))
+		}
+	}
+}
+
+// TestPostingForms: when a posting becomes dense and when sparse again.
+func TestPostingForms(t *testing.T) {
+	of := func(n int, dense bool) *posting {
+		ordinals := make([]Ordinal, n)
+		for i := range ordinals {
+			ordinals[i] = Ordinal(3 * i)
+		}
+		p := &posting{n: n, blocks: appendBlocks(nil, ordinals)}
+		if dense {
+			p.blocks, p.dense = nil, roaring.BitmapOf(ordinals...)
+		}
+		return p
+	}
+	const huge = 1 << 30
+	for _, c := range []struct {
+		n, universe  int
+		dense, after bool
+	}{
+		{minDense - 1, 1, false, false},
+		{minDense, 1, false, true},
+		{minDense, minDense * denseAt, false, true},
+		{minDense, minDense*denseAt + 1, false, false},
+		{maxSparse, huge, false, false},
+		{maxSparse + 1, huge, false, true},
+		{minDense / 2, 1, true, true},
+		{minDense/2 - 1, 1, true, false},
+		{minDense, minDense * sparseAt, true, true},
+		{minDense, minDense*sparseAt + 1, true, false},
+		{maxSparse / 2, huge, true, false},
+		{maxSparse/2 + 1, huge, true, true},
+	} {
+		p := of(c.n, c.dense)
+		want := ordinalsOf(p)
+		if p.adapt(c.universe, denseAt, sparseAt); (p.dense != nil) != c.after || p.dense != nil && p.blocks != nil {
+			t.Errorf("%d of %d, dense %t: dense %t then", c.n, c.universe, c.dense, p.dense != nil)
+		}
+		if !slices.Equal(ordinalsOf(p), want) {
+			t.Errorf("%d of %d, dense %t: other ordinals", c.n, c.universe, c.dense)
 		}
 	}
 }
