@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -44,9 +45,15 @@ func TestServeTokenFile(t *testing.T) {
 	eventually(t, "the log says that the file is broken", func() bool {
 		return strings.Contains(log.String(), "tokens.json") && strings.Contains(log.String(), "ERROR")
 	})
+	// The test listens, too: a signal that arrives after the server has stopped
+	// listening would end the process.
+	arrived := make(chan os.Signal, 1)
+	signal.Notify(arrived, syscall.SIGHUP)
+	defer signal.Stop(arrived)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
+	<-arrived
 	if got := s.status(t, second, ""); got != http.StatusOK {
 		t.Errorf("after the file broke: %d", got)
 	}
