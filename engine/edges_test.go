@@ -116,3 +116,22 @@ func TestSeenLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestWordsPastTheLast: the value one past the last of each word is refused by
+// every query that takes it, and names its field.
+func TestWordsPastTheLast(t *testing.T) {
+	e := crowd(t, 1)
+	for field, q := range map[string]engine.PortQuery{
+		"status": {Status: engine.Danger + 1}, "type": {Type: engine.UDP6 + 1}, "category": {Category: engine.Container + 1},
+	} {
+		q.Project = "p"
+		_, ports := e.Ports(t.Context(), q)
+		_, hosts := e.Hosts(t.Context(), engine.HostQuery{Project: "p", Port: 22, Status: q.Status, Type: q.Type, Category: q.Category})
+		for call, err := range map[string]error{"Ports": ports, "Hosts": hosts} {
+			var fe *engine.FieldError
+			if !errors.As(err, &fe) || fe.Field != field {
+				t.Errorf("%s: %s past the last gives %v", call, field, err)
+			}
+		}
+	}
+}
