@@ -11,21 +11,24 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// client is one connection that sends the same request over and over. It is
-// lean, since what it costs hides what servers do: it allocates nothing, looks
-// at the clock once a request and at no more of an answer than it must. It
-// belongs to one goroutine.
+// patience is how long an answer may take before a measurement is given up.
+const patience = 10 * time.Second
+
+// client is one connection that sends one request after another. It is lean, since
+// what it costs hides what servers do: it allocates nothing, looks at the clock once a
+// request and at no more of an answer than it must. It belongs to one goroutine.
 type client struct {
 	conn      net.Conn
-	request   []byte
-	want      []byte // the body of every answer
+	set       *set
+	at        int // the next request of the set
 	answers   answers
 	sent      int
 	latencies *hdrhistogram.Histogram
+	late      *hdrhistogram.Histogram // how late requests were sent though nothing was waited for
 }
 
-func newClient(conn net.Conn, request, want []byte) *client {
-	return &client{conn: conn, request: request, want: want, answers: answers{src: conn}, latencies: newHistogram()}
+func newClient(conn net.Conn, s *set, at int) *client {
+	return &client{conn: conn, set: s, at: at, answers: answers{src: conn}, latencies: newHistogram(), late: newHistogram()}
 }
 
 // maxLatency is the largest latency that is told from larger ones.
@@ -34,33 +37,73 @@ const maxLatency = time.Minute
 // newHistogram returns a histogram of nanoseconds that is right to three digits.
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(maxLatency), 3) }
 
-// drive sends requests until a time, and at most so many. It forgets what it
-// measured before. A latency ends when the answer has been read and looked at,
-// where that of the next request begins.
-func (c *client) drive(until time.Time, most int) error {
-	c.sent = 0
-	c.latencies.Reset()
-	last := time.Now()
-	if err := c.conn.SetDeadline(until.Add(patience)); err != nil {
+// record adds a latency to a histogram, which takes all that are not negative.
+func record(h *hdrhistogram.Histogram, d time.Duration) error {
+	return h.RecordValue(int64(min(max(d, 0), maxLatency)))
+}
+
+// ask sends the next request and wants its answer.
+func (c *client) ask() error {
+	request, want := c.set.Requests[c.at], c.set.Wants[c.at]
+	if c.at++; c.at == len(c.set.Requests) {
+		c.at = 0
+	}
+	if _, err := c.conn.Write(request); err != nil {
 		return err
 	}
-	for c.sent < most && last.Before(until) {
-		if _, err := c.conn.Write(c.request); err != nil {
+	body, err := c.answers.next()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(body, want) {
+		return fmt.Errorf("an answer of %d bytes is not the one of %d bytes expected", len(body), len(want))
+	}
+	c.sent++
+	return nil
+}
+
+// closed sends a request as soon as the last one is answered, until a time, and at
+// most so many; 0 is any number. A latency ends when the answer has been read and
+// looked at, where that of the next request begins.
+func (c *client) closed(until time.Time, most int) error {
+	for last := time.Now(); last.Before(until) && (most == 0 || c.sent < most); {
+		if err := c.ask(); err != nil {
 			return err
-		}
-		body, err := c.answers.next()
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(body, c.want) {
-			return fmt.Errorf("an answer of %d bytes is not the one of %d bytes expected", len(body), len(c.want))
 		}
 		now := time.Now()
-		if err := c.latencies.RecordValue(int64(min(now.Sub(last), maxLatency))); err != nil {
+		if err := record(c.latencies, now.Sub(last)); err != nil {
 			return err
 		}
 		last = now
-		c.sent++
+	}
+	return nil
+}
+
+// open sends a request every interval, the first at a time, until another. Latencies
+// count from when a request was due, whether or not the one before had been answered
+// by then, as in https://github.com/giltene/wrk2; those that could not be sent before
+// the end count, too.
+func (c *client) open(due, until time.Time, interval time.Duration) error {
+	now := time.Now()
+	for ; due.Before(until) && now.Before(until); due = due.Add(interval) {
+		if wait := due.Sub(now); wait > 0 {
+			time.Sleep(wait)
+			if err := record(c.late, time.Since(due)); err != nil {
+				return err
+			}
+		}
+		if err := c.ask(); err != nil {
+			return err
+		}
+		now = time.Now()
+		if err := record(c.latencies, now.Sub(due)); err != nil {
+			return err
+		}
+	}
+	for ; due.Before(until); due = due.Add(interval) {
+		if err := record(c.latencies, now.Sub(due)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -58,17 +58,9 @@ func TestDriveChecks(t *testing.T) {
 		io.ReadFull(peer, make([]byte, 3))
 		io.WriteString(peer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho")
 	}()
-	c := newClient(conn, []byte("ask"), []byte("hi"))
-	err := c.drive(time.Now().Add(time.Minute), 10)
+	c := newClient(conn, &set{[][]byte{[]byte("ask")}, [][]byte{[]byte("hi")}}, 0)
+	err := c.closed(time.Now().Add(time.Minute), 10)
 	if err == nil || !strings.Contains(err.Error(), "not the one") || c.sent != 2 || c.latencies.TotalCount() != 2 {
 		t.Errorf("got %v after %d good answers, %d measured", err, c.sent, c.latencies.TotalCount())
-	}
-}
-
-func TestMedian(t *testing.T) {
-	for want, list := range map[int][]int{3: {9, 1, 3}, 2: {4, 0, 1, 3}, 7: {7}} {
-		if got := median(list); got != want {
-			t.Errorf("median of %v is %d, want %d", list, got, want)
-		}
 	}
 }

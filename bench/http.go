@@ -4,151 +4,331 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
-	"portolan/engine"
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Defaults of [HTTPConfig].
 const (
-	DefaultRounds   = 5
-	DefaultDuration = 2 * time.Second
-	DefaultRequests = 10_000_000
-
-	// DefaultConnections is a multiple of GOMAXPROCS. With so many a core always
-	// finds work on either end, and more only make requests wait for each other.
-	DefaultConnections = 8
+	// httpRounds is how often two servers are compared; medians are shown.
+	httpRounds = 5
+	// httpTime is how many times as long as other figures a server is loaded in a
+	// round.
+	httpTime = 2
+	// connectionsPerProc is how many connections there are per processor that Go
+	// uses: a core always finds work on either end, and more only make requests wait
+	// for each other.
+	connectionsPerProc = 8
+	// openRounds is how often both servers are loaded at each rate.
+	openRounds = 3
+	// noisy is the spread of rounds beyond which a comparison is marked.
+	noisy = 0.20
+	// tooLate is how late a client may send what it has not to wait for.
+	tooLate = 2 * time.Millisecond
 )
 
-// HTTPConfig says what [HTTP] measures. All but Engine and Project may be left
-// zero.
-type HTTPConfig struct {
-	// Engine holds the data. It stays the caller's, and nobody may write to the
-	// project while it is measured.
-	Engine *engine.Engine
-	// Project is whose ports are asked for. It must have ten rows.
-	Project string
-	// Rounds is how many times both sides are measured; 0 is 5.
-	Rounds int
-	// Duration is how long each side is measured in a round; 0 is two seconds.
-	Duration time.Duration
-	// Connections is how many each side has open, each with one request at a
-	// time; 0 is 8 per processor that Go uses.
-	Connections int
-	// Requests is the most requests of a side in a round, which then ends before
-	// its time; 0 is ten million. Every connection sends at least two.
-	Requests int
+// openShares are the rates of the open loop, as shares of what the bare handler
+// serves when it is asked without end.
+var openShares = []float64{0.25, 0.5, 0.75, 0.9}
+
+// The names of the servers.
+const (
+	ours      = "ours"
+	bare      = "bare handler, same limits"
+	unlimited = "bare handler, no limits"
+	nginx     = "nginx, a file"
+)
+
+// contest is the http suite with one fleet: ours and others, asked the same.
+type contest struct {
+	*run
+	hosts   int
+	load    *loader
+	token   string
+	ours    *opponent
+	limited *http.Server // ours, for its limits
 }
 
-// Validate reports every value that is not allowed, joined.
-func (c *HTTPConfig) Validate() error {
-	if c == nil || c.Engine == nil {
-		return errors.New("bench: Engine is required")
+// http compares our server with others: handlers of net/http that write the same
+// headers and bodies from memory, and nginx with the body as a file.
+func (run *run) http(ctx context.Context, hosts int) (err error) {
+	run.progress("http: a fleet of %d", hosts)
+	r, err := newRig(ctx, run.c, hosts)
+	if err != nil {
+		return err
 	}
-	var errs []error
-	for _, v := range []struct {
-		name  string
-		value int64
-	}{
-		{"Rounds", int64(c.Rounds)},
-		{"Duration", int64(c.Duration)},
-		{"Connections", int64(c.Connections)},
-		{"Requests", int64(c.Requests)},
-	} {
-		if v.value < 0 {
-			errs = append(errs, fmt.Errorf("bench: %s is %d: want 0 or more", v.name, v.value))
+	if err := r.verify(ctx); err != nil {
+		return err
+	}
+	c := &contest{run: run, hosts: hosts, token: newToken()}
+	if c.limited, err = ourServer(r.e, c.token); err != nil {
+		return err
+	}
+	if c.ours, err = listen(ours, c.limited); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.ours.close()) }()
+	if c.load, err = newLoader(ctx, run.c.Client); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.load.close()) }()
+	topics, err := c.topics(ctx, r)
+	if err != nil {
+		return err
+	}
+	var limits []float64 // what the bare handler serves
+	for i, t := range topics {
+		opponents := []string{bare}
+		if i == 0 {
+			opponents = []string{bare, unlimited, nginx}
+		}
+		for _, name := range opponents {
+			limit, err := c.match(ctx, t, name)
+			if err != nil {
+				return fmt.Errorf("http: %s: %w", name, err)
+			}
+			limits = append(limits, limit)
 		}
 	}
-	return errors.Join(errs...)
+	return c.openLoops(ctx, topics[0], limits[0])
 }
 
-// resolved returns a copy with the defaults filled in.
-func (c *HTTPConfig) resolved() HTTPConfig {
-	all := *c
-	if all.Rounds == 0 {
-		all.Rounds = DefaultRounds
+// match compares ours with one opponent about one topic and returns how many requests
+// a second the other one serves.
+func (c *contest) match(ctx context.Context, t *topic, name string) (limit float64, err error) {
+	other, err := c.start(ctx, t, name)
+	if errors.Is(err, errNoNginx) {
+		c.progress("http: %s is left out: %v", name, err)
+		return 0, nil
 	}
-	if all.Duration == 0 {
-		all.Duration = DefaultDuration
+	if err != nil {
+		return 0, err
 	}
-	if all.Connections == 0 {
-		all.Connections = DefaultConnections * runtime.GOMAXPROCS(0)
+	defer func() { err = errors.Join(err, other.close()) }()
+	a, b, err := c.closedLoop(ctx, t, other)
+	if err != nil {
+		return 0, err
 	}
-	if all.Requests == 0 {
-		all.Requests = DefaultRequests
+	results := []Result{c.side(t, a), c.side(t, b), c.ratios(t, a, b)}
+	if name == bare {
+		objects, err := handlerAllocs(c.limited, t.set.Requests[0])
+		if err != nil {
+			return 0, err
+		}
+		results[0].add("handler-allocs/op", objects)
+	}
+	c.report.Results = append(c.report.Results, results...)
+	return b.median((*leg).perSecond), nil
+}
+
+// start starts the opponent of the name, which must answer as ours does.
+func (c *contest) start(ctx context.Context, t *topic, name string) (o *opponent, err error) {
+	switch name {
+	case bare:
+		o, err = listen(name, limitedLike(c.limited, newConstant(t)))
+	case unlimited:
+		o, err = listen(name, &http.Server{Handler: newConstant(t)}) //nolint:gosec // No limits is what is measured.
+	default:
+		o, err = startNginx(ctx, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkSame(ctx, o.addr, name != nginx); err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+// leg is what a server did in a stretch of time.
+type leg struct {
+	requests        int
+	took            time.Duration
+	cpu, client     time.Duration // of the server's process, and of the client's if it has its own
+	latencies, late *hdrhistogram.Histogram
+}
+
+func (l *leg) perSecond() float64 { return float64(l.requests) / l.took.Seconds() }
+
+// add makes the leg the sum of two.
+func (l *leg) add(o *leg) {
+	l.requests += o.requests
+	l.took += o.took
+	l.cpu += o.cpu
+	l.client += o.client
+	l.latencies.Merge(o.latencies) // drops nothing: all have the same bounds
+	l.late.Merge(o.late)
+}
+
+// rounds is what one server did, a leg a round.
+type rounds struct {
+	server *opponent
+	legs   []*leg
+}
+
+func (r *rounds) median(figure func(*leg) float64) float64 {
+	all := make([]float64, len(r.legs))
+	for i, l := range r.legs {
+		all[i] = figure(l)
+	}
+	return median(all)
+}
+
+// sum returns all rounds together.
+func (r *rounds) sum() *leg {
+	all := newLeg()
+	for _, l := range r.legs {
+		all.add(l)
 	}
 	return all
 }
 
-// HTTP compares two servers on loopback: ours, as the serve command sets it up
-// by default, which finds the route, checks the token, reads the parameters,
-// asks the engine for a page of ten rows and writes it as JSON; and a bare
-// handler of net/http with the same limits, which writes the same header and
-// body from memory. Every connection stays open and sends the next request when
-// it has the answer, whose body is held against the one expected.
-//
-// A round measures ours, bare, bare, ours, the next one bare, ours, ours, bare,
-// each for half its time and after a garbage collection, so that a machine that
-// slows down or warms up does so for both.
-//
-// The measurement ends at once when the context does. An answer that is not the
-// one expected is an error.
-func HTTP(ctx context.Context, config *HTTPConfig) (_ *HTTPResult, err error) {
-	if err := config.Validate(); err != nil {
-		return nil, err
-	}
-	c := config.resolved()
-	p, err := newPair(ctx, &c)
+func newLeg() *leg { return &leg{latencies: newHistogram(), late: newHistogram()} }
+
+// leg loads a server once, after a garbage collection.
+func (c *contest) leg(ctx context.Context, s *opponent, t *topic, d time.Duration, rate float64) (*leg, error) {
+	runtime.GC()
+	before := s.cpu()
+	r, err := c.load.carryOut(ctx, t.set, order{
+		Addr: s.addr, Connections: connectionsPerProc * runtime.GOMAXPROCS(0), For: d, Rate: rate,
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	held, err := c.Engine.Stats()
-	if err != nil {
-		return nil, err
+	l := &leg{requests: r.Requests, took: r.Took, latencies: hdrhistogram.Import(r.Latencies), late: hdrhistogram.Import(r.Late)}
+	if c.load.own {
+		l.cpu, l.client = s.cpu()-before, r.CPU
 	}
-	r := &HTTPResult{Machine: thisMachine(), Connections: c.Connections, Body: len(p.body), Assets: held.Assets}
-	if r.HandlerAllocs, err = handlerAllocs(p.ours.srv, p.request); err != nil {
-		return nil, err
-	}
-	if err := p.warmUp(ctx, &c); err != nil {
-		return nil, err
-	}
-	for i := range c.Rounds {
-		ours, bare, err := p.round(ctx, &c, i)
-		if err != nil {
-			return nil, fmt.Errorf("round %d: %w", i+1, err)
-		}
-		r.Ours.Rounds, r.Bare.Rounds = append(r.Ours.Rounds, ours), append(r.Bare.Rounds, bare)
-	}
-	r.conclude()
-	return r, nil
+	return l, nil
 }
 
-// warmUp loads both sides for a quarter of a round and forgets what it saw.
-func (p *pair) warmUp(ctx context.Context, c *HTTPConfig) error {
-	for _, s := range []*side{p.bare, p.ours} {
-		if _, err := s.leg(ctx, c.Duration/4, c.Requests); err != nil {
-			return fmt.Errorf("warming up: %w", err)
+// closedLoop loads both servers without end, in turns: a round is ours, other, other,
+// ours, the next one other, ours, ours, other, so that a machine that slows down or
+// warms up does so for both.
+func (c *contest) closedLoop(ctx context.Context, t *topic, other *opponent) (a, b *rounds, err error) {
+	c.progress("http: %s, beside %s", t.name, other.name)
+	d := httpTime * c.c.figureTime(c.hosts) / 2
+	for _, s := range []*opponent{other, c.ours} { // warming up
+		if _, err := c.leg(ctx, s, t, d/2, 0); err != nil {
+			return nil, nil, err
+		}
+	}
+	return c.rounds(ctx, t, other, httpRounds, d, 0)
+}
+
+// rounds measures both servers so many times.
+func (c *contest) rounds(ctx context.Context, t *topic, other *opponent, n int, d time.Duration, rate float64) (a, b *rounds, err error) {
+	a, b = &rounds{server: c.ours}, &rounds{server: other}
+	for i := range n {
+		a.legs, b.legs = append(a.legs, newLeg()), append(b.legs, newLeg())
+		order := []*rounds{a, b, b, a}
+		if i%2 == 1 {
+			order = []*rounds{b, a, a, b}
+		}
+		for _, r := range order {
+			l, err := c.leg(ctx, r.server, t, d, rate)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.legs[i].add(l)
+		}
+	}
+	return a, b, nil
+}
+
+// openLoops loads ours and the bare handler at fixed rates: shares of what the bare
+// handler can do.
+func (c *contest) openLoops(ctx context.Context, t *topic, limit float64) (err error) {
+	other, err := c.start(ctx, t, bare)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, other.close()) }()
+	for _, share := range openShares {
+		rate := share * limit
+		c.progress("http: open loop, %.0f requests/s", rate)
+		a, b, err := c.rounds(ctx, t, other, openRounds, httpTime*c.c.figureTime(c.hosts)/2, rate)
+		if err != nil {
+			return err
+		}
+		for _, r := range []*rounds{a, b} {
+			result := c.side(t, r)
+			result.Beside = OpenLoop
+			result.Name = fmt.Sprintf("%s, %.0f %%", r.server.name, 100*share)
+			result.add("offered-req/s", rate)
+			all := r.sum()
+			if late := time.Duration(all.late.ValueAtPercentile(99)); late > tooLate {
+				result.mark("the client is saturated: one request of a hundred was sent %s late though nothing was waited for", late)
+			}
+			if reached := all.perSecond(); reached < 0.95*rate {
+				result.mark("%.0f requests/s were answered of %.0f", reached, rate)
+			}
+			c.report.Results = append(c.report.Results, result)
 		}
 	}
 	return nil
 }
 
-// round measures both sides for two legs each; the first one is taken in turns.
-func (p *pair) round(ctx context.Context, c *HTTPConfig, i int) (ours, bare Round, err error) {
-	order := [...]*side{p.ours, p.bare, p.bare, p.ours}
-	if i%2 == 1 {
-		order = [...]*side{p.bare, p.ours, p.ours, p.bare}
+// OpenLoop is what [Result].Beside says of requests that are sent at a fixed rate,
+// whether or not the ones before have been answered: shares of the rate that the bare
+// handler can serve.
+const OpenLoop = "an open loop at shares of the bare handler's rate"
+
+// side returns what one server did: medians of the rounds, and latencies of all.
+func (c *contest) side(t *topic, r *rounds) Result {
+	all := r.sum()
+	result := Result{Suite: SuiteHTTP, Name: t.name + ", " + r.server.name, Hosts: c.hosts, Samples: all.latencies.TotalCount()}
+	result.add("req/s", r.median((*leg).perSecond))
+	for _, p := range []struct {
+		unit string
+		at   float64
+	}{{"p50-ns", 50}, {"p99-ns", 99}, {"p99.9-ns", 99.9}} {
+		result.add(p.unit, float64(all.latencies.ValueAtPercentile(p.at)))
 	}
-	legs := map[*side]*leg{p.ours: newLeg(), p.bare: newLeg()}
-	for _, s := range order {
-		l, err := s.leg(ctx, c.Duration/2, c.Requests/2)
-		if err != nil {
-			return ours, bare, fmt.Errorf("%s: %w", s.name, err)
+	result.add("max-ns", float64(all.latencies.Max()))
+	if result.Samples < tailSamples {
+		result.mark("too few samples: %d, and p99.9 wants %d", result.Samples, tailSamples)
+	}
+	if !c.load.own {
+		result.mark("the client ran in the server's process")
+		return result
+	}
+	n := float64(all.requests)
+	if all.cpu > 0 {
+		result.add("cpu-ns", float64(all.cpu)/n)
+		result.add("client-cpu-ns", float64(all.client)/n)
+		if all.client > all.cpu {
+			result.mark("the client is saturated: it needs more CPU than the server")
 		}
-		legs[s].add(l)
 	}
-	return legs[p.ours].round(), legs[p.bare].round(), nil
+	return result
+}
+
+// ratios returns ours by the other one: the medians of the rounds' ratios, because the
+// two sides of a round ran next to each other.
+func (c *contest) ratios(t *topic, a, b *rounds) Result {
+	result := Result{Suite: SuiteHTTP, Name: fmt.Sprintf("%s, ours by %s", t.name, b.server.name), Hosts: c.hosts, Samples: int64(len(a.legs))}
+	ratio := func(figure func(*leg) float64) []float64 {
+		all := make([]float64, len(a.legs))
+		for i := range all {
+			all[i] = figure(a.legs[i]) / figure(b.legs[i])
+		}
+		slices.Sort(all)
+		return all
+	}
+	throughput := ratio((*leg).perSecond)
+	result.add("throughput-ratio", median(throughput))
+	result.add("p99-ratio", median(ratio(func(l *leg) float64 { return float64(l.latencies.ValueAtPercentile(99)) })))
+	if a.sum().cpu > 0 && b.sum().cpu > 0 {
+		result.add("cpu-ratio", median(ratio(func(l *leg) float64 { return float64(max(l.cpu, 1)) / float64(l.requests) })))
+	}
+	spread := (throughput[len(throughput)-1] - throughput[0]) / median(throughput)
+	result.add("spread-%", 100*spread)
+	if spread > noisy {
+		result.mark("noisy: the rounds' ratios spread over %.0f %%", 100*spread)
+	}
+	return result
 }

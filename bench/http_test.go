@@ -1,96 +1,193 @@
-package bench_test
+package bench
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
-	"portolan/bench"
-	"portolan/engine"
-	"portolan/index"
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// withPorts returns an engine whose project p has one host with so many ports.
-func withPorts(t *testing.T, ports int) *engine.Engine {
+// serving returns the address of a server that answers with the handler.
+func serving(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
-	e, err := engine.Open(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report := engine.Report{Project: "p", Asset: "h", Scope: engine.ScopeAll()}
-	for port := range ports {
-		report.Open = append(report.Open, index.MakeKey(uint16(port+1), index.TCP))
-	}
-	if _, err := e.Apply(t.Context(), []engine.Report{report}); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
 
-// TestHTTP: a short run counts every request of both sides and says so.
-func TestHTTP(t *testing.T) {
-	result, err := bench.HTTP(t.Context(), &bench.HTTPConfig{
-		Engine: withPorts(t, 10), Project: "p", Rounds: 2, Connections: 2, Requests: 40, Duration: time.Minute,
-	})
+var hi = &set{[][]byte{[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}, [][]byte{[]byte("hi")}}
+
+// TestClientProcess: a client in a process of its own counts what it sent, and its own
+// CPU time.
+func TestClientProcess(t *testing.T) {
+	t.Setenv(clientVariable, "1")
+	l, err := newLoader(t.Context(), []string{os.Args[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, side := range map[string]bench.Side{"ours": result.Ours, "bare": result.Bare} {
-		if len(side.Rounds) != 2 {
-			t.Fatalf("%s: %d rounds, want 2", name, len(side.Rounds))
+	var served atomic.Int64
+	addr := serving(t, func(w http.ResponseWriter, _ *http.Request) { served.Add(1); _, _ = io.WriteString(w, "hi") })
+	for range 2 { // the second order sends the same set
+		served.Store(0)
+		r, err := l.carryOut(t.Context(), hi, order{Addr: addr, Connections: 3, For: time.Minute, Most: 300})
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, r := range append(side.Rounds, side.Median) {
-			if r.Requests != 40 || r.PerSecond <= 0 || r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.P999 {
-				t.Errorf("%s: %+v", name, r)
+		if r.Requests != 300 || served.Load() != 300 || hdrhistogram.Import(r.Latencies).TotalCount() != 300 || r.Took <= 0 {
+			t.Errorf("%d requests in %s, %d served", r.Requests, r.Took, served.Load())
+		}
+	}
+	if err := l.close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := newLoader(t.Context(), []string{"/none/such"}); err == nil {
+		t.Error("a client that is not there has started")
+	}
+}
+
+// TestClientRefuses: an answer that is not the one expected, or none, is an error.
+func TestClientRefuses(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for name, c := range map[string]struct{ addr, says string }{
+		"an error":       {serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hi", http.StatusTeapot) }), "418"},
+		"another answer": {serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ho") }), "not the one"},
+		"no length":      {serving(t, func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }), "no Content-Length"},
+		"nobody":         {closed.Addr().String(), "refused"},
+		"a panic":        {serving(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "EOF"},
+	} {
+		for _, rate := range []float64{0, 1000} {
+			l, err := newLoader(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = l.carryOut(t.Context(), hi, order{Addr: c.addr, Connections: 2, For: time.Minute, Rate: rate})
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: %v: want %q in it", name, err, c.says)
+			}
+			if _, err := l.carryOut(t.Context(), hi, order{Addr: c.addr}); err == nil {
+				t.Errorf("%s: no connections are no error", name)
+			}
+			if err := l.close(); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
 		}
 	}
-	if result.Throughput <= 0 || result.P99 <= 0 || result.Assets != 1 || result.Connections != 2 || len(result.Targets) != 3 {
-		t.Errorf("got %+v", result)
-	}
-	var text strings.Builder
-	if err := result.WriteText(&text); err != nil {
+}
+
+// TestOpenLoopCountsWaiting: requests that were due while the server stood still count
+// from when they were due, those that were never sent, too.
+func TestOpenLoopCountsWaiting(t *testing.T) {
+	var stalled atomic.Bool
+	addr := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !stalled.Swap(true) {
+			time.Sleep(300 * time.Millisecond)
+		}
+		_, _ = io.WriteString(w, "hi")
+	})
+	l := newLocalLoader(t.Context())
+	r, err := l.carryOut(t.Context(), hi, order{Addr: addr, Connections: 1, For: 200 * time.Millisecond, Rate: 100})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(text.String(), "\nBenchmarkHTTP/"); n != 4 {
-		t.Errorf("%d benchmark lines, want 4:\n%s", n, text.String())
+	if err := l.close(); err != nil {
+		t.Error(err)
+	}
+	h := hdrhistogram.Import(r.Latencies)
+	// One was sent; of the 19 others the last was due 110 ms before the answer came.
+	if r.Requests != 1 || h.TotalCount() != 20 || h.Min() < int64(100*time.Millisecond) || h.Max() < int64(300*time.Millisecond) {
+		t.Errorf("%d sent, %d counted, %s to %s", r.Requests, h.TotalCount(), time.Duration(h.Min()), time.Duration(h.Max()))
 	}
 }
 
-// TestHTTPRefuses: what cannot be measured is an error, never a figure.
-func TestHTTPRefuses(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, c := range []struct {
-		name   string
-		ctx    context.Context
-		config *bench.HTTPConfig
-		says   string
-	}{
-		{"no config", t.Context(), nil, "Engine is required"},
-		{"no engine", t.Context(), &bench.HTTPConfig{Project: "p"}, "Engine is required"},
-		{"less than nothing", t.Context(), &bench.HTTPConfig{Engine: withPorts(t, 1), Rounds: -1, Requests: -2}, "Rounds is -1: want 0 or more"},
-		{"too few rows", t.Context(), &bench.HTTPConfig{Engine: withPorts(t, 9), Project: "p"}, "9 rows: want at least 10"},
-		{"an ended context", ended, &bench.HTTPConfig{Engine: withPorts(t, 10), Project: "p"}, "canceled"},
-	} {
-		if _, err := bench.HTTP(c.ctx, c.config); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: got %v, want %q in it", c.name, err, c.says)
+// TestClientStops: a client ends when its context does.
+func TestClientStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	addr := serving(t, func(w http.ResponseWriter, _ *http.Request) { cancel(); _, _ = io.WriteString(w, "hi") })
+	l := newLocalLoader(ctx)
+	if _, err := l.carryOut(ctx, hi, order{Addr: addr, Connections: 2, For: time.Minute}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := l.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// fakeLegs returns rounds of so many requests a second.
+func fakeLegs(name string, perSecond ...int) *rounds {
+	r := &rounds{server: &opponent{name: name}}
+	for _, n := range perSecond {
+		l := newLeg()
+		l.requests, l.took, l.cpu, l.client = n, time.Second, time.Second, time.Second/2
+		for range n {
+			_ = l.latencies.RecordValue(int64(time.Second) / int64(n))
 		}
+		r.legs = append(r.legs, l)
+	}
+	return r
+}
+
+// TestComparisonsJudgeThemselves: what is noisy, small or done by a busy client says so.
+func TestComparisonsJudgeThemselves(t *testing.T) {
+	c := &contest{load: &loader{own: true}}
+	topic := &topic{name: "page"}
+	steady := c.ratios(topic, fakeLegs(ours, 5000, 5100, 4900), fakeLegs(bare, 10_000, 10_000, 10_000))
+	if v, _ := steady.Value("throughput-ratio"); v != 0.5 || len(steady.Marks) > 0 {
+		t.Errorf("%+v", steady)
+	}
+	wild := c.ratios(topic, fakeLegs(ours, 5000, 8000, 4900), fakeLegs(bare, 10_000, 10_000, 10_000))
+	if !strings.Contains(fmt.Sprint(wild.Marks), "noisy") {
+		t.Errorf("%+v", wild)
+	}
+	fine := c.side(topic, fakeLegs(ours, 5000, 6000))
+	if cpu, _ := fine.Value("cpu-ns"); len(fine.Marks) > 0 || fine.Samples != 11_000 || cpu < 181_000 || cpu > 182_000 {
+		t.Errorf("%+v", fine)
+	}
+	few := c.side(topic, fakeLegs(ours, 100))
+	if !strings.Contains(fmt.Sprint(few.Marks), "too few samples") {
+		t.Errorf("%+v", few)
+	}
+	busy := fakeLegs(ours, 20_000)
+	busy.legs[0].client = 2 * time.Second
+	if got := c.side(topic, busy); !strings.Contains(fmt.Sprint(got.Marks), "client is saturated") {
+		t.Errorf("%+v", got)
+	}
+	c.load.own = false
+	if got := c.side(topic, fakeLegs(ours, 20_000)); !strings.Contains(fmt.Sprint(got.Marks), "server's process") {
+		t.Errorf("%+v", got)
 	}
 }
 
-// TestHTTPStops: a measurement ends when its context does.
-func TestHTTPStops(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err := bench.HTTP(ctx, &bench.HTTPConfig{Engine: withPorts(t, 10), Project: "p", Duration: time.Hour})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
+// TestOpponentsAnswerTheSame: a server with another answer is never compared.
+func TestOpponentsAnswerTheSame(t *testing.T) {
+	topic := &topic{asks: []httpAsk{{}}, set: hi, header: http.Header{"Content-Length": {"2"}, "Content-Type": {"text/plain; charset=utf-8"}}}
+	same := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }
+	if err := topic.checkSame(t.Context(), serving(t, same), true); err != nil {
+		t.Error(err)
+	}
+	for name, h := range map[string]http.HandlerFunc{
+		"a body":  func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ho") },
+		"a field": func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X", "y"); same(w, r) },
+		"a fault": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			same(w, r)
+		},
+	} {
+		if err := topic.checkSame(t.Context(), serving(t, h), true); err == nil {
+			t.Errorf("%s that differs is not found", name)
+		}
 	}
 }

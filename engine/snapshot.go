@@ -57,6 +57,18 @@ func (s Snapshot) NumAssets() int {
 	return s.s.Assets()
 }
 
+// Memory is how many bytes a snapshot holds, by part.
+type Memory = index.Memory
+
+// Memory measures the snapshot: some milliseconds among millions of assets. Snapshots
+// share what did not change, so two of them take less than the sum.
+func (s Snapshot) Memory() Memory {
+	if s.s == nil {
+		return Memory{}
+	}
+	return s.s.Memory()
+}
+
 // check refuses a question whose window makes no sense, or that is about another
 // inventory than this one. An empty project and the zero category stand for
 // those of the snapshot.

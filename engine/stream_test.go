@@ -156,11 +156,14 @@ func TestSnapshotIsOfItsProject(t *testing.T) {
 			t.Errorf("%q, %v: %+v %+v %+v", c.project, c.category, page, hosts, assets)
 		}
 	}
+	if m := s.Memory(); m.Total() == 0 || m.Total() != m.Dictionary+m.Assets+m.Postings+m.Counts+m.Interned || m.Dictionary == 0 || m.Assets == 0 || m.Postings == 0 || m.Counts == 0 {
+		t.Errorf("it takes %+v", m)
+	}
 	of, err := e.Snapshot("nobody", engine.Host)
 	if !errors.Is(err, engine.ErrNoProject) || !errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrNoAsset) {
 		t.Errorf("a project that is not there: %v", err)
 	}
-	if page, err := of.Ports(t.Context(), engine.PortQuery{}); err != nil || page.Total != 0 || of.NumAssets() != 0 || of.Policy() == nil {
+	if page, err := of.Ports(t.Context(), engine.PortQuery{}); err != nil || page.Total != 0 || of.NumAssets() != 0 || of.Policy() == nil || of.Memory().Total() != 0 {
 		t.Errorf("its snapshot: %+v, %v", page, err)
 	}
 }

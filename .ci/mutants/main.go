@@ -65,7 +65,7 @@ func unleash(packages []string) error {
 	env := append(os.Environ(), realGo+"="+path, "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for _, name := range packages {
 		fmt.Println("==", name)
-		args := []string{"run", gremlins, "unleash", "./" + name, "--timeout-coefficient", "30", "--output", name + ".mutants.json"}
+		args := []string{"run", gremlins, "unleash", "./" + name, "--timeout-coefficient", "10", "--output", name + ".mutants.json"}
 		below, err := os.ReadDir(name)
 		if err != nil {
 			return err

@@ -4,92 +4,153 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime"
+	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"portolan/bench"
-	"portolan/engine"
 )
 
-// asText is a format for people that benchstat reads, too.
-const asText = "text"
+// asBenchfmt is the format of Go benchmarks, which benchstat reads.
+const asBenchfmt = "benchfmt"
+
+// The suites of the bench command that are not suites of the harness.
+const (
+	benchAll   = "all"
+	benchStore = "store"
+)
+
+// benchFlags are the flags of the bench command.
+type benchFlags struct {
+	hosts, seed *number
+	profile     *choice
+	figure      time.Duration
+	output      *choice
+	strict      bool
+}
 
 func (c *cli) benchCommand() *cobra.Command {
+	f := &benchFlags{
+		hosts:   &number{value: bench.DefaultHosts, min: 1, max: 1 << 31, what: "number"},
+		seed:    &number{value: bench.DefaultSeed, min: 1, what: "number"},
+		profile: &choice{value: bench.DefaultProfile, words: bench.Profiles()},
+		output:  newOutput(asTable, asJSON, asBenchfmt),
+	}
+	suites := &choice{words: append(suiteNames(), benchStore, benchAll)}
 	cmd := &cobra.Command{
-		Use:   "bench",
+		Use:   "bench [" + suites.Type() + "]",
 		Short: "Measure what the program costs on this machine",
-		Args:  arguments(0, 0, ""),
-	}
-	http := c.benchHTTPCommand()
-	describeEnv(http)
-	cmd.AddCommand(http)
-	return cmd
-}
+		Long: `Measure what the program costs on this machine, with fleets that are made up.
 
-// benchHTTPFlags are the flags of the bench http command.
-type benchHTTPFlags struct {
-	hosts, rounds, connections *number
-	duration                   time.Duration
-	output                     *choice
-}
+  memory    the live heap by part, and the peak while loading
+  library   questions put to the engine: at rest, beside a writer at full rate and
+            beside 1000 reports a second
+  http      the endpoint beside handlers of net/http that write the same answer from
+            memory, and nginx with the answer as a file: without end, in turns, and at
+            fixed rates
+  load      reports from memory in calls of 1, 1000 and 200000, reported again, and read
+            from text
+  all       all of these, and the same with fleets of 10000 and every power of ten below
+            --hosts; the default
 
-func (c *cli) benchHTTPCommand() *cobra.Command {
-	f := &benchHTTPFlags{
-		hosts:       &number{value: 100_000, min: 1, what: "number"},
-		rounds:      &number{value: bench.DefaultRounds, min: 1, what: "number"},
-		connections: newCount(0),
-		output:      newOutput(asText, asJSON),
-	}
-	cmd := &cobra.Command{
-		Use:   "http",
-		Short: "Compare the server with a bare handler of net/http",
-		Long: `Compare the server with a bare handler of net/http that writes the same answer from
-memory: throughput, latency and allocations of both, in turns, on loopback.
-
-The server is the one of serve, with all that is on by default, and answers a page
-of ten rows of a made-up fleet. Lines are in the format of Go benchmarks, one per
-round and side, which benchstat reads; a summary with the targets follows. A
-target that is missed is no error.`,
-		Example: `  portolan bench http
-  portolan bench http --hosts 1000000 --rounds 9 --duration 5s
-  portolan bench http > new.txt && benchstat -row .name -col .fullname new.txt`,
-		Args: arguments(0, 0, ""),
-		RunE: body(func(ctx context.Context, _ []string) error { return c.benchHTTP(ctx, f) }),
+Answers are verified against a reference engine before they are timed. Figures that
+may mislead (few samples, a busy client, a noisy machine) are marked with an
+exclamation mark and the reason; with --strict they make the exit code 1.`,
+		Example: `  portolan bench library
+  portolan bench --hosts 1000000 --profile internet
+  portolan bench http -o benchfmt > new.txt && benchstat old.txt new.txt`,
+		Args:      arguments(0, 1, ""),
+		ValidArgs: suites.words,
+		RunE: body(func(ctx context.Context, args []string) error {
+			suites.value = benchAll
+			if len(args) > 0 {
+				if err := suites.Set(args[0]); err != nil {
+					return misuse("suite %q: %w", args[0], err)
+				}
+			}
+			return c.bench(ctx, suites.value, f)
+		}),
 	}
 	flags := cmd.Flags()
 	flags.Var(f.hosts, "hosts", "make up a fleet of this many hosts")
-	flags.Var(f.rounds, "rounds", "measure both this many times; medians are shown")
-	flags.DurationVar(&f.duration, "duration", bench.DefaultDuration, "measure each for this `TIME` in a round")
-	flags.Var(f.connections, "connections", fmt.Sprintf("open this many to each; 0 is %d per processor", bench.DefaultConnections))
-	f.output.addTo(cmd, "output", "o", "write the result in this format")
+	f.profile.addTo(cmd, "profile", "", "make up a fleet of this kind")
+	flags.Var(f.seed, "seed", "make up another fleet")
+	flags.DurationVar(&f.figure, "for", 0, "measure each figure for this `TIME` at least; 0 is 50ms to 500ms, by the number of hosts")
+	f.output.addTo(cmd, "output", "o", "write the report in this format")
+	flags.BoolVar(&f.strict, "strict", false, "exit with 1 if a figure is marked")
 	return cmd
 }
 
-// benchHTTP makes up a fleet, measures and prints.
-func (c *cli) benchHTTP(ctx context.Context, f *benchHTTPFlags) error {
-	if f.duration <= 0 {
-		return misuse("--duration is %s: want more than 0", f.duration)
+func suiteNames() []string {
+	suites := bench.Suites()
+	names := make([]string, len(suites), len(suites)+2)
+	for i, s := range suites {
+		names[i] = string(s)
 	}
-	e, err := engine.Open(nil)
-	if err != nil {
+	return names
+}
+
+// bench measures and prints, what there is if it is interrupted.
+func (c *cli) bench(ctx context.Context, suite string, f *benchFlags) error {
+	if f.figure < 0 {
+		return misuse("--for is %s: want 0 or more", f.figure)
+	}
+	config := &bench.Config{
+		Hosts: int(f.hosts.value), Profile: f.profile.value, Seed: uint64(f.seed.value), For: f.figure, Growth: suite == benchAll,
+	}
+	switch suite {
+	case benchStore:
+		return misuse("suite %q: there is no store to measure in this version", suite)
+	case benchAll:
+	default:
+		config.Suites = []bench.Suite{bench.Suite(suite)}
+	}
+	if self, err := os.Executable(); err == nil {
+		config.Client = []string{self, benchClientName}
+	}
+	if isTerminal(c.stderr) {
+		config.Progress = func(what string) { fmt.Fprintf(c.stderr, "\r\x1b[K%s", what) }
+		defer func() { fmt.Fprint(c.stderr, "\r\x1b[K") }()
+	}
+	report, err := bench.Run(ctx, config)
+	if err != nil && len(report.Results) == 0 {
 		return err
 	}
-	if err := fillDemo(ctx, e, localProject, int(f.hosts.value)); err != nil {
-		return err
+	if failed := writeReport(c.stdout, report, f.output.value); failed != nil {
+		return failed
 	}
-	result, err := bench.HTTP(ctx, &bench.HTTPConfig{
-		Engine: e, Project: localProject, Rounds: int(f.rounds.value), Duration: f.duration, Connections: int(f.connections.value),
-	})
-	runtime.KeepAlive(e) // both sides are measured beside the same heap
-	if err != nil {
-		return err
+	if marked := len(report.Marked()); err == nil && f.strict && marked > 0 {
+		return fmt.Errorf("%d of %d results are marked", marked, len(report.Results))
 	}
-	if f.output.value == asJSON {
-		out := json.NewEncoder(c.stdout)
+	return err
+}
+
+func writeReport(w io.Writer, r *bench.Report, format string) error {
+	switch format {
+	case asJSON:
+		out := json.NewEncoder(w)
 		out.SetIndent("", "  ")
-		return out.Encode(result)
+		return out.Encode(r)
+	case asBenchfmt:
+		return r.WriteBenchfmt(w)
+	default:
+		return r.WriteTable(w)
 	}
-	return result.WriteText(c.stdout)
+}
+
+// benchClientName is the command that the bench command runs as the client.
+const benchClientName = "bench-client"
+
+func (c *cli) benchClientCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    benchClientName,
+		Short:  "Load a server as the bench command says on standard input",
+		Hidden: true,
+		Args:   arguments(0, 0, ""),
+		RunE: body(func(ctx context.Context, _ []string) error {
+			return bench.Client(ctx, c.stdin, c.stdout)
+		}),
+	}
 }

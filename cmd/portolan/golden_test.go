@@ -103,7 +103,8 @@ func wrongUse() []goldenCase {
 	for name, line := range map[string]string{
 		"unknown-command": "prots", "unknown-flag": "ports --prot 1" + scan, "no-source": "ports",
 		"two-sources": "ports --server http://127.0.0.1:1" + scan, "strict-server": "ports --strict --server http://127.0.0.1:1",
-		"stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-match": "ports --match 8x" + scan, "empty-match": "ports --match=" + scan, "bad-type": "ports --type quic" + scan,
+		"bench-suite": "bench speed", "bench-store": "bench store", "bench-hosts": "bench --hosts 0", "bench-profile": "bench --profile zoo", "bench-for": "bench library --for -1s",
+		"bench-output": "bench -o xml", "stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-match": "ports --match 8x" + scan, "empty-match": "ports --match=" + scan, "bad-type": "ports --type quic" + scan,
 		"bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
@@ -121,7 +122,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
 	}
 	return cases

@@ -19,7 +19,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests, or, as the bench command calls it, the client.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == benchClientName {
+		os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	scanXML     = "testdata/scan.xml"

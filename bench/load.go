@@ -1,0 +1,196 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"portolan/engine"
+	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/fleet"
+	"portolan/engine/scanfile"
+)
+
+const (
+	// changedFraction is how many open keys change between two reports of the fleet.
+	changedFraction = 0.01
+	// textHosts is the most assets whose reports are read from text.
+	textHosts = 100_000
+	// oneByOne is how many times as long as other figures calls of one report are
+	// measured: each is a publication.
+	oneByOne = 4
+)
+
+// load measures how fast reports are applied.
+func (run *run) load(ctx context.Context, hosts int) error {
+	reports := run.c.workload().Fleet(run.c.Seed, hosts)
+	var e *engine.Engine
+	for _, size := range []int{1, 1000, loadBatch} {
+		name := fmt.Sprintf("calls of %d", size)
+		enough := time.Duration(0)
+		if size == 1 {
+			enough = oneByOne * run.c.figureTime(hosts)
+		}
+		var err error
+		if e, err = engine.Open(nil); err != nil {
+			return err
+		}
+		if err := run.loadBatches(ctx, name, hosts, e, reports, size, enough); err != nil {
+			return err
+		}
+	}
+	again := fleet.Churn(run.c.Seed, 0, reports)
+	if err := run.loadBatches(ctx, "the same again", hosts, e, again, loadBatch, 0); err != nil {
+		return err
+	}
+	changed := fleet.Churn(run.c.Seed, changedFraction, again)
+	if err := run.loadBatches(ctx, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
+		return err
+	}
+	return run.loadTexts(ctx, hosts)
+}
+
+// loadBatches applies reports in calls of so many, for enough time where that is not
+// 0, and adds the result. Making the reports up is not timed.
+func (run *run) loadBatches(ctx context.Context, name string, hosts int, e *engine.Engine, reports iter.Seq[engine.Report], size int, enough time.Duration) error {
+	run.progress("load: %s", name)
+	var took []time.Duration
+	var total time.Duration
+	var spent usage
+	assets, observations := 0, 0
+	for batch := range batches(reports, max(size, 1000)) {
+		before := usedSoFar()
+		for part := range slices.Chunk(batch, size) {
+			start := run.timer.now()
+			if _, err := e.Apply(ctx, part); err != nil {
+				return fmt.Errorf("load: %s: %w", name, err)
+			}
+			one := run.timer.now() - start
+			took, total = append(took, one), total+one
+		}
+		spent.add(usedSoFar(), before)
+		assets += len(batch)
+		observations += countOpen(batch)
+		if enough > 0 && total >= enough {
+			break
+		}
+	}
+	if total <= 0 {
+		return errClock
+	}
+	result := Result{Suite: SuiteLoad, Name: name, Hosts: hosts, Samples: int64(len(took))}
+	result.addRates(assets, observations, total, &spent)
+	if len(took) > 1 {
+		result.add("median-call-ns", float64(median(took))) // sorts
+		result.add("worst-call-ns", float64(took[len(took)-1]))
+	}
+	run.report.Results = append(run.report.Results, result)
+	return nil
+}
+
+func countOpen(reports []engine.Report) int {
+	n := 0
+	for i := range reports {
+		n += len(reports[i].Open)
+	}
+	return n
+}
+
+// addRates adds what loading so much in a time cost.
+func (r *Result) addRates(assets, observations int, took time.Duration, spent *usage) {
+	r.add("obs/s", float64(observations)/took.Seconds())
+	r.add("reports/s", float64(assets)/took.Seconds())
+	if spent.cpu > 0 {
+		r.add("obs/cpu-s", float64(observations)/spent.cpu.Seconds())
+	}
+	if spent.busy > 0 {
+		r.add("gc-%", 100*spent.gc/spent.busy)
+	}
+	r.add("longest-pause-ns", float64(spent.pause))
+}
+
+// loadTexts measures reading and applying reports as files have them.
+func (run *run) loadTexts(ctx context.Context, hosts int) error {
+	hosts = min(hosts, textHosts)
+	for _, f := range []struct {
+		format string
+		write  func(*bytes.Buffer, iter.Seq[engine.Report])
+	}{{"ndjson", writeNDJSON}, {"nmap-xml", writeNmapXML}} {
+		run.progress("load: %s", f.format)
+		var text bytes.Buffer
+		tally := enginetest.NewTally(nil)
+		opts := &scanfile.Options{Format: f.format, Project: fleet.Project}
+		f.write(&text, func(yield func(engine.Report) bool) {
+			for r := range run.c.workload().Fleet(run.c.Seed, hosts) {
+				opts.Category = r.Category
+				tally.Add(&r)
+				if !yield(r) {
+					return
+				}
+			}
+		})
+		if err := run.loadText(ctx, f.format, text.Bytes(), tally, opts); err != nil {
+			return fmt.Errorf("load: %s: %w", f.format, err)
+		}
+	}
+	return nil
+}
+
+func (run *run) loadText(ctx context.Context, name string, text []byte, tally *enginetest.Tally, opts *scanfile.Options) error {
+	e, err := engine.Open(nil)
+	if err != nil {
+		return err
+	}
+	before, start := usedSoFar(), run.timer.now()
+	summary, err := scanfile.Load(ctx, e.NewStream(), []scanfile.Source{{Name: name, Reader: bytes.NewReader(text)}}, opts)
+	took := run.timer.now() - start
+	var spent usage
+	spent.add(usedSoFar(), before)
+	if err != nil {
+		return err
+	}
+	if took <= 0 {
+		return errClock
+	}
+	everything := question{name: name, ports: []engine.PortQuery{{Project: fleet.Project, Category: opts.Category}}}
+	if err := everything.verifyTally(ctx, tally, e); err != nil {
+		return err
+	}
+	result := Result{Suite: SuiteLoad, Name: name, Hosts: tally.Assets(), Samples: int64(summary.Hosts)}
+	result.addRates(summary.Hosts, summary.Observations, took, &spent)
+	result.add("MB/s", float64(len(text))/1e6/took.Seconds())
+	run.report.Results = append(run.report.Results, result)
+	return nil
+}
+
+func writeNDJSON(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
+	for r := range reports {
+		w.Write(scanfile.AppendNDJSON(w.AvailableBuffer(), &r))
+	}
+}
+
+// writeNmapXML writes what nmap writes about hosts with these ports, each with its
+// state, reason and service. Hosts go by their addresses.
+func writeNmapXML(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
+	w.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner=\"nmap\" start=\"1735689600\" version=\"7.95\" xmloutputversion=\"1.05\">\n")
+	for r := range reports {
+		fmt.Fprintf(w, "<host starttime=\"%d\" endtime=\"%[1]d\"><status state=\"up\" reason=\"echo-reply\" reason_ttl=\"64\"/>\n<address addr=\"%s\" addrtype=\"ipv4\"/>\n<hostnames>\n</hostnames>\n<ports>", r.Seen.Unix(), address(&r))
+		for _, k := range r.Open {
+			fmt.Fprintf(w, "<port protocol=%q portid=\"%d\"><state state=\"open\" reason=\"syn-ack\" reason_ttl=\"64\"/><service name=\"unknown\" method=\"table\" conf=\"3\"/></port>\n", strings.ToLower(k.Type().String()), k.Port())
+		}
+		w.WriteString("</ports>\n</host>\n")
+	}
+	w.WriteString("<runstats><finished time=\"1735776000\" exit=\"success\"/></runstats>\n</nmaprun>\n")
+}
+
+// address returns what a scanner calls the asset.
+func address(r *engine.Report) string {
+	if r.Address != "" {
+		return r.Address
+	}
+	return r.Asset // of fleets that go by addresses
+}

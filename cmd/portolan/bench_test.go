@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/bench"
+)
+
+// TestBench: every suite by name, in every format, its client in a process of its own.
+func TestBench(t *testing.T) {
+	for suite, format := range map[string]string{"memory": asTable, "library": asBenchfmt, "http": asJSON, "load": asTable} {
+		r := mustCall(t, nil, "bench", suite, "--hosts", "300", "--for", "1ms", "-o", format)
+		switch format {
+		case asJSON:
+			var report bench.Report
+			if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || len(report.Results) == 0 {
+				t.Fatalf("%s: %v:\n%s", suite, err, r.stdout)
+			}
+			for _, result := range report.Results {
+				for _, mark := range result.Marks {
+					if strings.Contains(mark, "the server's process") {
+						t.Errorf("%s: %s", result.Name, mark)
+					}
+				}
+			}
+		case asBenchfmt:
+			if !strings.Contains(r.stdout, "\nBenchmarkLibrary/first_page/hosts=300") {
+				t.Errorf("%s:\n%s", suite, r.stdout)
+			}
+		default:
+			if !strings.Contains(r.stdout, "\n"+suite+", 300 hosts\n") {
+				t.Errorf("%s:\n%s", suite, r.stdout)
+			}
+		}
+		if r.stderr != "" {
+			t.Errorf("%s: %s", suite, r.stderr)
+		}
+	}
+}
+
+// TestBenchStrict: figures that may mislead make the exit code 1, and are printed.
+func TestBenchStrict(t *testing.T) {
+	r := call(t, nil, "bench", "library", "--hosts", "300", "--for", "1ns", "--strict")
+	if r.code != exitFailed || !strings.Contains(r.stderr, "results are marked") || !strings.Contains(r.stdout, "too few samples") {
+		t.Errorf("exit code %d: %s\n%s", r.code, r.stderr, r.stdout)
+	}
+}
+
+// TestBenchInterrupted: what was measured until then is printed, and the exit code is 1.
+func TestBenchInterrupted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var stdout, stderr strings.Builder
+	code := run(ctx, []string{"bench", "--hosts", "300", "--for", "1m"}, env{}.get, strings.NewReader(""), &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stdout.String(), "The run was interrupted") || !strings.Contains(stdout.String(), "live heap") {
+		t.Errorf("exit code %d: %s\n%s", code, stderr.String(), stdout.String())
+	}
+}
