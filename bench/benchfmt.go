@@ -30,7 +30,7 @@ func (r *Report) WriteBenchfmt(w io.Writer) error {
 
 // writeLine writes one benchmark line.
 func (r *Result) writeLine(b *strings.Builder, procs int) {
-	parts := []string{string(r.Suite), r.Name, fmt.Sprintf("hosts=%d", r.Hosts)}
+	parts := []string{string(r.Suite), r.label(), fmt.Sprintf("hosts=%d", r.Hosts)}
 	if r.Beside != "" {
 		parts = append(parts, "beside="+r.Beside)
 	}

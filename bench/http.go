@@ -34,10 +34,10 @@ const (
 // serves when it is asked without end.
 var openShares = []float64{0.25, 0.5, 0.75, 0.9}
 
-// The names of the servers.
+// The names of the servers, in [Result].Subject.
 const (
-	ours      = "ours"
-	bare      = "bare handler, same limits"
+	Ours      = "ours"
+	Bare      = "bare handler, same limits"
 	unlimited = "bare handler, no limits"
 	nginx     = "nginx, a file"
 )
@@ -67,7 +67,7 @@ func (run *run) http(ctx context.Context, hosts int) (err error) {
 	if c.limited, err = ourServer(r.e, c.token); err != nil {
 		return err
 	}
-	if c.ours, err = listen(ours, c.limited); err != nil {
+	if c.ours, err = listen(Ours, c.limited); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.ours.close()) }()
@@ -81,9 +81,9 @@ func (run *run) http(ctx context.Context, hosts int) (err error) {
 	}
 	var limits []float64 // what the bare handler serves
 	for i, t := range topics {
-		opponents := []string{bare}
+		opponents := []string{Bare}
 		if i == 0 {
-			opponents = []string{bare, unlimited, nginx}
+			opponents = []string{Bare, unlimited, nginx}
 		}
 		for _, name := range opponents {
 			limit, err := c.match(ctx, t, name)
@@ -113,7 +113,7 @@ func (c *contest) match(ctx context.Context, t *topic, name string) (limit float
 		return 0, err
 	}
 	results := []Result{c.side(t, a), c.side(t, b), c.ratios(t, a, b)}
-	if name == bare {
+	if name == Bare {
 		objects, err := handlerAllocs(c.limited, t.set.Requests[0])
 		if err != nil {
 			return 0, err
@@ -127,7 +127,7 @@ func (c *contest) match(ctx context.Context, t *topic, name string) (limit float
 // start starts the opponent of the name, which must answer as ours does.
 func (c *contest) start(ctx context.Context, t *topic, name string) (o *opponent, err error) {
 	switch name {
-	case bare:
+	case Bare:
 		o, err = listen(name, limitedLike(c.limited, newConstant(t)))
 	case unlimited:
 		o, err = listen(name, &http.Server{Handler: newConstant(t)}) //nolint:gosec // No limits is what is measured.
@@ -242,7 +242,7 @@ func (c *contest) rounds(ctx context.Context, t *topic, other *opponent, n int, 
 // openLoops loads ours and the bare handler at fixed rates: shares of what the bare
 // handler can do.
 func (c *contest) openLoops(ctx context.Context, t *topic, limit float64) (err error) {
-	other, err := c.start(ctx, t, bare)
+	other, err := c.start(ctx, t, Bare)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (c *contest) openLoops(ctx context.Context, t *topic, limit float64) (err e
 		for _, r := range []*rounds{a, b} {
 			result := c.side(t, r)
 			result.Beside = OpenLoop
-			result.Name = fmt.Sprintf("%s, %.0f %%", r.server.name, 100*share)
+			result.Name = fmt.Sprintf("%.0f %%", 100*share)
 			result.add("offered-req/s", rate)
 			all := r.sum()
 			if late := time.Duration(all.late.ValueAtPercentile(99)); late > tooLate {
@@ -280,7 +280,7 @@ const OpenLoop = "an open loop at shares of the bare handler's rate"
 // side returns what one server did: medians of the rounds, and latencies of all.
 func (c *contest) side(t *topic, r *rounds) Result {
 	all := r.sum()
-	result := Result{Suite: SuiteHTTP, Name: t.name + ", " + r.server.name, Hosts: c.hosts, Samples: all.latencies.TotalCount()}
+	result := Result{Suite: SuiteHTTP, Name: t.name, Subject: r.server.name, Hosts: c.hosts, Samples: all.latencies.TotalCount()}
 	result.add("req/s", r.median((*leg).perSecond))
 	for _, p := range []struct {
 		unit string
@@ -310,7 +310,7 @@ func (c *contest) side(t *topic, r *rounds) Result {
 // ratios returns ours by the other one: the medians of the rounds' ratios, because the
 // two sides of a round ran next to each other.
 func (c *contest) ratios(t *topic, a, b *rounds) Result {
-	result := Result{Suite: SuiteHTTP, Name: fmt.Sprintf("%s, ours by %s", t.name, b.server.name), Hosts: c.hosts, Samples: int64(len(a.legs))}
+	result := Result{Suite: SuiteHTTP, Name: t.name, Subject: Ours + " by " + b.server.name, Hosts: c.hosts, Samples: int64(len(a.legs))}
 	ratio := func(figure func(*leg) float64) []float64 {
 		all := make([]float64, len(a.legs))
 		for i := range all {

@@ -22,6 +22,8 @@ type Report struct {
 type Result struct {
 	Suite Suite  `json:"suite"`
 	Name  string `json:"name"`
+	// Subject is whose figures they are, where there are several; empty is ours.
+	Subject string `json:"subject,omitempty"`
 	// Beside is what else went on meanwhile; empty is nothing.
 	Beside  string  `json:"beside,omitempty"`
 	Hosts   int     `json:"hosts"` // assets of the fleet
@@ -46,6 +48,14 @@ func (r *Result) Value(unit string) (v float64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// label names the result within its suite.
+func (r *Result) label() string {
+	if r.Subject == "" {
+		return r.Name
+	}
+	return r.Name + ", " + r.Subject
 }
 
 // Marked returns the results that have marks.

@@ -108,8 +108,8 @@ func checkFormats(t *testing.T, report *Report) {
 		t.Fatal(err)
 	}
 	for i := range report.Results {
-		if r := &report.Results[i]; !strings.Contains(table.String(), "\n"+title(r)+"\n") || !strings.Contains(table.String(), "\n"+r.Name+" ") {
-			t.Errorf("%s: %s is not in the table", title(r), r.Name)
+		if r := &report.Results[i]; !strings.Contains(table.String(), "\n"+title(r)+"\n") || !strings.Contains(table.String(), "\n"+r.label()+" ") {
+			t.Errorf("%s: %s is not in the table", title(r), r.label())
 		}
 		for _, mark := range report.Results[i].Marks {
 			if !strings.Contains(table.String(), mark) {

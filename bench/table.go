@@ -62,7 +62,7 @@ func writeSection(b *strings.Builder, results []Result) {
 	writeAligned(b, rows)
 	for i := range results {
 		for _, mark := range results[i].Marks {
-			fmt.Fprintf(b, "! %s: %s\n", results[i].Name, mark)
+			fmt.Fprintf(b, "! %s: %s\n", results[i].label(), mark)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func headOf(units []string) []string {
 // row returns the result's line of a table.
 func (r *Result) row(units []string) []string {
 	row := make([]string, 0, 2+len(units))
-	row = append(row, r.Name, thousands(int(r.Samples)))
+	row = append(row, r.label(), thousands(int(r.Samples)))
 	for _, unit := range units {
 		cell := ""
 		if v, ok := r.Value(unit); ok {

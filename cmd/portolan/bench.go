@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portolan/bench"
+	"portolan/bench/picture"
 )
 
 // asBenchfmt is the format of Go benchmarks, which benchstat reads.
@@ -27,6 +29,7 @@ type benchFlags struct {
 	hosts, seed *number
 	profile     *choice
 	figure      time.Duration
+	pictures    string
 	output      *choice
 	strict      bool
 }
@@ -78,6 +81,7 @@ exclamation mark and the reason; with --strict they make the exit code 1.`,
 	f.profile.addTo(cmd, "profile", "", "make up a fleet of this kind")
 	flags.Var(f.seed, "seed", "make up another fleet")
 	flags.DurationVar(&f.figure, "for", 0, "measure each figure for this `TIME` at least; 0 is 50ms to 500ms, by the number of hosts")
+	flags.StringVar(&f.pictures, "pictures", "", "draw pictures, as SVG and PNG, into this `FOLDER`")
 	f.output.addTo(cmd, "output", "o", "write the report in this format")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 1 if a figure is marked")
 	return cmd
@@ -107,6 +111,11 @@ func (c *cli) bench(ctx context.Context, suite string, f *benchFlags) error {
 	default:
 		config.Suites = []bench.Suite{bench.Suite(suite)}
 	}
+	if f.pictures != "" {
+		if err := picture.Check(f.pictures); err != nil { // before an hour of work
+			return fmt.Errorf("--pictures: %w", err)
+		}
+	}
 	if self, err := os.Executable(); err == nil {
 		config.Client = []string{self, benchClientName}
 	}
@@ -120,6 +129,11 @@ func (c *cli) bench(ctx context.Context, suite string, f *benchFlags) error {
 	}
 	if failed := writeReport(c.stdout, report, f.output.value); failed != nil {
 		return failed
+	}
+	if f.pictures != "" {
+		if _, failed := picture.Save(f.pictures, report); failed != nil {
+			return errors.Join(err, fmt.Errorf("--pictures: %w", failed))
+		}
 	}
 	if marked := len(report.Marked()); err == nil && f.strict && marked > 0 {
 		return fmt.Errorf("%d of %d results are marked", marked, len(report.Results))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,5 +59,20 @@ func TestBenchInterrupted(t *testing.T) {
 	code := run(ctx, []string{"bench", "--hosts", "300", "--for", "1m"}, env{}.get, strings.NewReader(""), &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stdout.String(), "The run was interrupted") || !strings.Contains(stdout.String(), "live heap") {
 		t.Errorf("exit code %d: %s\n%s", code, stderr.String(), stdout.String())
+	}
+}
+
+// TestBenchPictures: pictures go where they are asked for, and a folder that cannot be
+// written is said before anything is measured.
+func TestBenchPictures(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pictures")
+	mustCall(t, nil, "bench", "memory", "--hosts", "300", "--for", "1ms", "--pictures", dir)
+	files, err := filepath.Glob(filepath.Join(dir, "memory.*"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("%q, %v", files, err)
+	}
+	r := call(t, nil, "bench", "--hosts", "100000000", "--pictures", filepath.Join(files[0], "below"))
+	if r.code != exitFailed || !strings.Contains(r.stderr, "portolan: --pictures: mkdir") || r.stdout != "" {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
 }
