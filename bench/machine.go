@@ -17,7 +17,8 @@ type Machine struct {
 	Go    string `json:"go"`
 }
 
-func thisMachine() Machine {
+// ThisMachine describes the machine that the program runs on.
+func ThisMachine() Machine {
 	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, Procs: runtime.GOMAXPROCS(0), Go: runtime.Version()}
 	if f, err := os.Open("/proc/cpuinfo"); err == nil { // Linux alone has it
 		defer f.Close()

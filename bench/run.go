@@ -9,7 +9,7 @@ import (
 // run is one run of the harness.
 type run struct {
 	c      *Config
-	timer  *timer
+	timer  *Timer
 	report *Report
 }
 
@@ -20,7 +20,7 @@ type run struct {
 // The report is valid also when an error is returned: it has what was measured until
 // then. It says that it was cut where the context ended the run.
 func Run(ctx context.Context, config *Config) (*Report, error) {
-	report := &Report{Machine: thisMachine(), Profile: config.Profile, Seed: config.Seed}
+	report := &Report{Machine: ThisMachine(), Profile: config.Profile, Seed: config.Seed}
 	if err := config.Validate(); err != nil {
 		return report, err
 	}

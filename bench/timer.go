@@ -22,12 +22,12 @@ func systemClock() clock {
 // errClock is returned when time does not pass.
 var errClock = errors.New("bench: the clock stands still, so nothing can be timed")
 
-// timer times single queries. It is for one goroutine.
+// Timer times single queries. It is for one goroutine.
 //
 // It looks at the clock once a query, where one ends and the next begins, and keeps
 // what each took in a buffer, so that what it costs is little and always the same;
 // that is subtracted.
-type timer struct {
+type Timer struct {
 	now  clock
 	cost time.Duration
 	buf  [4096]time.Duration
@@ -46,10 +46,22 @@ const (
 	longer = 4
 )
 
+// NewTimer returns a timer that looks at the machine's clock.
+func NewTimer(ctx context.Context) (*Timer, error) { return newTimer(ctx, systemClock()) }
+
+// Cost returns what a query's time would be too long by; it is subtracted.
+func (t *Timer) Cost() time.Duration { return t.cost }
+
+// Measure calls ask over and over, with a number that counts from 0, for some time, and
+// up to four times as long where that makes fewer than 10,000 calls.
+func (t *Timer) Measure(ctx context.Context, d time.Duration, ask func(i int) error) (*Latencies, error) {
+	return t.measure(ctx, d, &subject{ask: ask})
+}
+
 // newTimer returns a timer that knows what it costs itself: the median over a
 // million times nothing.
-func newTimer(ctx context.Context, now clock) (*timer, error) {
-	t := &timer{now: now}
+func newTimer(ctx context.Context, now clock) (*Timer, error) {
+	t := &Timer{now: now}
 	l, err := t.measure(ctx, 20*time.Millisecond, &subject{ask: func(int) error { return nil }})
 	if err != nil {
 		return nil, err
@@ -67,15 +79,15 @@ type subject struct {
 	before func() error
 }
 
-// latencies is what a number of queries took, the timer's cost subtracted.
-type latencies struct {
+// Latencies is what a number of queries took, the timer's cost subtracted.
+type Latencies struct {
 	histogram *hdrhistogram.Histogram
 	total     time.Duration
 }
 
 // measure times queries for a while, and somewhat longer where they are few.
-func (t *timer) measure(ctx context.Context, d time.Duration, s *subject) (*latencies, error) {
-	l := &latencies{histogram: newHistogram()}
+func (t *Timer) measure(ctx context.Context, d time.Duration, s *subject) (*Latencies, error) {
+	l := &Latencies{histogram: newHistogram()}
 	began := t.now()
 	for i := 0; ; {
 		if err := ctx.Err(); err != nil {
@@ -103,7 +115,7 @@ func (t *timer) measure(ctx context.Context, d time.Duration, s *subject) (*late
 }
 
 // block times queries from the i-th on into the buffer and returns how many.
-func (t *timer) block(s *subject, i int) (n int, err error) {
+func (t *Timer) block(s *subject, i int) (n int, err error) {
 	start := t.now()
 	for last := start; n < len(t.buf) && last-start < blockTime; n++ {
 		if s.every > 0 && (i+n)%s.every == 0 {
@@ -122,8 +134,16 @@ func (t *timer) block(s *subject, i int) (n int, err error) {
 	return n, nil
 }
 
+// Count returns how many queries were timed, at least one.
+func (l *Latencies) Count() int64 { return l.histogram.TotalCount() }
+
+// Percentile returns the latency that so many percent of the queries were below.
+func (l *Latencies) Percentile(p float64) time.Duration {
+	return time.Duration(l.histogram.ValueAtPercentile(p))
+}
+
 // addTo adds what the queries took to a result.
-func (l *latencies) addTo(r *Result) {
+func (l *Latencies) addTo(r *Result) {
 	h := l.histogram
 	r.Samples = h.TotalCount()
 	r.add("ns/op", float64(l.total)/float64(r.Samples))

@@ -52,6 +52,23 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	return h.page, nil
 }
 
+// CountAny returns how many assets of the view have any of the keys open, each counted
+// once. It costs what the sets of assets of the keys take to unite.
+func (s Snapshot) CountAny(view View, keys ...Key) int {
+	if s.s == nil {
+		return 0
+	}
+	sets := make([]index.Set, len(keys))
+	for i, k := range keys {
+		sets[i] = s.s.Holders(k)
+	}
+	holders := index.Unite(sets...)
+	if !view.IsAll() {
+		holders = index.Intersect(holders, s.s.View(view.groups).Assets())
+	}
+	return holders.Len()
+}
+
 // hostSearch is one query on its way to its page.
 type hostSearch struct {
 	Snapshot

@@ -185,3 +185,33 @@ func countIn(b *testing.B, e *engine.Engine, q *engine.HostQuery) int {
 	}
 	return page.Rows[0].Num
 }
+
+// TestCountAny: an asset that has several of the keys open counts once.
+func TestCountAny(t *testing.T) {
+	e := mustOpen(t, nil)
+	reports := slices.Collect(fleet.Agents(5, 3000))
+	if _, err := e.Apply(t.Context(), reports); err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Snapshot(fleet.Project, engine.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := mustParse(t, "22/tcp", "443/tcp", "9/sctp", "80/tcp", "22/tcp")
+	for name, view := range map[string]engine.View{"all": engine.All(), "none": engine.In(), "0": engine.In("0"), "two": engine.In("0", "group-07"), "unknown": engine.In("x")} {
+		for n := range len(keys) + 1 {
+			want := 0
+			for _, r := range reports {
+				if (view.IsAll() || slices.Contains(view.Names(), r.EnterpriseProject)) && slices.ContainsFunc(r.Open, func(k engine.Key) bool { return slices.Contains(keys[:n], k) }) {
+					want++
+				}
+			}
+			if got := s.CountAny(view, keys[:n]...); got != want {
+				t.Errorf("%s: any of %v: %d, want %d", name, keys[:n], got, want)
+			}
+		}
+	}
+	if got := (engine.Snapshot{}).CountAny(engine.All(), keys...); got != 0 {
+		t.Errorf("of nothing: %d", got)
+	}
+}
