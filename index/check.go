@@ -20,6 +20,7 @@ const maxFaults = 32
 //   - the counts of the whole and of every group are those of the postings, with
 //     their bits, their sums and their numbers of keys and assets;
 //   - every asset's id is found in the dictionary, and nothing else is under it;
+//   - the stripes' records and their dead bytes add up;
 //   - every asset's group exists, and groups without assets do not;
 //   - the set of all assets and those of the groups are the assets that are there.
 //
@@ -27,6 +28,7 @@ const maxFaults = 32
 func (s *Snapshot) Check(ctx context.Context) error {
 	c := checker{s: s, groups: make(map[uint32]*tallied), whole: new(counts)}
 	c.records(ctx)
+	c.columns()
 	c.postings(ctx)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("check: %w", err)
@@ -95,6 +97,30 @@ func (c *checker) records(ctx context.Context) {
 				c.fault("asset %q: key %v at %d is invalid or out of order", id.idText(), k, i)
 			} else if p, ok := c.s.tree.Get(k); !ok || !p.contains(o) {
 				c.fault("asset %q: has %v, but its posting does not hold it", id.idText(), k)
+			}
+		}
+	}
+}
+
+// columns checks how the stripes keep their records.
+func (c *checker) columns() {
+	for n := range c.s.numStripes() {
+		p := c.s.stripe(n)
+		if p == nil {
+			continue
+		}
+		for name, col := range map[string]*column{"idents": &p.idents, "states": &p.states} {
+			used := 0
+			for slot := range uint32(stripeSize) {
+				if p.live>>slot&1 != 0 {
+					used += col.size(slot)
+				}
+			}
+			if dead := len(col.data) - used; dead != col.dead {
+				c.fault("stripe %d: %s have %d dead bytes, the number is %d", n, name, dead, col.dead)
+			}
+			if col.dead > max(maxDead, len(col.data)/2) {
+				c.fault("stripe %d: %d of %d bytes of %s are dead", n, col.dead, len(col.data), name)
 			}
 		}
 	}

@@ -121,6 +121,23 @@ var breaks = map[string]func(s *Snapshot){
 	"everyone without an asset": func(s *Snapshot) {
 		s.everyone = setOf(slices.Collect(Set{s.everyone}.From(1))).p
 	},
+	"a key that its asset does not list": func(s *Snapshot) {
+		k := MakeKey(65535, UDP6)
+		p, _ := s.tree.Get(k)
+		p.dense.Add(1)
+		p.n++
+		for _, c := range []*counts{s.whole, s.countsOf(s.stateOf(1).group)} {
+			c.types[UDP6].chunks[63].lines[15][63]++
+			c.opens++
+		}
+	},
+	"a number of dead bytes":  func(s *Snapshot) { s.stripe(0).idents.dead++ },
+	"dead bytes of no record": func(s *Snapshot) { p := s.stripe(1); p.states.data = append(p.states.data, 0) },
+	"many dead bytes": func(s *Snapshot) {
+		c := &s.stripe(1).states
+		c.dead += maxDead + len(c.data)
+		c.data = append(c.data, make([]byte, maxDead+len(c.data))...)
+	},
 	"everyone with an asset that is none": func(s *Snapshot) { s.everyone.dense.Add(9999); s.everyone.n++ },
 }
 

@@ -31,6 +31,9 @@ type column struct {
 	off  [stripeSize]uint16 // of the length; meaningless where there is no asset
 }
 
+// maxDead is how many bytes may be dead in a column whatever its size.
+const maxDead = 1024
+
 // maxRecord is the longest record a column takes: 64 of them, and one more while
 // it moves, stay below the 65,536 bytes that an offset can address.
 const maxRecord = 960
@@ -54,7 +57,7 @@ func (c *column) put(slot uint32, rec []byte, live uint64) {
 		live &^= 1 << slot
 	}
 	need := len(rec) + 2
-	if len(c.data)+need > 1<<16 || c.dead > 1024 && c.dead > len(c.data)/2 {
+	if len(c.data)+need > 1<<16 || c.dead > maxDead && c.dead > len(c.data)/2 {
 		*c = c.packed(live, need)
 	}
 	if cap(c.data)-len(c.data) < need {
@@ -66,12 +69,12 @@ func (c *column) put(slot uint32, rec []byte, live uint64) {
 }
 
 // drop marks the asset's record as dead.
-func (c *column) drop(slot uint32) {
-	n := len(c.record(slot))
-	c.dead += n + 1
-	if n >= 1<<7 {
-		c.dead++
-	}
+func (c *column) drop(slot uint32) { c.dead += c.size(slot) }
+
+// size is how many bytes the asset's record takes with its length.
+func (c *column) size(slot uint32) int {
+	n, w := uvarint32(c.data[c.off[slot]:])
+	return int(n) + w
 }
 
 // packed returns a copy without dead bytes and with room for more.

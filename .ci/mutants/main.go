@@ -62,10 +62,15 @@ func unleash(packages []string) error {
 	if err := os.Symlink(self, filepath.Join(dir, "go")); err != nil {
 		return err
 	}
+	// Built first, as "go run" puts the real go command in front of the path.
+	install := exec.Command(path, "install", gremlins)
+	if err := run(install, append(os.Environ(), "GOBIN="+dir)); err != nil {
+		return err
+	}
 	env := append(os.Environ(), realGo+"="+path, "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for _, name := range packages {
 		fmt.Println("==", name)
-		args := []string{"run", gremlins, "unleash", "./" + name, "--timeout-coefficient", "10", "--output", name + ".mutants.json"}
+		args := []string{"unleash", "./" + name, "--timeout-coefficient", "10", "--output", name + ".mutants.json"}
 		below, err := os.ReadDir(name)
 		if err != nil {
 			return err
@@ -76,8 +81,8 @@ func unleash(packages []string) error {
 			}
 		}
 		// A cached result takes no time, and then everything would be too slow.
-		for _, args := range [][]string{{"clean", "-testcache"}, args} {
-			if err := run(exec.Command(path, args...), env); err != nil {
+		for _, cmd := range []*exec.Cmd{exec.Command(path, "clean", "-testcache"), exec.Command(filepath.Join(dir, "gremlins"), args...)} {
+			if err := run(cmd, env); err != nil {
 				return err
 			}
 		}
