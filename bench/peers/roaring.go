@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
 	"portolan/engine"
 )
 

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	_ "modernc.org/sqlite" // the driver
+
 	"portolan/engine"
 )
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -12,18 +13,66 @@ import (
 
 	"portolan/server"
 	"portolan/server/auth"
+	"portolan/server/auth/keystone"
 	"portolan/server/reload"
 )
 
 // identityFlags are the flags about who may call.
 type identityFlags struct {
 	tokenEnv, tokenFile, keyFile string
+	keystone                     keystoneFlags
+}
+
+// keystoneFlags are the flags about a Keystone that judges tokens.
+type keystoneFlags struct {
+	url, user, passwordEnv, project string
+	userDomain, projectDomain       string
+	writeRoles                      []string
 }
 
 func (f *identityFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the operator's token")
 	cmd.Flags().StringVar(&f.tokenFile, "token-file", "", "let in the tokens of this `FILE`, which portolan token writes")
 	cmd.Flags().StringVar(&f.keyFile, "access-key-file", "", "let in requests signed with the access keys of this JSON `FILE`")
+	f.keystone.addTo(cmd)
+}
+
+func (f *keystoneFlags) addTo(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.url, "keystone-url", "", "let in the tokens of projects that the OpenStack Identity service at this `URL` says are good")
+	flags.StringArrayVar(&f.writeRoles, "keystone-write-role", nil, "let those write who have the role of this `NAME` in the project; may be repeated")
+	flags.StringVar(&f.user, "keystone-user", "", "ask the service as the user of this `NAME`; without one each token asks about itself")
+	flags.StringVar(&f.passwordEnv, "keystone-password-env", "PORTOLAN_KEYSTONE_PASSWORD", "the `NAME` of the variable that holds the user's password")
+	flags.StringVar(&f.project, "keystone-project", "service", "ask within the project of this `NAME`")
+	flags.StringVar(&f.userDomain, "keystone-user-domain", "Default", "the `NAME` of the user's domain")
+	flags.StringVar(&f.projectDomain, "keystone-project-domain", "Default", "the `NAME` of the project's domain")
+}
+
+// open returns the source that the flags name, nil for none.
+func (f *keystoneFlags) open(getenv func(string) string) (auth.Authenticator, error) {
+	if f.url == "" {
+		for flag, given := range map[string]bool{"keystone-user": f.user != "", "keystone-write-role": len(f.writeRoles) > 0} {
+			if given {
+				return nil, misuse("--%s is for --keystone-url, which is missing", flag)
+			}
+		}
+		return nil, nil //nolint:nilnil // no source is no error
+	}
+	opts := &keystone.Options{WriteRoles: f.writeRoles}
+	if f.user != "" {
+		password := getenv(f.passwordEnv)
+		if password == "" {
+			return nil, misuse("--keystone-user is %q, and the variable %s, which holds the password, is empty", f.user, f.passwordEnv)
+		}
+		opts.Service = &keystone.Credentials{
+			User: f.user, Password: password, UserDomain: f.userDomain, Project: f.project, ProjectDomain: f.projectDomain,
+		}
+	}
+	source, err := keystone.New(f.url, opts)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--keystone-url: %w", err)}
+	}
+	return source, nil
 }
 
 // identity is how a server learns who calls.
@@ -52,12 +101,19 @@ func (c *cli) identity(f *identityFlags, addr *net.TCPAddr) (*identity, error) {
 		}
 		sources, id.files = append(sources, tokens), append(id.files, tokens)
 	}
-	if len(sources) == 0 || c.getenv(f.tokenEnv) != "" {
+	remote, err := f.keystone.open(c.getenv)
+	if err != nil {
+		return nil, err
+	}
+	if len(sources) == 0 && remote == nil || c.getenv(f.tokenEnv) != "" {
 		operator, err := c.operator(id, f.tokenEnv, addr)
 		if err != nil {
 			return nil, err
 		}
 		sources = append(sources, operator)
+	}
+	if remote != nil { // last: it is asked over the network
+		sources = append(sources, remote)
 	}
 	id.source = auth.FirstOf(sources...)
 	return id, nil

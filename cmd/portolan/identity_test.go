@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -80,6 +82,56 @@ func TestServeRefusesSources(t *testing.T) {
 		r := call(t, nil, "serve", "--listen", "127.0.0.1:0", c.flag, c.file)
 		if r.code != exitFailed || !strings.Contains(r.stderr, c.says) {
 			t.Errorf("%s %s: exit %d, %s", c.flag, c.file, r.code, r.stderr)
+		}
+	}
+}
+
+// TestServeKeystone: tokens that a Keystone says are good are let in to their project,
+// and write if their bearers have the role.
+func TestServeKeystone(t *testing.T) {
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost: // the account logs in
+			body, err := io.ReadAll(r.Body)
+			for _, want := range []string{`"name":"portolan"`, `"password":"of the account"`, `"name":"ops"`} {
+				if err != nil || !strings.Contains(string(body), want) {
+					t.Errorf("login with %s, %v", body, err)
+				}
+			}
+			w.Header().Set("X-Subject-Token", "the account's")
+			w.WriteHeader(http.StatusCreated)
+			io.WriteString(w, `{"token":{}}`)
+		case r.Header.Get("X-Auth-Token") != "the account's":
+			w.WriteHeader(http.StatusUnauthorized)
+			io.WriteString(w, `{"error":{"code":401,"message":"m","title":"t"}}`)
+		case r.Header.Get("X-Subject-Token") == testToken:
+			io.WriteString(w, `{"token":{"project":{"id":"default"},"user":{"id":"u","name":"n"},"roles":[{"name":"editor"}],"expires_at":"2099-01-01T00:00:00.000000Z"}}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			io.WriteString(w, `{"error":{"code":404,"message":"m","title":"t"}}`)
+		}
+	}))
+	defer service.Close()
+	flags := []string{"--keystone-url", service.URL, "--keystone-user", "portolan", "--keystone-project", "ops", "--keystone-write-role", "editor"}
+	s := serve(t, env{"PORTOLAN_KEYSTONE_PASSWORD": "of the account"}, flags...)
+	for token, want := range map[string]int{testToken: http.StatusOK, strings.Repeat("x", 40): http.StatusUnauthorized} {
+		if got := s.status(t, token, ""); got != want {
+			t.Errorf("token %s: %d, want %d", token, got, want)
+		}
+	}
+	post := curlRequest{method: http.MethodPost, url: s.url + "/v1/projects/default/reports", body: `{"asset":"h1","open":["22/tcp"]}` + "\n", header: http.Header{tokenHeader: {testToken}}}
+	if body, status := post.do(t); status != http.StatusOK {
+		t.Errorf("a report: %d: %s", status, body)
+	}
+	for says, line := range map[string]string{
+		"--keystone-user is for --keystone-url, which is missing":                             "--keystone-user x",
+		"--keystone-write-role is for --keystone-url, which is missing":                       "--keystone-write-role x",
+		`--keystone-user is "x", and the variable SECRET, which holds the password, is empty`: "--keystone-url http://127.0.0.1:1 --keystone-user x --keystone-password-env SECRET",
+		"--keystone-url: keystone url":                                                        "--keystone-url ftp://x",
+	} {
+		r := call(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(line)...)...)
+		if r.code != exitUsage || !strings.Contains(r.stderr, says) {
+			t.Errorf("%s: exit code %d: %s", line, r.code, r.stderr)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (c *cli) serveCommand() *cobra.Command {
 to fill it, POST /v1/projects/{project_id}/reports. Files given with --import are
 read before the first answer; what arrives over HTTP is kept in memory only.
 
-Callers are known by a token file, an access key file or the token of
+Callers are known by a token file, an access key file, a Keystone or the token of
 PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
 several that are set, any will do. On a loopback address a token is made up and
 printed when none is set; on any other address serve then refuses to start.
