@@ -130,7 +130,7 @@ func (h *hostSearch) counted(view index.View, k index.Key) error {
 		left = min(left, h.q.Limit-len(h.page.Rows))
 	}
 	h.page.Rows = slices.Grow(h.page.Rows, left)
-	for o := range view.Holders(k).From(pass) {
+	for o := range view.HoldersFrom(k, pass, left) {
 		if err := h.step(); err != nil {
 			return err
 		}

@@ -131,9 +131,9 @@ func BenchmarkHosts(b *testing.B) {
 	}
 }
 
-// BenchmarkHostsUnseen asks for the last page of the assets that have a port open
-// in one enterprise project or in three, each combination once a snapshot: nothing
-// is remembered.
+// BenchmarkHostsUnseen asks for the first or the last page of the assets that have a
+// port open in one enterprise project or in three, each combination once a snapshot:
+// nothing is remembered.
 func BenchmarkHostsUnseen(b *testing.B) {
 	e := loadedEngine(b)
 	groups, err := e.EnterpriseProjects(context.Background(), fleet.Project)
@@ -148,7 +148,18 @@ func BenchmarkHostsUnseen(b *testing.B) {
 	for _, c := range []struct {
 		name         string
 		groups, from int
-	}{{"one-popular", 1, 0}, {"one-middling", 1, 100}, {"one-rare", 1, 1000}, {"three-popular", 3, 0}, {"three-middling", 3, 100}} {
+		first        bool
+	}{
+		{"one-popular-first", 1, 0, true},
+		{"one-middling-first", 1, 100, true},
+		{"three-popular-first", 3, 0, true},
+		{"three-middling-first", 3, 100, true},
+		{"one-popular", 1, 0, false},
+		{"one-middling", 1, 100, false},
+		{"one-rare", 1, 1000, false},
+		{"three-popular", 3, 0, false},
+		{"three-middling", 3, 100, false},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			worst := time.Duration(0)
@@ -160,7 +171,9 @@ func BenchmarkHostsUnseen(b *testing.B) {
 				}
 				row := ports.Rows[c.from+i%40]
 				q := engine.HostQuery{Project: fleet.Project, Port: int(row.Port), Type: row.Type, View: engine.In(names...), Limit: 200}
-				q.Offset = max(0, countIn(b, e, &q)-200)
+				if n := countIn(b, e, &q); !c.first {
+					q.Offset = max(0, n-200)
+				}
 				start := time.Now()
 				if _, err := e.Hosts(context.Background(), q); err != nil {
 					b.Fatal(err)

@@ -156,6 +156,17 @@ type heldSet struct {
 	length int
 }
 
+// find returns the set of the key's holders in the view of the counts, nil if it is not
+// remembered.
+func (h *heldSet) find(c *counts, k Key) *heldSet {
+	for ; h != nil; h = h.next {
+		if h.counts == c && h.key == k {
+			return h
+		}
+	}
+	return nil
+}
+
 // A set is remembered where it costs more than heldFrom steps to make; maxHeld
 // bounds the memory.
 const (
@@ -182,10 +193,8 @@ func (v View) Holders(k Key) Set {
 	}
 	s := v.snapshot
 	head := s.held.Load()
-	for h := head; h != nil; h = h.next {
-		if h.counts == v.counts && h.key == k {
-			return h.set
-		}
+	if h := head.find(v.counts, k); h != nil {
+		return h.set
 	}
 	h := &heldSet{counts: v.counts, key: k, set: Intersect(all, assets), length: 1}
 	if head != nil && head.length < maxHeld {
