@@ -51,6 +51,9 @@ func (run *run) load(ctx context.Context, hosts int) error {
 	if err := run.loadBatches(ctx, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
 		return err
 	}
+	if run.c.Growth && hosts > textHosts {
+		return nil // as many were read with a smaller fleet
+	}
 	return run.loadTexts(ctx, hosts)
 }
 
