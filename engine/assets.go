@@ -94,11 +94,7 @@ func (s Snapshot) searchAssets(q *AssetQuery, w *walk, assets index.Set) (AssetP
 
 // inView says whether an asset is in a view.
 func (s Snapshot) inView(v View, o index.Ordinal) bool {
-	if v.IsAll() {
-		return true
-	}
-	_, found := slices.BinarySearch(v.Names(), s.s.Group(o))
-	return found
+	return v.IsAll() || v.Has(s.s.Group(o))
 }
 
 // lookEvery is how many assets are passed over between two looks at the context.

@@ -151,6 +151,12 @@ func (e *Engine) Projects() ([]string, error) {
 // see them all go at once. The error is [ErrNoProject], or [ErrNoAsset], which
 // names ids that are not there; the others are gone then.
 func (e *Engine) Remove(ctx context.Context, project string, category Category, ids ...string) (int, error) {
+	return e.RemoveWithin(ctx, All(), project, category, ids...)
+}
+
+// RemoveWithin is [Engine.Remove] for a caller to whom assets that are not in the view are
+// not there.
+func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, category Category, ids ...string) (int, error) {
 	if err := e.ready(ctx); err != nil {
 		return 0, err
 	}
@@ -166,7 +172,7 @@ func (e *Engine) Remove(ctx context.Context, project string, category Category, 
 	defer v.mu.Unlock()
 	var missing []string
 	for _, id := range ids {
-		if !v.remove(id) {
+		if !v.remove(id, view) {
 			missing = append(missing, id)
 		}
 	}

@@ -366,9 +366,9 @@ func (v *inventory) check(ctx context.Context) error {
 }
 
 // remove forgets an asset and says whether it was there. The lock is held.
-func (v *inventory) remove(id string) bool {
+func (v *inventory) remove(id string, within View) bool {
 	o, ok := v.x.Find(id)
-	if !ok {
+	if !ok || !within.IsAll() && !within.Has(v.x.Group(o)) {
 		return false
 	}
 	v.w.had = v.x.Keys(o, v.w.had[:0])

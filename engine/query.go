@@ -28,6 +28,15 @@ func In(names ...string) View {
 // IsAll says whether the view is the whole inventory.
 func (v View) IsAll() bool { return v.groups.Names() == nil }
 
+// Has says whether the view has the assets of an enterprise project.
+func (v View) Has(enterpriseProject string) bool {
+	if v.IsAll() {
+		return true
+	}
+	_, found := slices.BinarySearch(v.Names(), enterpriseProject)
+	return found
+}
+
 // Names returns the enterprise projects of the view in order, nil for all.
 // The caller must not change them.
 func (v View) Names() []string { return v.groups.Names() }

@@ -28,7 +28,16 @@ func (e *Engine) NewStream() *Stream {
 // long as it takes. A Stream is for one goroutine at a time.
 type Stream struct {
 	engine   *Engine
+	within   View
 	receipts map[*project]micros // times given to reports that have none
+}
+
+// Within keeps the stream to the enterprise projects of a view, and returns it: a report
+// about an asset that is in another one, or that would put one there, is refused with a
+// [*FieldError]. That is decided while nobody else can move the asset.
+func (s *Stream) Within(view View) *Stream {
+	s.within = view
+	return s
 }
 
 // receipts gives receipt times within a project.
@@ -55,7 +64,62 @@ func (s *Stream) Check(r *Report) error {
 	if s.engine.closed.Load() {
 		return ErrClosed
 	}
-	return check(r, s.engine.now().UnixMicro())
+	if err := check(r, s.engine.now().UnixMicro()); err != nil || s.within.IsAll() {
+		return err
+	}
+	var in string
+	p := s.engine.find(r.Project)
+	if p == nil {
+		return s.admit(r, in, false)
+	}
+	snapshot := p.snapshot(r.Category)
+	o, known := snapshot.Find(r.Asset)
+	if known {
+		in = snapshot.Group(o)
+	}
+	return s.admit(r, in, known)
+}
+
+// admit says whether a report about an asset that is in an enterprise project, or is not
+// known yet, may be applied.
+func (s *Stream) admit(r *Report, in string, known bool) error {
+	into := r.EnterpriseProject
+	if into == "" && !known {
+		into = DefaultEnterpriseProject
+	}
+	switch {
+	case into != "" && !s.within.Has(into):
+		return &FieldError{Field: "enterprise_project_id", Value: into, Allowed: "one that the writer is granted"}
+	case known && !s.within.Has(in):
+		// Where it is instead is not the writer's to know.
+		return &FieldError{Field: "asset", Value: r.Asset, Allowed: "one in an enterprise project that the writer is granted"}
+	}
+	return nil
+}
+
+// admitAll holds the reports of a part against the stream's view. Its inventory is
+// locked. The reports so far are taken into account: one that adds an asset to a project
+// that is granted lets a later one leave the project out.
+func (s *Stream) admitAll(p *part) error {
+	if s.within.IsAll() {
+		return nil
+	}
+	added := map[string]bool{}
+	for i := range p.reports {
+		r, in := &p.reports[i], ""
+		o, known := p.v.x.Find(r.Asset)
+		switch {
+		case known:
+			in = p.v.x.Group(o)
+		case added[r.Asset]:
+			in, known = s.within.Names()[0], true // in one of them
+		}
+		if err := s.admit(r, in, known); err != nil {
+			return &ReportError{p.index(i), err}
+		}
+		added[r.Asset] = true
+	}
+	return nil
 }
 
 // check holds a report against its limits and the clock.
@@ -83,7 +147,7 @@ func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 			return Result{}, &ReportError{i, err}
 		}
 	}
-	parts, err := s.engine.lock(partsOf(reports))
+	parts, err := s.engine.lock(partsOf(reports), s.admitAll)
 	if err != nil {
 		return Result{}, err
 	}
@@ -104,9 +168,18 @@ type part struct {
 	name     string
 	category Category
 	reports  []Report // in the order given
+	at       []int    // where they were in the call; nil: where they are
 
 	project *project
 	v       *inventory // locked
+}
+
+// index returns where the part's i-th report was in the call.
+func (p *part) index(i int) int {
+	if p.at == nil {
+		return i
+	}
+	return p.at[i]
 }
 
 // partsOf parts reports by project and category, and orders the parts so.
@@ -135,16 +208,16 @@ func partsOf(reports []Report) []part {
 			at[place{r.Project, r.Category}] = n
 			parts = append(parts, part{name: r.Project, category: r.Category})
 		}
-		parts[n].reports = append(parts[n].reports, *r)
+		parts[n].reports, parts[n].at = append(parts[n].reports, *r), append(parts[n].at, i)
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.category, b.category)) })
 	return parts
 }
 
 // lock finds the parts' inventories and locks them, in the parts' order, which is
-// the same for all. It adds the projects that are new, unless there is no room
-// for some part: then nothing is locked and nothing has changed.
-func (e *Engine) lock(parts []part) (_ []part, err error) {
+// the same for all. It adds the projects that are new, unless there is no room for some
+// part, or it is not admitted: then nothing is locked and nothing has changed.
+func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err error) {
 	if slices.ContainsFunc(parts, func(p part) bool { return e.find(p.name) == nil }) {
 		e.creating.Lock()
 		defer e.creating.Unlock()
@@ -168,6 +241,12 @@ func (e *Engine) lock(parts []part) (_ []part, err error) {
 		if err := parts[i].v.checkRoom(parts[i].reports, e.maxAssets); err != nil {
 			unlock(parts)
 			return nil, fmt.Errorf("project %q, %vs: %w", parts[i].name, parts[i].category, err)
+		}
+	}
+	for i := range parts {
+		if err := admit(&parts[i]); err != nil {
+			unlock(parts)
+			return nil, err
 		}
 	}
 	e.add(added)

@@ -35,16 +35,7 @@ func (s *Server) removeAsset(c *call) error {
 	if err != nil {
 		return err
 	}
-	if granted := c.caller.EnterpriseProjects; !granted.IsAll() {
-		asset, err := s.engine.Asset(c.r.Context(), c.project, category, c.asset)
-		if err != nil {
-			return err
-		}
-		if !granted.Has(asset.EnterpriseProject) {
-			return engine.ErrNotFound
-		}
-	}
-	if _, err := s.engine.Remove(c.r.Context(), c.project, category, c.asset); err != nil {
+	if _, err := s.engine.RemoveWithin(c.r.Context(), c.caller.EnterpriseProjects.View(), c.project, category, c.asset); err != nil {
 		return err
 	}
 	c.reply(http.StatusNoContent, nil)

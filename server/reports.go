@@ -119,10 +119,11 @@ func (s *Server) reports(c *call) error {
 		return err
 	}
 	defer in.close()
+	stream := s.engine.NewStream().Within(c.caller.EnterpriseProjects.View())
 	// A client that goes away leaves a cut body, of which what is whole counts:
 	// the load must outlive its connection.
 	ctx := context.WithoutCancel(c.r.Context())
-	sum, err := scanfile.Load(ctx, s.sink(c, opts.Category), []scanfile.Source{{Name: name, Reader: in}}, opts)
+	sum, err := scanfile.Load(ctx, stream, []scanfile.Source{{Name: name, Reader: in}}, opts)
 	s.meters.loaded(sum)
 	if f := c.damage(in); f != nil {
 		f.summary = sum

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"portolan/engine"
@@ -38,8 +39,16 @@ type loader struct {
 	sum   *Summary
 	dry   bool // check only
 	batch []engine.Report
-	keys  int   // in the batch
-	told  int64 // bytes at the last progress
+	from  []origin // where the batch's reports came from
+	keys  int      // in the batch
+	told  int64    // bytes at the last progress
+}
+
+// origin is where a report came from.
+type origin struct {
+	in      *input
+	line    int
+	closing bool
 }
 
 func (l *loader) load(sources []Source, o *Options) error {
@@ -129,14 +138,14 @@ func (l *loader) take(in *input, r engine.Report, bad error) error {
 		l.sum.Hosts++
 		l.sum.Observations += len(r.Open)
 	}
-	return l.add(r)
+	return l.add(in, r)
 }
 
-func (l *loader) add(r engine.Report) error {
+func (l *loader) add(in *input, r engine.Report) error {
 	if l.dry {
 		return nil
 	}
-	l.batch = append(l.batch, r)
+	l.batch, l.from = append(l.batch, r), append(l.from, origin{in, in.line, in.closing})
 	l.keys += len(r.Open)
 	if len(l.batch) < batchReports && l.keys < batchKeys {
 		return nil
@@ -144,19 +153,44 @@ func (l *loader) add(r engine.Report) error {
 	return l.flush()
 }
 
-// flush applies the batch.
+// flush applies the batch. What the sink would have taken when it was checked and
+// refuses now is rejected like any other record.
 func (l *loader) flush() error {
-	if err := l.ctx.Err(); err != nil || len(l.batch) == 0 {
+	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	result, err := l.dst.Apply(l.ctx, l.batch)
-	l.sum.Result.Add(result)
+	var err error
+	for len(l.batch) > 0 {
+		var result engine.Result
+		result, err = l.dst.Apply(l.ctx, l.batch)
+		l.sum.Result.Add(result)
+		fault, ok := errors.AsType[*engine.ReportError](err)
+		if !ok || l.opts.Strict {
+			break
+		}
+		l.retract(fault)
+		err = nil
+	}
 	clear(l.batch)
-	l.batch, l.keys = l.batch[:0], 0
+	l.batch, l.from, l.keys = l.batch[:0], l.from[:0], 0
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	return nil
+}
+
+// retract takes a report that was refused out of the batch and rejects its record.
+func (l *loader) retract(fault *engine.ReportError) {
+	i := fault.Index
+	from := l.from[i]
+	from.in.taken--
+	from.in.refused++
+	if !from.closing {
+		l.sum.Hosts--
+		l.sum.Observations -= len(l.batch[i].Open)
+	}
+	l.sum.reject(&RecordError{File: from.in.name, Line: from.line, Reason: fault.Err.Error()})
+	l.batch, l.from = slices.Delete(l.batch, i, i+1), slices.Delete(l.from, i, i+1)
 }
 
 // input makes an input of the source, which r reads from its start.
