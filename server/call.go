@@ -37,6 +37,8 @@ type call struct {
 	tagged bool     // the answer is of the data version and the policy
 	tag    tag
 
+	statistics statisticsParams // here, as it would be allocated for each
+
 	buf  []byte
 	rows []engine.PortCount
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"net"
@@ -21,16 +20,18 @@ type conns struct {
 
 	mu      sync.Mutex // guards what follows
 	open    map[net.Conn]*conn
-	waiting list.List // of *conn, those that are not being answered, the longest first
+	waiting conn // the ring of those that are not being answered, the longest first
+	waits   int  // how many they are
 
 	evicted, refused prometheus.Counter
 	gauge            prometheus.GaugeFunc
 }
 
-// conn is an open connection.
+// conn is an open connection. It is a link of the ring itself, so that coming and going
+// allocates nothing.
 type conn struct {
 	net.Conn
-	place *list.Element // in waiting; nil while it is being answered
+	next, prev *conn // in waiting; nil while it is being answered
 }
 
 type connKey struct{}
@@ -44,6 +45,7 @@ func newConns(most int) *conns {
 		evicted: counter("portolan_connections_evicted_total", "Waiting connections that ended to make room."),
 		refused: counter("portolan_connections_refused_total", "New connections that ended as all others were being answered."),
 	}
+	l.waiting.next, l.waiting.prev = &l.waiting, &l.waiting
 	l.gauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portolan_connections", Help: "Open connections."}, func() float64 {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -68,6 +70,9 @@ func (l *conns) limit(srv *http.Server) {
 // state is the server's ConnState. A new connection is seen before the next one
 // is accepted.
 func (l *conns) state(nc net.Conn, s http.ConnState) {
+	if s == http.StateActive { // nothing but the first byte of a request
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.open[nc]
@@ -75,13 +80,13 @@ func (l *conns) state(nc net.Conn, s http.ConnState) {
 	case s == http.StateNew:
 		c = &conn{Conn: nc}
 		l.open[nc] = c
-		c.place = l.waiting.PushBack(c)
+		l.waitLocked(c)
 		if len(l.open) > l.most {
 			l.evictLocked()
 		}
 	case c == nil: // it was evicted
-	case s == http.StateIdle && c.place == nil:
-		c.place = l.waiting.PushBack(c)
+	case s == http.StateIdle && c.next == nil:
+		l.waitLocked(c)
 	case s == http.StateClosed, s == http.StateHijacked:
 		l.forgetLocked(c)
 	}
@@ -91,17 +96,33 @@ func (l *conns) state(nc net.Conn, s http.ConnState) {
 func (l *conns) answering(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.open[nc]; c != nil && c.place != nil {
-		l.waiting.Remove(c.place)
-		c.place = nil
+	if c := l.open[nc]; c != nil {
+		l.answerLocked(c)
 	}
+}
+
+// waitLocked puts a connection behind all that wait.
+func (l *conns) waitLocked(c *conn) {
+	c.next, c.prev = &l.waiting, l.waiting.prev
+	c.prev.next, c.next.prev = c, c
+	l.waits++
+}
+
+// answerLocked takes a connection out of those that wait, if it is one.
+func (l *conns) answerLocked(c *conn) {
+	if c.next == nil {
+		return
+	}
+	c.prev.next, c.next.prev = c.next, c.prev
+	c.next, c.prev = nil, nil
+	l.waits--
 }
 
 // evictLocked ends the connection that waits the longest, which is the newest
 // one where no other waits.
 func (l *conns) evictLocked() {
-	c, _ := l.waiting.Front().Value.(*conn) // there is one: the newest waits
-	if l.waiting.Len() == 1 {
+	c := l.waiting.next // there is one: the newest waits
+	if l.waits == 1 {
 		l.refused.Inc()
 	} else {
 		l.evicted.Inc()
@@ -116,8 +137,5 @@ func (l *conns) evictLocked() {
 
 func (l *conns) forgetLocked(c *conn) {
 	delete(l.open, c.Conn)
-	if c.place != nil {
-		l.waiting.Remove(c.place)
-		c.place = nil
-	}
+	l.answerLocked(c)
 }

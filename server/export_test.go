@@ -14,3 +14,14 @@ func (s *Server) Routes() []Route {
 	}
 	return all
 }
+
+// Remembered counts the answers that the server remembers.
+func (s *Server) Remembered() int {
+	n := 0
+	for i := range s.answers.places {
+		if s.answers.places[i].Load() != nil {
+			n++
+		}
+	}
+	return n
+}

@@ -29,6 +29,7 @@ type Server struct {
 	limiter  *limiter      // nil: no limit
 	accesses *accessLog    // nil: no log
 	meters   *meters
+	answers  *answers
 }
 
 // The phases of a server.
@@ -65,6 +66,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.limiter = newLimiter(s.opts.RateLimit)
 	s.accesses = newAccessLog(s.opts.AccessLog, s.opts.AccessSample)
 	s.meters = newMeters(s)
+	s.answers = newAnswers()
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}

@@ -121,7 +121,15 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 
 // statistics answers the published call.
 func (s *Server) statistics(c *call) error {
-	var p statisticsParams
+	question := s.answers.question(c)
+	if len(c.r.Header["If-None-Match"]) == 0 {
+		if a := s.answers.find(c, question); a != nil {
+			c.again(a)
+			return nil
+		}
+	}
+	p := &c.statistics
+	*p = statisticsParams{}
 	p.read(c.r.URL.RawQuery)
 	view, err := viewOf(c.caller.EnterpriseProjects, p.enterpriseProject.text)
 	if err != nil {
@@ -149,6 +157,7 @@ func (s *Server) statistics(c *call) error {
 		}
 	}
 	c.buf = appendPage(c.buf[:0], &page)
+	s.answers.note(c, question, q.Category, c.buf)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,8 @@ type identityFlags struct {
 type keystoneFlags struct {
 	url, user, passwordEnv, project string
 	userDomain, projectDomain       string
-	writeRoles                      []string
+	writeRoles                      names
+	cache                           time.Duration
 }
 
 func (f *identityFlags) addTo(cmd *cobra.Command) {
@@ -40,7 +42,8 @@ func (f *identityFlags) addTo(cmd *cobra.Command) {
 func (f *keystoneFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.url, "keystone-url", "", "let in the tokens of projects that the OpenStack Identity service at this `URL` says are good")
-	flags.StringArrayVar(&f.writeRoles, "keystone-write-role", nil, "let those write who have the role of this `NAME` in the project; may be repeated")
+	flags.Var(&f.writeRoles, "keystone-write-roles", "let those write who have one of the roles of these `NAMES` in the project; without, nobody")
+	flags.DurationVar(&f.cache, "auth-cache", keystone.DefaultCacheTTL, "believe what the service says of a token for this `TIME`; at most 1m, 0 asks each time")
 	flags.StringVar(&f.user, "keystone-user", "", "ask the service as the user of this `NAME`; without one each token asks about itself")
 	flags.StringVar(&f.passwordEnv, "keystone-password-env", "PORTOLAN_KEYSTONE_PASSWORD", "the `NAME` of the variable that holds the user's password")
 	flags.StringVar(&f.project, "keystone-project", "service", "ask within the project of this `NAME`")
@@ -51,14 +54,20 @@ func (f *keystoneFlags) addTo(cmd *cobra.Command) {
 // open returns the source that the flags name, nil for none.
 func (f *keystoneFlags) open(getenv func(string) string) (auth.Authenticator, error) {
 	if f.url == "" {
-		for flag, given := range map[string]bool{"keystone-user": f.user != "", "keystone-write-role": len(f.writeRoles) > 0} {
+		for flag, given := range map[string]bool{"keystone-user": f.user != "", "keystone-write-roles": len(f.writeRoles.list) > 0} {
 			if given {
 				return nil, misuse("--%s is for --keystone-url, which is missing", flag)
 			}
 		}
 		return nil, nil //nolint:nilnil // no source is no error
 	}
-	opts := &keystone.Options{WriteRoles: f.writeRoles}
+	if f.cache < 0 || f.cache > keystone.MaxCacheTTL {
+		return nil, misuse("--auth-cache is %s: want 0 to %s", f.cache, keystone.MaxCacheTTL)
+	}
+	opts := &keystone.Options{WriteRoles: f.writeRoles.list, CacheTTL: f.cache}
+	if f.cache == 0 {
+		opts.CacheTTL = -1
+	}
 	if f.user != "" {
 		password := getenv(f.passwordEnv)
 		if password == "" {

@@ -112,7 +112,7 @@ func TestServeKeystone(t *testing.T) {
 		}
 	}))
 	defer service.Close()
-	flags := []string{"--keystone-url", service.URL, "--keystone-user", "portolan", "--keystone-project", "ops", "--keystone-write-role", "editor"}
+	flags := []string{"--keystone-url", service.URL, "--keystone-user", "portolan", "--keystone-project", "ops", "--keystone-write-roles", "admin,editor"}
 	s := serve(t, env{"PORTOLAN_KEYSTONE_PASSWORD": "of the account"}, flags...)
 	for token, want := range map[string]int{testToken: http.StatusOK, strings.Repeat("x", 40): http.StatusUnauthorized} {
 		if got := s.status(t, token, ""); got != want {
@@ -125,8 +125,9 @@ func TestServeKeystone(t *testing.T) {
 	}
 	for says, line := range map[string]string{
 		"--keystone-user is for --keystone-url, which is missing":                             "--keystone-user x",
-		"--keystone-write-role is for --keystone-url, which is missing":                       "--keystone-write-role x",
+		"--keystone-write-roles is for --keystone-url, which is missing":                      "--keystone-write-roles x",
 		`--keystone-user is "x", and the variable SECRET, which holds the password, is empty`: "--keystone-url http://127.0.0.1:1 --keystone-user x --keystone-password-env SECRET",
+		"--auth-cache is 2m0s: want 0 to 1m0s":                                                "--keystone-url http://127.0.0.1:1 --auth-cache 2m",
 		"--keystone-url: keystone url":                                                        "--keystone-url ftp://x",
 	} {
 		r := call(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(line)...)...)

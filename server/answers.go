@@ -1,0 +1,115 @@
+package server
+
+import (
+	"hash/maphash"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"portolan/engine"
+)
+
+// answers remembers finished answers to the published call, so that a question that is
+// asked again of the same data costs neither parsing nor JSON. It holds one answer in
+// each of a few places, chosen by the question's hash; a question gets its place when it
+// is asked for the second time, so that those that never repeat displace none. Readers
+// never wait: an answer, once placed, does not change.
+//
+// An answer stands for its question as long as the data version it was made of is the
+// newest. Nothing is given up before: a newer answer takes the place.
+type answers struct {
+	seed   maphash.Seed
+	asked  [numAsked]atomic.Uint64
+	places [numAnswers]atomic.Pointer[answer]
+}
+
+const (
+	numAnswers = 64
+	numAsked   = 1024
+	// maxQuery is the longest query that is remembered; with the pages, of at most
+	// maxLimit rows, it bounds what answers take: about a megabyte.
+	maxQuery = 512
+)
+
+// answer is one answer and what it is the answer to.
+type answer struct {
+	project, query string
+	grants         string // the mark of what the caller is granted
+	category       engine.Category
+	version        uint64 // of the data
+	policy         string // its version
+
+	body   []byte
+	header []field // but the request's id
+}
+
+// field is a header field whose values are made once.
+type field struct {
+	name   string
+	values []string
+}
+
+func newAnswers() *answers { return &answers{seed: maphash.MakeSeed()} }
+
+// question is how a call's answer is found: 0 for one that is not remembered.
+func (a *answers) question(c *call) uint64 {
+	query := c.r.URL.RawQuery
+	if len(query) > maxQuery {
+		return 0
+	}
+	hash := maphash.String(a.seed, query) ^ maphash.String(a.seed, c.project)*0x9e3779b97f4a7c15
+	return hash | 1
+}
+
+// find returns the answer to a call's question that is still the right one, or nil.
+func (a *answers) find(c *call, hash uint64) *answer {
+	found := a.places[hash>>1%numAnswers].Load()
+	if found == nil || found.query != c.r.URL.RawQuery || found.project != c.project || found.grants != c.caller.EnterpriseProjects.Mark() {
+		return nil
+	}
+	snapshot, err := c.s.snapshot(c.project, found.category)
+	if err != nil || snapshot.Version() != found.version || snapshot.Policy().Version() != found.policy {
+		return nil
+	}
+	return found
+}
+
+// note remembers the answer of a call, which is tagged, if its question has been asked
+// before.
+func (a *answers) note(c *call, hash uint64, category engine.Category, body []byte) {
+	if hash == 0 {
+		return
+	}
+	if asked := &a.asked[hash>>1%numAsked]; asked.Load() != hash {
+		asked.Store(hash)
+		return
+	}
+	text, version := c.appendTag(nil)
+	a.places[hash>>1%numAnswers].Store(&answer{
+		project: c.project, query: c.r.URL.RawQuery, grants: c.tag.grants, category: category,
+		version: c.tag.version, policy: c.tag.policy,
+		body: append([]byte(nil), body...),
+		header: []field{
+			{"Content-Type", jsonType},
+			{"Content-Length", []string{strconv.Itoa(len(body))}},
+			{"Cache-Control", revalidate},
+			{"Etag", []string{string(text)}},
+			{"X-Data-Version", []string{string(text[1:version])}},
+		},
+	})
+}
+
+// again writes an answer that is remembered.
+func (c *call) again(a *answer) {
+	c.status, c.sent = http.StatusOK, len(a.body)
+	h := c.w.Header()
+	h["X-Request-Id"] = c.idValue()
+	for i := range a.header {
+		h[a.header[i].name] = a.header[i].values
+	}
+	c.w.WriteHeader(http.StatusOK)
+	_, _ = c.w.Write(a.body) // whoever asked is gone
+}
+
+// idValue returns the request's id as a header has it.
+func (c *call) idValue() []string { return []string{string(c.id[:])} }
