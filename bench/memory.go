@@ -113,24 +113,33 @@ func kibibytes(r io.Reader, name string) uint64 {
 
 const (
 	// roomSample is how many assets of a fleet are loaded to see what one takes.
-	roomSample = 20_000
-	// roomFactor is how many times its live heap a process needs: the collector lets
-	// the heap double.
-	roomFactor = 2
+	roomSample = 100_000
+	// roomFactor is how many times what the sample says a process needs: the collector
+	// lets the heap double, and tables that grow in steps take somewhat more.
+	roomFactor = 3
 )
 
-// checkRoom refuses a fleet that would not fit into the memory there is.
+// checkRoom refuses a fleet that would not fit into the memory there is. What an asset
+// takes is what the second half of a sample adds to the first, as a fleet's first assets
+// pay for what all of them share.
 func checkRoom(ctx context.Context, c *Config, available uint64) error {
 	if c.Hosts <= roomSample || available == 0 {
 		return nil
 	}
-	before := liveHeap()
-	r, err := newRig(ctx, c, roomSample)
+	e, err := engine.Open(nil)
 	if err != nil {
 		return err
 	}
-	each := float64(liveHeap()-before) / roomSample
-	runtime.KeepAlive(r)
+	var heaps []uint64
+	for batch := range batches(c.workload().Fleet(c.Seed, roomSample), roomSample/2) {
+		if _, err := e.Apply(ctx, batch); err != nil {
+			return err
+		}
+		clear(batch) // what the reports took is no part of it
+		heaps = append(heaps, liveHeap())
+	}
+	runtime.KeepAlive(e)
+	each := float64(heaps[1]-min(heaps[0], heaps[1])) / (roomSample / 2)
 	if need := uint64(each * float64(c.Hosts) * roomFactor); need > available {
 		return fmt.Errorf("a fleet of %d %s needs some %s of memory, and %s are available: want at most %d hosts",
 			c.Hosts, c.Profile, gibibytes(need), gibibytes(available), int(float64(available)/roomFactor/each))
