@@ -22,7 +22,9 @@ func (r *Report) WriteBenchfmt(w io.Writer) error {
 		fmt.Fprintf(&b, "Unit %s better=higher\n", unit)
 	}
 	for i := range r.Results {
-		r.Results[i].writeLine(&b, m.Procs)
+		if len(r.Results[i].Values) > 0 { // else it was left out
+			r.Results[i].writeLine(&b, m.Procs)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

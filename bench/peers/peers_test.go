@@ -186,6 +186,9 @@ func TestStart(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &report); code != 0 || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr.String())
 	}
+	if strings.Contains(stdout.String(), "null") {
+		t.Errorf("there is a null in %s", stdout.String())
+	}
 	figures, left := 0, 0
 	for _, r := range report.Results {
 		if len(r.Values) > 0 {

@@ -203,7 +203,7 @@ func (m *measurement) result(name string) bench.Result {
 // leaveOut notes why there are no figures.
 func (m *measurement) leaveOut(name, why string) {
 	r := m.result(name)
-	r.Marks = []string{why}
+	r.Values, r.Marks = []bench.Value{}, []string{why}
 	m.report.Results = append(m.report.Results, r)
 }
 
