@@ -5,19 +5,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
-	"runtime"
 )
 
-// allocRuns is how many requests allocations are counted over.
-const allocRuns = 10_000
-
-// handlerAllocs returns how many allocations a request costs a server beyond
-// what net/http itself allocates: those of its handler and of its hooks, which
-// see a connection become busy and idle again. As testing.AllocsPerRun does, it
-// rounds down, so that what the runtime does meanwhile does not count.
+// handlerAllocs returns how many allocations a request costs a server beyond what
+// net/http itself allocates, in the median: those of its handler and of its hooks, which
+// see a connection become busy and idle again.
 func handlerAllocs(srv *http.Server, request []byte) (float64, error) {
 	conn, peer := net.Pipe()
 	defer conn.Close()
@@ -28,24 +22,18 @@ func handlerAllocs(srv *http.Server, request []byte) (float64, error) {
 	}
 	r = r.WithContext(srv.ConnContext(context.Background(), conn))
 	w := &sink{header: make(http.Header)}
-	once := func() {
+	srv.ConnState(conn, http.StateNew)
+	defer srv.ConnState(conn, http.StateClosed)
+	objects, _, err := allocations(&subject{ask: func(int) error {
 		srv.ConnState(conn, http.StateActive)
 		srv.Handler.ServeHTTP(w, r)
 		srv.ConnState(conn, http.StateIdle)
+		return nil
+	}}, allocQueries)
+	if err == nil && w.status != http.StatusOK {
+		err = fmt.Errorf("ours: status %d: want 200", w.status)
 	}
-	srv.ConnState(conn, http.StateNew)
-	defer srv.ConnState(conn, http.StateClosed)
-	once()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range allocRuns {
-		once()
-	}
-	runtime.ReadMemStats(&after)
-	if w.status != http.StatusOK {
-		return 0, fmt.Errorf("ours: status %d: want 200", w.status)
-	}
-	return math.Floor(float64(after.Mallocs-before.Mallocs) / allocRuns), nil
+	return objects, err
 }
 
 // sink is a response that costs nothing itself.

@@ -88,7 +88,7 @@ func (run *run) http(ctx context.Context, hosts int) (err error) {
 		for _, name := range opponents {
 			limit, err := c.match(ctx, t, name)
 			if err != nil {
-				return fmt.Errorf("http: %s: %w", name, err)
+				return fmt.Errorf("http: %s: %w", t.name, err)
 			}
 			limits = append(limits, limit)
 		}

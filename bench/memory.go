@@ -18,7 +18,7 @@ import (
 func (run *run) memory(ctx context.Context, hosts int) error {
 	run.progress("memory: a fleet of %d", hosts)
 	resetPeak()
-	before := liveHeap()
+	before := LiveHeap()
 	e, err := engine.Open(nil)
 	if err != nil {
 		return err
@@ -31,7 +31,8 @@ func (run *run) memory(ctx context.Context, hosts int) error {
 		}
 	}
 	peak := peakRSS()
-	heap := liveHeap() - before
+	heap := LiveHeap()
+	heap -= min(before, heap) // less, where what was left of before is gone by now
 	snapshot, err := e.Snapshot(fleet.Project, category)
 	if err != nil {
 		return err
@@ -72,8 +73,8 @@ func (run *run) memory(ctx context.Context, hosts int) error {
 // memoryTotal is the name of the result that the parts add up to.
 const memoryTotal = "live heap"
 
-// liveHeap returns the bytes of all objects that are reachable.
-func liveHeap() uint64 {
+// LiveHeap returns the bytes of all objects that are reachable, after a collection.
+func LiveHeap() uint64 {
 	runtime.GC()
 	runtime.GC() // the first one may have been under way
 	var m runtime.MemStats
@@ -136,7 +137,7 @@ func checkRoom(ctx context.Context, c *Config, available uint64) error {
 			return err
 		}
 		clear(batch) // what the reports took is no part of it
-		heaps = append(heaps, liveHeap())
+		heaps = append(heaps, LiveHeap())
 	}
 	runtime.KeepAlive(e)
 	each := float64(heaps[1]-min(heaps[0], heaps[1])) / (roomSample / 2)

@@ -84,8 +84,8 @@ func (s *Stream) Check(r *Report) error {
 // known yet, may be applied.
 func (s *Stream) admit(r *Report, in string, known bool) error {
 	into := r.EnterpriseProject
-	if into == "" && !known {
-		into = DefaultEnterpriseProject
+	if !known {
+		into = cmp.Or(into, DefaultEnterpriseProject)
 	}
 	switch {
 	case into != "" && !s.within.Has(into):
@@ -104,20 +104,19 @@ func (s *Stream) admitAll(p *part) error {
 	if s.within.IsAll() {
 		return nil
 	}
-	added := map[string]bool{}
+	added := map[string]string{} // assets that are not there yet, and where they will be
 	for i := range p.reports {
-		r, in := &p.reports[i], ""
-		o, known := p.v.x.Find(r.Asset)
-		switch {
-		case known:
-			in = p.v.x.Group(o)
-		case added[r.Asset]:
-			in, known = s.within.Names()[0], true // in one of them
+		r := &p.reports[i]
+		in, known := added[r.Asset]
+		if o, ok := p.v.x.Find(r.Asset); ok {
+			in, known = p.v.x.Group(o), true
 		}
 		if err := s.admit(r, in, known); err != nil {
 			return &ReportError{p.index(i), err}
 		}
-		added[r.Asset] = true
+		if !known {
+			added[r.Asset] = cmp.Or(r.EnterpriseProject, DefaultEnterpriseProject)
+		}
 	}
 	return nil
 }

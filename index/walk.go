@@ -18,15 +18,15 @@ func (v View) HoldersFrom(k Key, rank, rows int) iter.Seq[Ordinal] {
 	if n == 0 || n == all.Len() || len(v.groups) == 0 || v.snapshot.held.Load().find(v.counts, k) != nil {
 		return v.Holders(k).From(rank)
 	}
-	walked, steps := all, 0
-	within := Set{} // none: ask each asset for its group
+	walked, within := all, Set{} // within none: ask each asset for its group
 	if len(v.groups) == 1 || v.merged.assets.Load() != nil {
 		if within = v.Assets(); within.Len() < all.Len() {
 			walked, within = within, all
 		}
 	}
 	// So many steps, if the assets are spread evenly.
-	if steps = (rank + rows) * walked.Len() / n; steps > walked.Len()/walkShare {
+	steps := (rank + rows) * walked.Len() / n
+	if steps > walked.Len()/walkShare {
 		return v.Holders(k).From(rank)
 	}
 	return func(yield func(Ordinal) bool) { v.walk(k, walked, within, steps, rank, yield) }
@@ -36,11 +36,14 @@ func (v View) HoldersFrom(k Key, rank, rows int) iter.Seq[Ordinal] {
 // are not spread as evenly as the number of steps assumes, it gives up and has the set
 // made.
 func (v View) walk(k Key, walked, within Set, steps, rank int, yield func(Ordinal) bool) {
-	has, done := v.inGroups(), func() {}
-	if within.p != nil {
-		has, done = within.p.member(steps)
+	var has func(Ordinal) bool
+	if within.p == nil {
+		has = v.inGroups()
+	} else {
+		is, done := within.p.member(steps)
+		defer done()
+		has = is
 	}
-	defer done()
 	passed, left := 0, 4*steps+walkShare
 	for o := range walked.From(0) {
 		if left == 0 {

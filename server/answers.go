@@ -10,13 +10,13 @@ import (
 )
 
 // answers remembers finished answers to the published call, so that a question that is
-// asked again of the same data costs neither parsing nor JSON. It holds one answer in
-// each of a few places, chosen by the question's hash; a question gets its place when it
-// is asked for the second time, so that those that never repeat displace none. Readers
-// never wait: an answer, once placed, does not change.
+// asked again of the same data costs neither parsing nor JSON. A question's hash names a
+// few of the places; it gets one of them when it is asked for the second time, so that
+// questions that never repeat displace none. Readers never wait: an answer, once placed,
+// does not change.
 //
 // An answer stands for its question as long as the data version it was made of is the
-// newest. Nothing is given up before: a newer answer takes the place.
+// newest. Nothing is given up before: a newer answer takes its place.
 type answers struct {
 	seed   maphash.Seed
 	asked  [numAsked]atomic.Uint64
@@ -25,6 +25,7 @@ type answers struct {
 
 const (
 	numAnswers = 64
+	numWays    = 4 // places that a question may have
 	numAsked   = 1024
 	// maxQuery is the longest query that is remembered; with the pages, of at most
 	// maxLimit rows, it bounds what answers take: about a megabyte.
@@ -63,15 +64,33 @@ func (a *answers) question(c *call) uint64 {
 
 // find returns the answer to a call's question that is still the right one, or nil.
 func (a *answers) find(c *call, hash uint64) *answer {
-	found := a.places[hash>>1%numAnswers].Load()
-	if found == nil || found.query != c.r.URL.RawQuery || found.project != c.project || found.grants != c.caller.EnterpriseProjects.Mark() {
-		return nil
+	ways := a.ways(hash)
+	for i := range ways {
+		if found := ways[i].Load(); found != nil && found.answers(c) {
+			if found.isNewest(c.s) {
+				return found
+			}
+			return nil
+		}
 	}
-	snapshot, err := c.s.snapshot(c.project, found.category)
-	if err != nil || snapshot.Version() != found.version || snapshot.Policy().Version() != found.policy {
-		return nil
-	}
-	return found
+	return nil
+}
+
+// ways returns the places that a question may have.
+func (a *answers) ways(hash uint64) []atomic.Pointer[answer] {
+	first := hash >> 1 % (numAnswers / numWays) * numWays
+	return a.places[first : first+numWays]
+}
+
+// answers says whether the answer is one to the call's question, of some version.
+func (a *answer) answers(c *call) bool {
+	return a.query == c.r.URL.RawQuery && a.project == c.project && a.grants == c.caller.EnterpriseProjects.Mark()
+}
+
+// isNewest says whether the data is still what the answer was made of.
+func (a *answer) isNewest(s *Server) bool {
+	snapshot, err := s.snapshot(a.project, a.category)
+	return err == nil && snapshot.Version() == a.version && snapshot.Policy().Version() == a.policy
 }
 
 // note remembers the answer of a call, which is tagged, if its question has been asked
@@ -85,7 +104,7 @@ func (a *answers) note(c *call, hash uint64, category engine.Category, body []by
 		return
 	}
 	text, version := c.appendTag(nil)
-	a.places[hash>>1%numAnswers].Store(&answer{
+	a.placeFor(c, hash).Store(&answer{
 		project: c.project, query: c.r.URL.RawQuery, grants: c.tag.grants, category: category,
 		version: c.tag.version, policy: c.tag.policy,
 		body: append([]byte(nil), body...),
@@ -97,6 +116,22 @@ func (a *answers) note(c *call, hash uint64, category engine.Category, body []by
 			{"X-Data-Version", []string{string(text[1:version])}},
 		},
 	})
+}
+
+// placeFor returns where the call's answer goes: where its question has its place, else
+// one that holds nothing of use, else any.
+func (a *answers) placeFor(c *call, hash uint64) *atomic.Pointer[answer] {
+	ways := a.ways(hash)
+	place := &ways[hash>>32%numWays]
+	for i := range ways {
+		switch held := ways[i].Load(); {
+		case held != nil && held.answers(c):
+			return &ways[i]
+		case held == nil || !held.isNewest(c.s):
+			place = &ways[i]
+		}
+	}
+	return place
 }
 
 // again writes an answer that is remembered.

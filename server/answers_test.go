@@ -130,6 +130,22 @@ func TestAnswersHaveAnEnd(t *testing.T) {
 	}
 }
 
+// TestAnswersDoNotDisplaceEachOther: as many questions as one place has ways are remembered
+// together, whatever their hashes.
+func TestAnswersDoNotDisplaceEachOther(t *testing.T) {
+	for range 20 { // each server has hashes of its own
+		_, s, ask := remembering(t)
+		for range 4 {
+			for i := range 4 {
+				ask("both", fmt.Sprintf("/v5/p1/asset/port/statistics?offset=%d", i))
+			}
+		}
+		if n := s.Remembered(); n != 4 {
+			t.Errorf("%d of four questions are remembered", n)
+		}
+	}
+}
+
 // TestAnswersWhileWriting: what is answered from memory is never older than a report whose
 // caller has been told that it is applied.
 func TestAnswersWhileWriting(t *testing.T) {

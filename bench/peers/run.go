@@ -226,7 +226,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if err := errors.Join(m.check(ctx, small), small.close()); err != nil {
 		return err
 	}
-	before := liveHeap()
+	before := bench.LiveHeap()
 	p, err := m.open()
 	if err != nil {
 		return err
@@ -265,7 +265,8 @@ func (m *measurement) size(ctx context.Context, p peer, before uint64, took time
 		return err
 	}
 	if bytes == 0 {
-		bytes = int64(liveHeap() - min(before, liveHeap()))
+		heap := bench.LiveHeap()
+		bytes = int64(heap - min(before, heap))
 	}
 	n := float64(m.oracle.Observations())
 	r := m.result("load")
@@ -308,15 +309,6 @@ func (m *measurement) ask(ctx context.Context, p peer, k *kind) error {
 	}
 	m.report.Results = append(m.report.Results, r)
 	return nil
-}
-
-// liveHeap returns the bytes of all objects that are reachable.
-func liveHeap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // comparison puts the medians of a report beside each other.

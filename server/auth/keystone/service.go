@@ -163,7 +163,10 @@ func reason(err error) error {
 		return fmt.Errorf("after a new login: %w", reason(failed.ErrOriginal))
 	}
 	answered, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err)
+	_, isText := errors.AsType[*json.SyntaxError](err)
 	switch {
+	case isText:
+		return fmt.Errorf("the answer is not an Identity service's: check the URL: %w", err)
 	case !ok:
 		return err
 	case answered.Actual == http.StatusForbidden:
