@@ -2,6 +2,7 @@ package server
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -96,11 +97,7 @@ func (a *answer) isNewest(s *Server) bool {
 // note remembers the answer of a call, which is tagged, if its question has been asked
 // before.
 func (a *answers) note(c *call, hash uint64, category engine.Category, body []byte) {
-	if hash == 0 {
-		return
-	}
-	if asked := &a.asked[hash>>1%numAsked]; asked.Load() != hash {
-		asked.Store(hash)
+	if hash == 0 || !a.askedBefore(hash) {
 		return
 	}
 	text, version := c.appendTag(nil)
@@ -118,11 +115,28 @@ func (a *answers) note(c *call, hash uint64, category engine.Category, body []by
 	})
 }
 
+// askedBefore says whether the question was asked lately, and notes that it was.
+func (a *answers) askedBefore(hash uint64) bool {
+	first := hash >> 1 % (numAsked / numWays) * numWays
+	slots := a.asked[first : first+numWays]
+	to := &slots[rand.IntN(numWays)] // any, so that no two displace each other for long
+	for i := range slots {
+		switch slots[i].Load() {
+		case hash:
+			return true
+		case 0:
+			to = &slots[i]
+		}
+	}
+	to.Store(hash)
+	return false
+}
+
 // placeFor returns where the call's answer goes: where its question has its place, else
 // one that holds nothing of use, else any.
 func (a *answers) placeFor(c *call, hash uint64) *atomic.Pointer[answer] {
 	ways := a.ways(hash)
-	place := &ways[hash>>32%numWays]
+	place := &ways[rand.IntN(numWays)]
 	for i := range ways {
 		switch held := ways[i].Load(); {
 		case held != nil && held.answers(c):
