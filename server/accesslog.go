@@ -32,7 +32,7 @@ func newAccessLog(log *slog.Logger, sample int) *accessLog {
 
 // keeps says whether the request is one to write down.
 func (a *accessLog) keeps(c *call) bool {
-	if c.status >= http.StatusBadRequest {
+	if c.answered.status >= http.StatusBadRequest {
 		return a.failures.Allow()
 	}
 	return a.sample == 1 || rand.IntN(a.sample) == 0
@@ -43,9 +43,9 @@ func (a *accessLog) request(c *call, took time.Duration) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", string(c.id[:])), slog.String("method", printable(c.r.Method)),
-		slog.String("route", c.route.name()), slog.Int("status", c.status), slog.Int("bytes", c.sent),
-		slog.Duration("took", took), slog.String("remote", c.r.RemoteAddr),
+		slog.String("request_id", string(c.id[:])), slog.String("method", printable(c.Method)),
+		slog.String("route", c.route.name()), slog.Int("status", c.answered.status), slog.Int("bytes", len(c.answered.body)),
+		slog.Duration("took", took), slog.String("remote", c.remote),
 	}
 	if c.caller != nil { // then the project is one that it is granted, or tried
 		attrs = append(attrs, slog.String("caller", c.caller.Name), slog.String("source", c.caller.Source),

@@ -28,6 +28,9 @@ const (
 	numAnswers = 64
 	numWays    = 4 // places that a question may have
 	numAsked   = 1024
+	// displaceOneIn is how many times an answer must be made, on average, to take the
+	// place of one that is still right.
+	displaceOneIn = 16
 	// maxQuery is the longest query that is remembered; with the pages, of at most
 	// maxLimit rows, it bounds what answers take: about a megabyte.
 	maxQuery = 512
@@ -45,17 +48,11 @@ type answer struct {
 	header []field // but the request's id
 }
 
-// field is a header field whose values are made once.
-type field struct {
-	name   string
-	values []string
-}
-
 func newAnswers() *answers { return &answers{seed: maphash.MakeSeed()} }
 
 // question is how a call's answer is found: 0 for one that is not remembered.
 func (a *answers) question(c *call) uint64 {
-	query := c.r.URL.RawQuery
+	query := c.RawQuery
 	if len(query) > maxQuery {
 		return 0
 	}
@@ -85,7 +82,7 @@ func (a *answers) ways(hash uint64) []atomic.Pointer[answer] {
 
 // answers says whether the answer is one to the call's question, of some version.
 func (a *answer) answers(c *call) bool {
-	return a.query == c.r.URL.RawQuery && a.project == c.project && a.grants == c.caller.EnterpriseProjects.Mark()
+	return a.query == c.RawQuery && a.project == c.project && a.grants == c.caller.EnterpriseProjects.Mark()
 }
 
 // isNewest says whether the data is still what the answer was made of.
@@ -100,9 +97,13 @@ func (a *answers) note(c *call, hash uint64, category engine.Category, body []by
 	if hash == 0 || !a.askedBefore(hash) {
 		return
 	}
+	place := a.placeFor(c, hash)
+	if place == nil {
+		return
+	}
 	text, version := c.appendTag(nil)
-	a.placeFor(c, hash).Store(&answer{
-		project: c.project, query: c.r.URL.RawQuery, grants: c.tag.grants, category: category,
+	place.Store(&answer{
+		project: c.project, query: c.RawQuery, grants: c.tag.grants, category: category,
 		version: c.tag.version, policy: c.tag.policy,
 		body: append([]byte(nil), body...),
 		header: []field{
@@ -133,10 +134,15 @@ func (a *answers) askedBefore(hash uint64) bool {
 }
 
 // placeFor returns where the call's answer goes: where its question has its place, else
-// one that holds nothing of use, else any.
+// one that holds nothing of use, else, once in a while, any. So a question that is asked
+// all the time gets a place soon, and many that are asked now and then do not take turns
+// in one, which costs more than it saves.
 func (a *answers) placeFor(c *call, hash uint64) *atomic.Pointer[answer] {
 	ways := a.ways(hash)
-	place := &ways[rand.IntN(numWays)]
+	var place *atomic.Pointer[answer]
+	if chance := rand.IntN(numWays * displaceOneIn); chance < numWays {
+		place = &ways[chance]
+	}
 	for i := range ways {
 		switch held := ways[i].Load(); {
 		case held != nil && held.answers(c):
@@ -148,17 +154,9 @@ func (a *answers) placeFor(c *call, hash uint64) *atomic.Pointer[answer] {
 	return place
 }
 
-// again writes an answer that is remembered.
+// again answers with what is remembered.
 func (c *call) again(a *answer) {
-	c.status, c.sent = http.StatusOK, len(a.body)
-	h := c.w.Header()
-	h["X-Request-Id"] = c.idValue()
-	for i := range a.header {
-		h[a.header[i].name] = a.header[i].values
-	}
-	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(a.body) // whoever asked is gone
+	r := &c.answered
+	r.status, r.body, r.fields = http.StatusOK, a.body, a.header
+	r.id = []string{string(c.id[:])}
 }
-
-// idValue returns the request's id as a header has it.
-func (c *call) idValue() []string { return []string{string(c.id[:])} }

@@ -19,8 +19,8 @@ import (
 // byName is an authenticator that takes tokens for the names of callers.
 type byName map[string]*auth.Caller
 
-func (b byName) Authenticate(r *http.Request) (*auth.Caller, error) {
-	if c := b[r.Header.Get("X-Auth-Token")]; c != nil {
+func (b byName) Authenticate(_ context.Context, r *auth.Request) (*auth.Caller, error) {
+	if c := b[strings.Join(r.Header.Values("X-Auth-Token"), "")]; c != nil {
 		return c, nil
 	}
 	return nil, auth.ErrBadToken
@@ -143,6 +143,36 @@ func TestAnswersDoNotDisplaceEachOther(t *testing.T) {
 		if n := s.Remembered(); n != 4 {
 			t.Errorf("%d of four questions are remembered", n)
 		}
+	}
+}
+
+// TestOftenAskedDisplaces: a question that is asked all the time gets a place among answers
+// that are still right, one that is asked a few times most often does not.
+func TestOftenAskedDisplaces(t *testing.T) {
+	_, s, ask := remembering(t)
+	for i := range 2000 { // every place is taken
+		for range 3 {
+			ask("both", fmt.Sprintf("/v5/p1/asset/port/statistics?offset=%d", i))
+		}
+	}
+	rare := 0
+	for i := range 200 {
+		query := fmt.Sprintf("type=TCP&offset=%d", i)
+		for range 2 {
+			ask("both", "/v5/p1/asset/port/statistics?"+query)
+		}
+		if s.Remembers(query) {
+			rare++
+		}
+	}
+	if rare > 100 {
+		t.Errorf("%d of 200 rare questions took a place", rare)
+	}
+	for range 1000 {
+		ask("both", "/v5/p1/asset/port/statistics?type=UDP")
+	}
+	if !s.Remembers("type=UDP") {
+		t.Error("a question that is asked all the time is not remembered")
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"portolan/engine"
@@ -23,9 +24,9 @@ func (p *removeParams) read(query string) (err error) {
 
 // removeAsset forgets an asset. One that lies in an enterprise project that the
 // caller is not granted is not there for the caller.
-func (s *Server) removeAsset(c *call) error {
+func (s *Server) removeAsset(ctx context.Context, c *call) error {
 	var p removeParams
-	if err := p.read(c.r.URL.RawQuery); err != nil {
+	if err := p.read(c.RawQuery); err != nil {
 		return err
 	}
 	if err := checkProject(c.project); err != nil {
@@ -35,7 +36,7 @@ func (s *Server) removeAsset(c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.RemoveWithin(c.r.Context(), c.caller.EnterpriseProjects.View(), c.project, category, c.asset); err != nil {
+	if _, err := s.engine.RemoveWithin(ctx, c.caller.EnterpriseProjects.View(), c.project, category, c.asset); err != nil {
 		return err
 	}
 	c.reply(http.StatusNoContent, nil)

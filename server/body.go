@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"time"
 )
@@ -22,21 +21,24 @@ var errLargeBody = errors.New("too many bytes")
 // its reader makes of it.
 type body struct {
 	src     io.Reader
-	trailer http.Header // filled at the end of src
-	conn    *http.ResponseController
-	answer  http.Header
+	trailer map[string][]string // filled at the end of src
+	conn    deadlines
 	timeout time.Duration
 	left    int64
 	fault   error
+	lost    bool
+}
+
+// deadlines is a connection as far as its deadlines go; the zero time is none.
+type deadlines interface {
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
 }
 
 // newBody takes the place of the request's body; what is left of it when nobody
 // reads it, net/http reads, in the time of one read.
-func newBody(c *call) *body {
-	b := &body{
-		src: c.r.Body, trailer: c.r.Trailer, conn: http.NewResponseController(c.w), answer: c.w.Header(),
-		timeout: c.s.opts.BodyTimeout, left: c.s.opts.MaxBody,
-	}
+func newBody(src io.Reader, trailer map[string][]string, conn deadlines, o *Options) *body {
+	b := &body{src: src, trailer: trailer, conn: conn, timeout: o.BodyTimeout, left: o.MaxBody}
 	b.deadline(time.Now().Add(b.timeout))
 	return b
 }
@@ -59,10 +61,7 @@ func (b *body) Read(p []byte) (int, error) {
 		// that passed while the reports are applied would look like that.
 		b.deadline(time.Time{})
 	case err != nil:
-		b.fault = err
-		// Nobody knows where the next request begins; net/http does not see this
-		// where its own body is replaced.
-		b.answer["Connection"] = []string{"close"}
+		b.fault, b.lost = err, true
 	}
 	return n, err
 }
@@ -80,6 +79,10 @@ func (b *body) deadline(t time.Time) { _ = b.conn.SetReadDeadline(t) }
 // on, as that does, would keep the answer back.
 func (b *body) Close() error { return nil }
 
+// spoilt says whether nobody knows where the next request of the connection begins;
+// net/http does not see this where its own body is replaced.
+func (b *body) spoilt() bool { return b.lost }
+
 // failure returns how the request failed whose body ended early, nil if it did
 // not.
 func (b *body) failure() *failure {
@@ -94,10 +97,12 @@ func (b *body) failure() *failure {
 	return &failure{kind: cutBody}
 }
 
-// untimed lets the request take longer than an answer usually may, until the
+// untimed lets the request that has the body take longer than an answer usually may, until the
 // function that it returns gives the answer its usual time.
-func (c *call) untimed() (answer func()) {
-	conn := http.NewResponseController(c.w)
-	_ = conn.SetWriteDeadline(time.Time{})
-	return func() { _ = conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+func (b *body) untimed() (answer func()) {
+	if b == nil {
+		return func() {}
+	}
+	_ = b.conn.SetWriteDeadline(time.Time{})
+	return func() { _ = b.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }
 }

@@ -16,31 +16,57 @@ import (
 // idLen is the length of a request id, in hex digits.
 const idLen = 32
 
-// call is one request on its way through the server, with the memory that its
-// answer needs. It belongs to one goroutine and is used again for later ones.
+// call is one request on its way through the server, whatever transport brought it, with
+// the answer and the memory that it needs. It belongs to one goroutine and is used again
+// for later ones.
 type call struct {
-	s *Server
-	w http.ResponseWriter
-	r *http.Request
+	s            *Server
+	auth.Request        // the body is that of [call.body], or what an authenticator put in its place
+	remote       string // the client's address
+	body         *body  // nil if the request has none
 
 	began   time.Time
 	route   *route // nil if there is none
-	status  int    // of the answer
-	sent    int    // bytes of it
 	id      [idLen]byte
 	project string       // of the path
 	asset   string       // of the path
 	caller  *auth.Caller // nil on public routes
-	body    *body        // nil if the request has none
 
 	media  []string // the answer's media type; nil is JSON
 	tagged bool     // the answer is of the data version and the policy
 	tag    tag
 
+	answered response
+	panicked bool // somebody may still use this call's memory
+
 	statistics statisticsParams // here, as it would be allocated for each
 
 	buf  []byte
 	rows []engine.PortCount
+}
+
+// response is an answer as a transport sends it. Neither its fields nor their values may
+// be changed, and the body only until the call's end.
+type response struct {
+	status int
+	id     []string // the value of X-Request-Id
+	fields []field  // the other header fields
+	body   []byte
+	room   [8]field // where fields are, if nobody remembers them
+}
+
+// field is a header field, its name in canonical form.
+type field struct {
+	name   string
+	values []string
+}
+
+// add appends a header field.
+func (r *response) add(name string, values []string) {
+	if r.fields == nil {
+		r.fields = r.room[:0]
+	}
+	r.fields = append(r.fields, field{name, values})
 }
 
 // maxKept is the largest buffer that is kept for a later request.
@@ -50,17 +76,21 @@ var calls = sync.Pool{New: func() any {
 	return &call{buf: make([]byte, 0, 4<<10), rows: make([]engine.PortCount, 0, maxLimit)}
 }}
 
-func begin(s *Server, w http.ResponseWriter, r *http.Request) *call {
+// begin returns the call of a request.
+func begin(s *Server, r auth.Request, remote string) *call {
 	c := calls.Get().(*call) // the pool holds nothing else
-	c.s, c.w, c.r = s, w, r
-	c.id = requestID(r)
+	c.s, c.Request, c.remote = s, r, remote
+	c.id = requestID(r.Header)
 	c.began = time.Now()
 	return c
 }
 
-// end gives the call's memory back. A call that panicked is left to the
+// end gives the call's memory back. That of a call that panicked is left to the
 // garbage collector.
 func (c *call) end() {
+	if c.panicked {
+		return
+	}
 	buf := c.buf[:0]
 	if cap(buf) > maxKept {
 		buf = nil
@@ -72,8 +102,8 @@ func (c *call) end() {
 // requestID keeps the id that the request came with, if it is one; else it
 // makes one up. Ids tell requests apart and guard nothing, so they need not be
 // hard to guess.
-func requestID(r *http.Request) (id [idLen]byte) {
-	if sent := r.Header["X-Request-Id"]; len(sent) > 0 && isID(sent[0]) {
+func requestID(h auth.Header) (id [idLen]byte) {
+	if sent := h.Values("X-Request-Id"); len(sent) > 0 && isID(sent[0]) {
 		copy(id[:], sent[0])
 		return id
 	}
@@ -99,16 +129,13 @@ var (
 	jsonType   = []string{"application/json"}
 	revalidate = []string{"private, no-cache"} // a copy may be kept if it is asked for each time
 	noStore    = []string{"no-store"}
+	closing    = []string{"close"}
 )
 
-// reply writes the whole answer.
+// reply makes the whole answer.
 func (c *call) reply(status int, body []byte) {
-	c.status, c.sent = status, len(body)
+	c.answered.status, c.answered.body = status, body
 	c.head(status, len(body))
-	c.w.WriteHeader(status)
-	if len(body) > 0 {
-		_, _ = c.w.Write(body) // whoever asked is gone
-	}
 }
 
 // head sets the headers of every answer. Their values are parts of one text and
@@ -124,20 +151,22 @@ func (c *call) head(status, length int) {
 	all := string(text)
 	values := [...]string{all[:idLen], all[idLen:n], all[n:], ""}
 
-	h := c.w.Header()
-	h["X-Request-Id"] = values[0:1:1]
+	a := &c.answered
+	a.id = values[0:1:1]
 	if status != http.StatusNoContent && status != http.StatusNotModified {
-		h["Content-Type"] = jsonType
-		if c.media != nil {
-			h["Content-Type"] = c.media
+		media := c.media
+		if media == nil {
+			media = jsonType
 		}
-		h["Content-Length"] = values[1:2:2]
+		a.add("Content-Type", media)
+		a.add("Content-Length", values[1:2:2])
 	}
-	h["Cache-Control"] = noStore
-	if c.tagged {
-		values[3] = all[n+1 : version]
-		h["Cache-Control"] = revalidate
-		h["Etag"] = values[2:3:3]
-		h["X-Data-Version"] = values[3:4:4]
+	if !c.tagged {
+		a.add("Cache-Control", noStore)
+		return
 	}
+	values[3] = all[n+1 : version]
+	a.add("Cache-Control", revalidate)
+	a.add("Etag", values[2:3:3])
+	a.add("X-Data-Version", values[3:4:4])
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -74,7 +75,9 @@ type fake struct {
 	err    error
 }
 
-func (f fake) Authenticate(*http.Request) (*auth.Caller, error) { return f.caller, f.err }
+func (f fake) Authenticate(context.Context, *auth.Request) (*auth.Caller, error) {
+	return f.caller, f.err
+}
 
 // TestDataVersion: the data version is steady, and changes with the data.
 func TestDataVersion(t *testing.T) {
@@ -139,7 +142,7 @@ func TestPanic(t *testing.T) {
 
 type panics struct{}
 
-func (panics) Authenticate(*http.Request) (*auth.Caller, error) { panic("secret") }
+func (panics) Authenticate(context.Context, *auth.Request) (*auth.Caller, error) { panic("secret") }
 
 func TestOptions(t *testing.T) {
 	e, err := engine.Open(nil)

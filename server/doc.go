@@ -14,6 +14,10 @@
 //	                                                                                                           │
 //	answer  ── reply <──────────────────────────── fail, the one error writer <── error ────────────────── handler
 //
+// What answers knows no transport: a request comes to it as an auth.Request, and the
+// answer leaves as a status, header fields and bytes. ServeHTTP, in adapter.go, is the
+// adapter of net/http.
+//
 // # Caveats
 //
 // Requests without credentials are not limited in rate, only their connections

@@ -78,9 +78,9 @@ func (s *Server) fail(c *call, err error) {
 	if f.cause != nil && f.status >= http.StatusInternalServerError {
 		s.log(c, f)
 	}
-	c.tagged = false
+	c.tagged, c.answered.fields = false, nil
 	if f.retry > 0 {
-		c.w.Header()["Retry-After"] = []string{decimal(f.retry)}
+		c.answered.add("Retry-After", []string{decimal(f.retry)})
 	}
 	c.reply(f.status, f.body(string(c.id[:])))
 }

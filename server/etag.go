@@ -22,7 +22,7 @@ type tag struct {
 func (c *call) unchanged(s engine.Snapshot) bool {
 	c.tagged = true
 	c.tag = tag{version: s.Version(), policy: s.Policy().Version(), grants: c.caller.EnterpriseProjects.Mark()}
-	known := c.r.Header["If-None-Match"]
+	known := c.Header.Values("If-None-Match")
 	if len(known) == 0 {
 		return false
 	}

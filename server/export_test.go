@@ -1,5 +1,11 @@
 package server
 
+import (
+	"context"
+
+	"portolan/server/auth"
+)
+
 // Route is a call as the tests see it.
 type Route struct {
 	Method, Pattern string
@@ -24,4 +30,27 @@ func (s *Server) Remembered() int {
 		}
 	}
 	return n
+}
+
+// Exchange answers a request that no transport brought, and gives the answer's status,
+// header fields and body.
+func (s *Server) Exchange(ctx context.Context, r auth.Request) (status int, fields map[string][]string, body string) {
+	c := begin(s, r, "nowhere")
+	defer c.end()
+	s.answer(ctx, c)
+	fields = map[string][]string{"X-Request-Id": c.answered.id}
+	for _, f := range c.answered.fields {
+		fields[f.name] = f.values
+	}
+	return c.answered.status, fields, string(c.answered.body)
+}
+
+// Remembers says whether the server remembers an answer to the query.
+func (s *Server) Remembers(query string) bool {
+	for i := range s.answers.places {
+		if a := s.answers.places[i].Load(); a != nil && a.query == query {
+			return true
+		}
+	}
+	return false
 }

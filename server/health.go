@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	_ "embed"
 	"net/http"
 )
@@ -11,13 +12,13 @@ var (
 )
 
 // health says that the process answers.
-func (s *Server) health(c *call) error {
+func (s *Server) health(_ context.Context, c *call) error {
 	c.reply(http.StatusOK, healthy)
 	return nil
 }
 
 // readiness says whether requests should be sent here.
-func (s *Server) readiness(c *call) error {
+func (s *Server) readiness(_ context.Context, c *call) error {
 	switch s.phase.Load() {
 	case phaseLoading:
 		return &failure{kind: loading, retry: retrySoon}
@@ -36,7 +37,7 @@ var openAPI []byte
 var yamlType = []string{"application/yaml"} // RFC 9512
 
 // description answers with the OpenAPI document.
-func (s *Server) description(c *call) error {
+func (s *Server) description(_ context.Context, c *call) error {
 	c.media = yamlType
 	c.reply(http.StatusOK, openAPI)
 	return nil

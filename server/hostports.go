@@ -1,16 +1,18 @@
 package server
 
 import (
+	"context"
+
 	"portolan/engine"
 )
 
 // hostPorts answers which ports one asset has open, the published call that the
 // SDK names ListPorts. With category container, host_id is the container's id:
 // there is no other parameter for one.
-func (s *Server) hostPorts(c *call) error {
+func (s *Server) hostPorts(ctx context.Context, c *call) error {
 	var p assetParams
-	p.read(c.r.URL.RawQuery)
-	return s.assetRows(c, &p, assetList{"host_id", "1 to " + decimal(engine.MaxAssetLen) + " characters", appendHostPort})
+	p.read(c.RawQuery)
+	return s.assetRows(ctx, c, &p, assetList{"host_id", "1 to " + decimal(engine.MaxAssetLen) + " characters", appendHostPort})
 }
 
 // appendHostPort appends a row's fields in the published order, each with a comma.

@@ -27,15 +27,19 @@ type inflating struct {
 // inflate returns the request's body as it was before it was compressed, of any
 // length: whoever reads it stops where it is too long. The caller closes it.
 func (c *call) inflate() (*inflating, error) {
-	in := &inflating{Reader: c.r.Body, close: func() {}}
+	var src io.Reader = strings.NewReader("")
+	if c.Body != nil {
+		src = c.Body
+	}
+	in := &inflating{Reader: src, close: func() {}}
 	var err error
-	switch in.coding = strings.ToLower(strings.TrimSpace(strings.Join(c.r.Header["Content-Encoding"], ","))); in.coding {
+	switch in.coding = strings.ToLower(strings.TrimSpace(strings.Join(c.Header.Values("Content-Encoding"), ","))); in.coding {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		in.Reader, err = gzip.NewReader(c.r.Body)
+		in.Reader, err = gzip.NewReader(src)
 	case "zstd":
 		var d *zstd.Decoder
-		if d, err = zstd.NewReader(c.r.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
+		if d, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
 			in.Reader, in.close = d, d.Close
 		}
 	default:

@@ -56,8 +56,8 @@ func TestRateLimit(t *testing.T) {
 // byHeader takes everybody for whom they say they are.
 type byHeader struct{}
 
-func (byHeader) Authenticate(r *http.Request) (*auth.Caller, error) {
-	return &auth.Caller{Name: r.Header.Get("Caller"), Source: "test", Write: true, Projects: auth.All(), EnterpriseProjects: auth.All()}, nil
+func (byHeader) Authenticate(_ context.Context, r *auth.Request) (*auth.Caller, error) {
+	return &auth.Caller{Name: strings.Join(r.Header.Values("Caller"), ""), Source: "test", Write: true, Projects: auth.All(), EnterpriseProjects: auth.All()}, nil
 }
 
 // TestBusy: bodies beyond the limit are told to come again, and one that ended

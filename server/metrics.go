@@ -77,10 +77,10 @@ func (m *meters) request(c *call, took time.Duration) {
 	if c.route != nil {
 		by = c.route.meter
 	}
-	cell := &by[c.status]
+	cell := &by[c.answered.status]
 	observer := cell.Load()
 	if observer == nil {
-		found := m.latency.WithLabelValues(c.route.name(), decimal(c.status))
+		found := m.latency.WithLabelValues(c.route.name(), decimal(c.answered.status))
 		observer = &found
 		cell.Store(observer)
 	}

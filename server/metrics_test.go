@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -118,6 +119,6 @@ func TestSourcesAreCounted(t *testing.T) {
 
 type bySource struct{}
 
-func (bySource) Authenticate(r *http.Request) (*auth.Caller, error) {
-	return &auth.Caller{Source: r.Header.Get("Source"), Projects: auth.All(), EnterpriseProjects: auth.All()}, nil
+func (bySource) Authenticate(_ context.Context, r *auth.Request) (*auth.Caller, error) {
+	return &auth.Caller{Source: strings.Join(r.Header.Values("Source"), ""), Projects: auth.All(), EnterpriseProjects: auth.All()}, nil
 }

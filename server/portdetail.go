@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"portolan/engine"
@@ -8,11 +9,11 @@ import (
 
 // portDetail answers which assets have a port open, the published call that the
 // SDK names ListPortHost.
-func (s *Server) portDetail(c *call) error {
+func (s *Server) portDetail(ctx context.Context, c *call) error {
 	var p assetParams
-	p.read(c.r.URL.RawQuery)
+	p.read(c.RawQuery)
 	p.hostID = param{} // this call does not know it
-	return s.assetRows(c, &p, assetList{"port", "an integer", appendPortHost})
+	return s.assetRows(ctx, c, &p, assetList{"port", "an integer", appendPortHost})
 }
 
 // appendPortHost appends a row's fields in the published order, each with a
@@ -39,7 +40,7 @@ type assetList struct {
 
 // assetRows answers a call with one page of its rows. An asset that lies outside
 // what is asked and granted is not there.
-func (s *Server) assetRows(c *call, p *assetParams, list assetList) error {
+func (s *Server) assetRows(ctx context.Context, c *call, p *assetParams, list assetList) error {
 	view, err := viewOf(c.caller.EnterpriseProjects, p.enterpriseProject.text)
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func (s *Server) assetRows(c *call, p *assetParams, list assetList) error {
 	}
 	var page engine.HostPage
 	if known := p.typ.exactType(&q.Type); known {
-		if page, err = snapshot.Hosts(c.r.Context(), q); err != nil {
+		if page, err = snapshot.Hosts(ctx, q); err != nil {
 			return err
 		}
 	}

@@ -88,9 +88,9 @@ func (p *reportsParams) name() (string, error) {
 }
 
 // reports loads a body in any supported format and says what became of it.
-func (s *Server) reports(c *call) error {
+func (s *Server) reports(ctx context.Context, c *call) error {
 	var p reportsParams
-	if err := p.read(c.r.URL.RawQuery); err != nil {
+	if err := p.read(c.RawQuery); err != nil {
 		return err
 	}
 	if ep := p.enterpriseProject.text; ep != "" && ep != allGranted && !c.caller.EnterpriseProjects.Has(ep) {
@@ -113,7 +113,7 @@ func (s *Server) reports(c *call) error {
 	default:
 		return &failure{kind: busy, retry: retrySoon}
 	}
-	defer c.untimed()()
+	defer c.body.untimed()()
 	in, err := c.inflate()
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (s *Server) reports(c *call) error {
 	stream := s.engine.NewStream().Within(c.caller.EnterpriseProjects.View())
 	// A client that goes away leaves a cut body, of which what is whole counts:
 	// the load must outlive its connection.
-	ctx := context.WithoutCancel(c.r.Context())
+	ctx = context.WithoutCancel(ctx)
 	sum, err := scanfile.Load(ctx, stream, []scanfile.Source{{Name: name, Reader: in}}, opts)
 	s.meters.loaded(sum)
 	if f := c.damage(in); f != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -37,8 +38,10 @@ type route struct {
 	method  string
 	pattern string
 	access  access
-	serve   func(*call) error
-	meter   *meter
+	serve   func(context.Context, *call) error
+
+	segments []string // of the pattern
+	meter    *meter
 }
 
 // name is how logs and metrics call the route; nil is the one of all requests
@@ -54,9 +57,9 @@ func (rt *route) name() string {
 // [http.ServeMux] redirects paths that are not clean and answers a wrong
 // method with 405, and the contract wants 404 for both.
 func (s *Server) find(c *call) (*route, error) {
-	path, escaped := c.r.URL.Path, false
-	if c.r.URL.RawPath != "" { // only then can a segment hold an escaped slash
-		path, escaped = c.r.URL.EscapedPath(), true
+	path, escaped := c.Path, false
+	if c.RawPath != "" { // only then can a segment hold an escaped slash
+		path, escaped = c.RawPath, true
 	}
 	if !strings.HasPrefix(path, "/") { // such as the * of OPTIONS
 		return nil, errUnknownPath
@@ -67,7 +70,7 @@ func (s *Server) find(c *call) (*route, error) {
 		if !rt.match(c, path, escaped) {
 			continue
 		}
-		if rt.method == c.r.Method {
+		if rt.method == c.Method {
 			return rt, nil
 		}
 		known = true
@@ -78,12 +81,23 @@ func (s *Server) find(c *call) (*route, error) {
 	return nil, errUnknownPath
 }
 
-// match says whether the path has the pattern's shape, and notes its variables.
+// match says whether the path has the pattern's shape, and notes its variables. What it
+// notes of a path that has not is overwritten by a route that matches.
 func (rt *route) match(c *call, path string, escaped bool) bool {
-	pattern := rt.pattern
-	for pattern != "" && path != "" {
-		var want, got string
-		want, pattern = segment(pattern)
+	for _, want := range rt.segments {
+		if path == "" {
+			return false
+		}
+		rest := path[1:]
+		if !variable(want) && !escaped {
+			after, ok := strings.CutPrefix(rest, want)
+			if !ok || after != "" && after[0] != '/' {
+				return false
+			}
+			path = after
+			continue
+		}
+		var got string
 		got, path = segment(path)
 		if escaped {
 			plain, err := url.PathUnescape(got)
@@ -96,7 +110,7 @@ func (rt *route) match(c *call, path string, escaped bool) bool {
 			return false
 		}
 	}
-	return pattern == path // both at their end
+	return path == ""
 }
 
 // segment splits a path that begins with a slash after its first segment.
@@ -107,6 +121,9 @@ func segment(path string) (first, rest string) {
 	}
 	return path, ""
 }
+
+// variable says whether a segment of a pattern stands for any text.
+func variable(segment string) bool { return segment[0] == '{' }
 
 // bind says whether a segment of a path is what the pattern wants there, and
 // notes the value of a variable, which is never empty.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,7 +62,8 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s := &Server{engine: e, opts: opts.resolved(), boot: hex.EncodeToString(boot[:])}
 	s.table = s.routes()
 	for i := range s.table {
-		s.table[i].meter = new(meter)
+		rt := &s.table[i]
+		rt.segments, rt.meter = strings.Split(rt.pattern, "/")[1:], new(meter)
 	}
 	s.uploads = make(chan struct{}, s.opts.MaxUploads)
 	s.limiter = newLimiter(s.opts.RateLimit)
@@ -77,15 +80,15 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 // and logged.
 func (s *Server) Panics() uint64 { return s.panics.Load() }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := begin(s, w, r)
+// answer answers one request: the call has the answer, which is still to be sent.
+func (s *Server) answer(ctx context.Context, c *call) {
 	defer s.recovered(c)
-	if err := s.serve(c); err != nil {
+	if err := s.serve(ctx, c); err != nil {
 		s.fail(c, err)
 	}
-	s.observe(c)
-	c.end()
+	if c.body != nil && c.body.spoilt() {
+		c.answered.add("Connection", closing)
+	}
 }
 
 // observe notes in metrics and log what became of a request.
@@ -96,11 +99,9 @@ func (s *Server) observe(c *call) {
 }
 
 // serve runs the checks in the order of the contract, then the handler.
-func (s *Server) serve(c *call) error {
-	if c.r.Body != nil && c.r.Body != http.NoBody {
-		c.body = newBody(c)
-		c.r.Body = c.body
-		defer func() { _ = c.r.Body.Close() }() // that of an authenticator may hold a file
+func (s *Server) serve(ctx context.Context, c *call) error {
+	if c.Body != nil {
+		defer func() { _ = c.Body.Close() }() // that of an authenticator may hold a file
 	}
 	rt, err := s.find(c)
 	if err != nil {
@@ -110,18 +111,18 @@ func (s *Server) serve(c *call) error {
 	if rt.access != public && s.phase.Load() == phaseLoading {
 		return &failure{kind: loading, retry: retrySoon}
 	}
-	if err := s.admit(c, rt.access); err != nil {
+	if err := s.admit(ctx, c, rt.access); err != nil {
 		return err
 	}
-	return rt.serve(c)
+	return rt.serve(ctx, c)
 }
 
 // admit finds out who calls and whether the caller may use the route.
-func (s *Server) admit(c *call, a access) error {
+func (s *Server) admit(ctx context.Context, c *call, a access) error {
 	if a == public {
 		return nil
 	}
-	caller, err := s.opts.Auth.Authenticate(c.r)
+	caller, err := s.opts.Auth.Authenticate(ctx, &c.Request)
 	if f := c.body.failure(); f != nil && err != nil {
 		return f
 	}
@@ -166,13 +167,13 @@ func (s *Server) recovered(c *call) {
 		panic(p)
 	}
 	s.panics.Add(1)
+	c.panicked = true
 	s.fail(c, &failure{kind: broken, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
-	s.observe(c)
 }
 
 // log says what went wrong on the server's side of a request.
 func (s *Server) log(c *call, f *failure) {
-	s.opts.Log.LogAttrs(c.r.Context(), slog.LevelError, "request failed",
-		slog.String("request_id", string(c.id[:])), slog.String("method", c.r.Method),
-		slog.String("path", c.r.URL.Path), slog.Int("status", f.status), slog.Any("error", f.cause))
+	s.opts.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
+		slog.String("request_id", string(c.id[:])), slog.String("method", c.Method),
+		slog.String("path", c.Path), slog.Int("status", f.status), slog.Any("error", f.cause))
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -120,9 +121,9 @@ func (p *statisticsParams) query() (q engine.PortQuery, err error) {
 }
 
 // statistics answers the published call.
-func (s *Server) statistics(c *call) error {
+func (s *Server) statistics(ctx context.Context, c *call) error {
 	question := s.answers.question(c)
-	if len(c.r.Header["If-None-Match"]) == 0 {
+	if len(c.Header.Values("If-None-Match")) == 0 {
 		if a := s.answers.find(c, question); a != nil {
 			c.again(a)
 			return nil
@@ -130,7 +131,7 @@ func (s *Server) statistics(c *call) error {
 	}
 	p := &c.statistics
 	*p = statisticsParams{}
-	p.read(c.r.URL.RawQuery)
+	p.read(c.RawQuery)
 	view, err := viewOf(c.caller.EnterpriseProjects, p.enterpriseProject.text)
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func (s *Server) statistics(c *call) error {
 	}
 	var page engine.PortPage
 	if known := p.typ.exactType(&q.Type); known {
-		if page, err = snapshot.Ports(c.r.Context(), q); err != nil {
+		if page, err = snapshot.Ports(ctx, q); err != nil {
 			return err
 		}
 	}

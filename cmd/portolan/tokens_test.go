@@ -40,7 +40,8 @@ func bearer(t *testing.T, path, token string) *auth.Caller {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 	r.Header.Set(auth.TokenHeader, token)
-	caller, _ := source.Authenticate(r)
+	q := auth.FromHTTP(r)
+	caller, _ := source.Authenticate(t.Context(), &q)
 	return caller
 }
 

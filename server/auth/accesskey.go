@@ -1,11 +1,11 @@
 package auth
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
 	"hash"
-	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,7 +146,7 @@ const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 // Authenticate checks the signature of a request that has one; a request
 // without is for other sources.
-func (a *AccessKeys) Authenticate(r *http.Request) (*Caller, error) {
+func (a *AccessKeys) Authenticate(_ context.Context, r *Request) (*Caller, error) {
 	sent, err := signatureOf(r)
 	if err != nil {
 		return nil, err

@@ -25,11 +25,11 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"net/http"
 	"slices"
 
 	"portolan/engine"
@@ -44,7 +44,7 @@ type Authenticator interface {
 	// An error that is a [*RefusalError] means that the request's credentials let
 	// nobody in; any other error means that the source could not find out, and
 	// is answered with 503, never with 401.
-	Authenticate(r *http.Request) (*Caller, error)
+	Authenticate(ctx context.Context, r *Request) (*Caller, error)
 }
 
 // Caller is who sends a request and what is granted to it. The zero Caller is

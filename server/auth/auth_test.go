@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -50,7 +51,7 @@ func TestOperatorToken(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			caller, err := operator(t, tt.known).Authenticate(request(tt.sent...))
+			caller, err := ask(operator(t, tt.known), request(tt.sent...))
 			if !errors.Is(err, tt.want) || (err == nil) != (caller != nil) {
 				t.Fatalf("got %v, %v; want error %v", caller, err, tt.want)
 			}
@@ -73,8 +74,8 @@ func TestOperatorTokenBounds(t *testing.T) {
 }
 
 func TestOperatorTokenDoesNotAllocate(t *testing.T) {
-	a, r := operator(t, token), request(token)
-	if n := testing.AllocsPerRun(100, func() { a.Authenticate(r) }); n != 0 {
+	a, q := operator(t, token), auth.FromHTTP(request(token))
+	if n := testing.AllocsPerRun(100, func() { a.Authenticate(t.Context(), &q) }); n != 0 {
 		t.Errorf("%v allocations per request", n)
 	}
 }
@@ -111,7 +112,9 @@ type says struct {
 	err    error
 }
 
-func (s says) Authenticate(*http.Request) (*auth.Caller, error) { return s.caller, s.err }
+func (s says) Authenticate(context.Context, *auth.Request) (*auth.Caller, error) {
+	return s.caller, s.err
+}
 
 func TestFirstOf(t *testing.T) {
 	down := errors.New("unreachable")
@@ -139,7 +142,7 @@ func TestFirstOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			caller, err := auth.FirstOf(tt.sources...).Authenticate(request())
+			caller, err := ask(auth.FirstOf(tt.sources...), request())
 			if caller != tt.caller || !errors.Is(err, tt.err) {
 				t.Errorf("got %v, %v; want %v, %v", caller, err, tt.caller, tt.err)
 			}
@@ -151,11 +154,11 @@ func TestFirstOfRotatesTokens(t *testing.T) {
 	next := strings.ToUpper(token)
 	both := auth.FirstOf(operator(t, token), operator(t, next))
 	for _, sent := range []string{token, next} {
-		if _, err := both.Authenticate(request(sent)); err != nil {
+		if _, err := ask(both, request(sent)); err != nil {
 			t.Errorf("%s is refused: %v", sent, err)
 		}
 	}
-	if _, err := both.Authenticate(request(token[1:] + "0")); !errors.Is(err, auth.ErrBadToken) {
+	if _, err := ask(both, request(token[1:]+"0")); !errors.Is(err, auth.ErrBadToken) {
 		t.Errorf("an unknown token: %v", err)
 	}
 }

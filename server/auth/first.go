@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"context"
 	"errors"
-	"net/http"
 )
 
 type firstOf []Authenticator
@@ -23,11 +23,11 @@ type settled struct{ error }
 func (s settled) Unwrap() error { return s.error }
 
 // Authenticate asks the sources.
-func (f firstOf) Authenticate(r *http.Request) (*Caller, error) {
+func (f firstOf) Authenticate(ctx context.Context, r *Request) (*Caller, error) {
 	var failed error
 	said := ErrNoToken
 	for _, source := range f {
-		caller, err := source.Authenticate(r)
+		caller, err := source.Authenticate(ctx, r)
 		if err == nil {
 			return caller, nil
 		}

@@ -37,7 +37,7 @@ func FuzzAuthorization(f *testing.F) {
 			return r
 		}
 		r := build()
-		caller, err := a.Authenticate(r)
+		caller, err := ask(a, r)
 		if err != nil {
 			var refused *auth.RefusalError
 			if caller != nil || !errors.As(err, &refused) {
@@ -53,7 +53,7 @@ func FuzzAuthorization(f *testing.F) {
 			}
 		}
 		if r = sign(build(), "host;user-agent;x-sdk-date", payloadOf(r)); len(r.URL.RawQuery) == 0 && date == noon.Format(dateForm) && len(r.Header["User-Agent"]) == 1 && payloadOf(r) == hexSum("") {
-			if caller, err := a.Authenticate(r); err != nil {
+			if caller, err := ask(a, r); err != nil {
 				t.Fatalf("%s %s: %+v, %v", method, target, caller, err)
 			}
 		}
@@ -105,9 +105,10 @@ func BenchmarkSignature(b *testing.B) {
 	all := record(b)
 	r := received(b, all.Requests[1].Request)
 	a := openKeys(b, all.AccessKey, all.SecretKey, &auth.AccessKeysOptions{Now: dateOf(r)})
+	q := auth.FromHTTP(r)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.Authenticate(r); err != nil {
+		if _, err := a.Authenticate(b.Context(), &q); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -120,10 +121,10 @@ func BenchmarkToken(b *testing.B) {
 		records = append(records, fileKinds()[0].entry(i)+"}")
 	}
 	s := openTokens(b, "["+strings.Join(records, ",")+`,{"name":"ci","sha256":"`+hexSum(token)+`"}]`, nil)
-	r := request(token)
+	q := auth.FromHTTP(request(token))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.Authenticate(r); err != nil {
+		if _, err := s.Authenticate(b.Context(), &q); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -215,7 +215,7 @@ func TestAccessKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := a.Authenticate(signed())
+	caller, err := ask(a, signed())
 	if err != nil || caller.Name != keyID || caller.Write || !caller.Projects.Has("p1") || caller.Projects.Has("p2") || caller.EnterpriseProjects.Has("0") {
 		t.Errorf("got %+v, %v", caller, err)
 	}

@@ -3,7 +3,6 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -58,8 +57,8 @@ type signature struct {
 
 // signatureOf returns the request's signature, read but not checked. One that
 // cannot be read is refused; that there is none is [ErrNoToken].
-func signatureOf(r *http.Request) (sig signature, err error) {
-	sent := r.Header["Authorization"]
+func signatureOf(r *Request) (sig signature, err error) {
+	sent := r.Header.Values("Authorization")
 	switch {
 	case !slices.ContainsFunc(sent, isSignature):
 		return sig, ErrNoToken
@@ -74,7 +73,7 @@ func signatureOf(r *http.Request) (sig signature, err error) {
 	if err := checkSignedHeaders(sig.headers); err != nil {
 		return sig, err
 	}
-	date := r.Header[dateHeader]
+	date := r.Header.Values(dateHeader)
 	if len(date) != 1 {
 		return sig, malformed("want one X-Sdk-Date header")
 	}

@@ -98,7 +98,7 @@ func TestBodyOfUnknownHashIsBounded(t *testing.T) {
 		a, dir := tempKeys(t)
 		r := signedBody(body, false)
 		r.ContentLength = length
-		caller, err := auth.FirstOf(a, operator(t, token)).Authenticate(r)
+		caller, err := ask(auth.FirstOf(a, operator(t, token)), r)
 		if !errors.Is(err, auth.ErrBodyTooLarge) || caller != nil {
 			t.Errorf("length %d: %+v, %v", length, caller, err)
 		}
@@ -110,7 +110,7 @@ func TestBodyOfUnknownHashIsBounded(t *testing.T) {
 	a, _ := tempKeys(t)
 	r := signedBody(body, false)
 	r.Body = &brokenBody{} // panics when it is read
-	if _, err := a.Authenticate(r); !errors.Is(err, auth.ErrBodyTooLarge) {
+	if _, err := ask(a, r); !errors.Is(err, auth.ErrBodyTooLarge) {
 		t.Errorf("a length that is too large: %v", err)
 	}
 	if why := refusal(t, a, signedBody(body, true)); why != "" {
@@ -143,7 +143,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 			r := signedBody(strings.Repeat("x", large), declare)
 			r.Body = &brokenBody{strings.NewReader(strings.Repeat("x", size)), os.ErrDeadlineExceeded}
 			r.Header.Set(auth.TokenHeader, token)
-			caller, err := auth.FirstOf(a, operator(t, token)).Authenticate(r)
+			caller, err := ask(auth.FirstOf(a, operator(t, token)), r)
 			if !errors.Is(err, os.ErrDeadlineExceeded) || caller != nil {
 				t.Errorf("%d bytes: %+v, %v", size, caller, err)
 			}
@@ -161,7 +161,7 @@ func TestBodyWithoutRoom(t *testing.T) {
 	if why := refusal(t, a, signedBody("{}", false)); why != "" {
 		t.Error(why)
 	}
-	if _, err := a.Authenticate(signedBody(strings.Repeat("x", large), false)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ask(a, signedBody(strings.Repeat("x", large), false)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -191,7 +191,7 @@ func TestUnknownCallersBodyIsNotRead(t *testing.T) {
 func TestOverTheWire(t *testing.T) {
 	a, dir := tempKeys(t)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := a.Authenticate(r); err != nil {
+		if _, err := ask(a, r); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,12 +51,12 @@ func (s *scratch) release() {
 //	(an empty line)
 //	list of signed headers
 //	payload: the body's hash, or UNSIGNED-PAYLOAD
-func (s *scratch) appendRequest(r *http.Request, headers, payload string) error {
+func (s *scratch) appendRequest(r *Request, headers, payload string) error {
 	s.text = append(append(s.text[:0], r.Method...), '\n')
-	if err := s.appendPath(r.URL); err != nil {
+	if err := s.appendPath(r); err != nil {
 		return err
 	}
-	if err := s.appendQuery(r.URL.RawQuery); err != nil {
+	if err := s.appendQuery(r.RawQuery); err != nil {
 		return err
 	}
 	if err := s.appendHeaders(r, headers); err != nil {
@@ -78,13 +77,10 @@ func (s *scratch) appendText(date string) {
 
 // appendPath takes the path apart before it is unescaped: an escaped slash is
 // part of a segment.
-func (s *scratch) appendPath(u *url.URL) error {
-	path := u.Path
-	if u.RawPath != "" {
-		path = u.EscapedPath()
-	}
+func (s *scratch) appendPath(r *Request) error {
+	path := cmp.Or(r.RawPath, r.Path)
 	for segment := range strings.SplitSeq(strings.TrimSuffix(path, "/"), "/") {
-		if u.RawPath != "" {
+		if r.RawPath != "" {
 			var err error
 			if segment, err = url.PathUnescape(segment); err != nil {
 				return malformed("the path has an escape that is none")
@@ -131,7 +127,7 @@ func (s *scratch) appendQuery(query string) error {
 }
 
 // appendHeaders takes the headers of the list, all of which must have been sent.
-func (s *scratch) appendHeaders(r *http.Request, list string) error {
+func (s *scratch) appendHeaders(r *Request, list string) error {
 	for name := range strings.SplitSeq(list, ";") {
 		s.values = s.appendValues(s.values[:0], r, name)
 		if len(s.values) == 0 {
@@ -146,22 +142,15 @@ func (s *scratch) appendHeaders(r *http.Request, list string) error {
 	return nil
 }
 
-// appendValues appends the values of a header as they were sent. Some of them
-// net/http keeps elsewhere.
-func (s *scratch) appendValues(to []string, r *http.Request, name string) []string {
-	switch name {
-	case "host":
-		return append(to, r.Host)
-	case "transfer-encoding":
-		return append(to, r.TransferEncoding...)
-	}
+// appendValues appends the values of a header as they were sent.
+func (s *scratch) appendValues(to []string, r *Request, name string) []string {
 	s.name = append(s.name[:0], name...)
-	for i, c := range s.name { // as net/textproto spells names, without making a string
+	for i, c := range s.name { // as net/textproto spells names
 		if c >= 'a' && c <= 'z' && (i == 0 || s.name[i-1] == '-') {
 			s.name[i] = c - 'a' + 'A'
 		}
 	}
-	return append(to, r.Header[string(s.name)]...)
+	return append(to, r.Header.Values(string(s.name))...)
 }
 
 const upperHex = "0123456789ABCDEF"

@@ -136,11 +136,21 @@ func signedBody(body string, declare bool) *http.Request {
 	return sign(r, usualHeaders, hexSum(body))
 }
 
+// ask has a source judge a request, and gives the request the body that the source left.
+func ask(a auth.Authenticator, r *http.Request) (*auth.Caller, error) {
+	q := auth.FromHTTP(r)
+	caller, err := a.Authenticate(r.Context(), &q)
+	if q.Body != nil {
+		r.Body = q.Body
+	}
+	return caller, err
+}
+
 // refusal returns the reason why a source lets a request in to nobody, which
 // must be final; empty if it knows the caller.
 func refusal(t testing.TB, a auth.Authenticator, r *http.Request) string {
 	t.Helper()
-	caller, err := a.Authenticate(r)
+	caller, err := ask(a, r)
 	if err == nil {
 		if caller == nil || caller.Name != "ci" || caller.Source != "access_key" {
 			t.Fatalf("the caller is %+v", caller)

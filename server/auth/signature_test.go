@@ -275,7 +275,7 @@ func TestOtherCredentials(t *testing.T) {
 	for _, sent := range []string{"", "Bearer x", "SDK-HMAC-SHA2567 Access=x", "V11-HMAC-SHA256 Credential=x"} {
 		r := unsigned(http.MethodGet, "/", "")
 		r.Header.Set("Authorization", sent)
-		if _, err := keysAtNoon(t).Authenticate(r); !errors.Is(err, auth.ErrNoToken) {
+		if _, err := ask(keysAtNoon(t), r); !errors.Is(err, auth.ErrNoToken) {
 			t.Errorf("%q: %v", sent, err)
 		}
 	}
@@ -287,15 +287,15 @@ func TestSignatureBeforeToken(t *testing.T) {
 	both := auth.FirstOf(keysAtNoon(t), operator(t, token))
 	r := signed()
 	r.Header.Set(auth.TokenHeader, token)
-	if caller, err := both.Authenticate(r); err != nil || caller.Source != "access_key" {
+	if caller, err := ask(both, r); err != nil || caller.Source != "access_key" {
 		t.Errorf("signed: %+v, %v", caller, err)
 	}
 	r.Method = http.MethodPut
-	if caller, err := both.Authenticate(r); err == nil || asRefusal(t, err).Reason != "verify aksk signature fail" {
+	if caller, err := ask(both, r); err == nil || asRefusal(t, err).Reason != "verify aksk signature fail" {
 		t.Errorf("badly signed: %+v, %v", caller, err)
 	}
 	r.Header.Del("Authorization")
-	if caller, err := both.Authenticate(r); err != nil || caller.Source != "operator" {
+	if caller, err := ask(both, r); err != nil || caller.Source != "operator" {
 		t.Errorf("not signed: %+v, %v", caller, err)
 	}
 }

@@ -5,15 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net/http"
 	"strings"
 )
 
 // verify checks the signature and that the body is the one that was signed. It
 // reads the body if its hash is signed, and puts another with the same bytes in
 // its place.
-func (a *AccessKeys) verify(r *http.Request, key *accessKey, sig signature) error {
-	declared, hasBody := r.Header[hashHeader], r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+func (a *AccessKeys) verify(r *Request, key *accessKey, sig signature) error {
+	declared, hasBody := r.Header.Values(hashHeader), r.Body != nil
 	switch {
 	case len(declared) > 1:
 		return malformed("more than one X-Sdk-Content-Sha256 header")
@@ -21,7 +20,7 @@ func (a *AccessKeys) verify(r *http.Request, key *accessKey, sig signature) erro
 		return a.verifyDeclared(r, key, sig, hasBody)
 	case !hasBody:
 		return key.verify(r, sig, hashOfNothing)
-	case r.ContentLength > a.opts.MaxUnhashedBody:
+	case r.BodyLength > a.opts.MaxUnhashedBody:
 		return settled{ErrBodyTooLarge}
 	}
 	held, err := hold(r.Body, a.opts.TempDir, a.opts.MaxUnhashedBody)
@@ -37,8 +36,8 @@ func (a *AccessKeys) verify(r *http.Request, key *accessKey, sig signature) erro
 
 // verifyDeclared is verify for a request that says what its body hashes to:
 // that is signed, so the body is read only once the caller is known.
-func (a *AccessKeys) verifyDeclared(r *http.Request, key *accessKey, sig signature, hasBody bool) error {
-	declared := strings.TrimSpace(r.Header[hashHeader][0])
+func (a *AccessKeys) verifyDeclared(r *Request, key *accessKey, sig signature, hasBody bool) error {
+	declared := strings.TrimSpace(r.Header.Values(hashHeader)[0])
 	var want [sha256.Size]byte
 	if declared != unsignedPayload {
 		if n, err := hex.Decode(want[:], []byte(declared[:min(len(declared), 2*len(want))])); err != nil || n != len(want) || len(declared) != 2*n {
@@ -76,7 +75,7 @@ func sameBody(want, got [sha256.Size]byte) error {
 }
 
 // verify holds the signature against the request, whose payload is as given.
-func (k *accessKey) verify(r *http.Request, sig signature, payload string) error {
+func (k *accessKey) verify(r *Request, sig signature, payload string) error {
 	s := scratches.Get().(*scratch) // the pool holds nothing else
 	defer s.release()
 	if err := s.appendRequest(r, sig.headers, payload); err != nil {

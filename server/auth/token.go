@@ -1,10 +1,10 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"net/http"
 )
 
 // TokenHeader is the request header that carries a token.
@@ -37,7 +37,7 @@ func OperatorToken(token string) (Authenticator, error) {
 }
 
 // Authenticate compares the request's token; a token from nobody else is known.
-func (o *operatorToken) Authenticate(r *http.Request) (*Caller, error) {
+func (o *operatorToken) Authenticate(_ context.Context, r *Request) (*Caller, error) {
 	token, err := RequestToken(r)
 	if err != nil {
 		return nil, err
@@ -52,8 +52,8 @@ func (o *operatorToken) Authenticate(r *http.Request) (*Caller, error) {
 // RequestToken returns the token that a request carries. A request without, or with
 // an empty header, has none: [ErrNoToken]; one of a length that no token has is
 // [ErrBadToken].
-func RequestToken(r *http.Request) (string, error) {
-	values := r.Header[TokenHeader]
+func RequestToken(r *Request) (string, error) {
+	values := r.Header.Values(TokenHeader)
 	if len(values) == 0 || values[0] == "" {
 		return "", ErrNoToken
 	}

@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +77,7 @@ func (t *Tokens) Reload() error {
 
 // Authenticate looks the request's token up. It compares no secrets: what is
 // looked up is a hash, which nobody can steer towards one that is known.
-func (t *Tokens) Authenticate(r *http.Request) (*Caller, error) {
+func (t *Tokens) Authenticate(_ context.Context, r *Request) (*Caller, error) {
 	token, err := RequestToken(r)
 	if err != nil {
 		return nil, err

@@ -33,17 +33,17 @@ func TestTokens(t *testing.T) {
 		{"name":"all","sha256":%q,"projects":["*"],"enterprise_projects":["*"],"write":true},
 		{"name":"some","sha256":%q,"projects":["p1","p2"],"enterprise_projects":["0"],"expires":"2025-01-01T14:00:00+02:00"}
 	]`, auth.HashToken(token), strings.ToUpper(auth.HashToken(other))), func() time.Time { return noon.Add(-time.Second) })
-	caller, err := s.Authenticate(request(token))
+	caller, err := ask(s, request(token))
 	if err != nil || caller.Name != "all" || caller.Source != "token" || !caller.Write || !caller.Projects.IsAll() || !caller.EnterpriseProjects.IsAll() {
 		t.Errorf("all: %+v, %v", caller, err)
 	}
-	caller, err = s.Authenticate(request(other))
+	caller, err = ask(s, request(other))
 	if err != nil || caller.Name != "some" || caller.Write || !caller.Projects.Has("p2") || caller.Projects.Has("p3") ||
 		!caller.EnterpriseProjects.Has("0") || caller.EnterpriseProjects.Has("1") {
 		t.Errorf("some: %+v, %v", caller, err)
 	}
 	for sent, want := range map[string]error{"": auth.ErrNoToken, token[1:]: auth.ErrBadToken, token + "0": auth.ErrBadToken, auth.HashToken(token): auth.ErrBadToken} {
-		if caller, err := s.Authenticate(request(sent)); !errors.Is(err, want) || caller != nil {
+		if caller, err := ask(s, request(sent)); !errors.Is(err, want) || caller != nil {
 			t.Errorf("%q: %+v, %v", sent, caller, err)
 		}
 	}
@@ -53,11 +53,11 @@ func TestTokens(t *testing.T) {
 func TestTokenExpires(t *testing.T) {
 	now := noon.Add(-time.Nanosecond)
 	s := openTokens(t, `[{"name":"ci","sha256":"`+hexSum(token)+`","expires":"2025-01-01T14:00:00+02:00"}]`, func() time.Time { return now })
-	if _, err := s.Authenticate(request(token)); err != nil {
+	if _, err := ask(s, request(token)); err != nil {
 		t.Error(err)
 	}
 	now = noon
-	_, err := auth.FirstOf(s, operator(t, token)).Authenticate(request(token))
+	_, err := ask(auth.FirstOf(s, operator(t, token)), request(token))
 	if why := asRefusal(t, err); why.Reason != "token expires, expires_at: 2025-01-01T12:00:00Z" || !why.Final {
 		t.Errorf("got %+v", why)
 	}
@@ -66,15 +66,15 @@ func TestTokenExpires(t *testing.T) {
 // TestGrantsOfNothing: who is granted nothing is known all the same.
 func TestGrantsOfNothing(t *testing.T) {
 	s := openTokens(t, `[{"name":"ci","sha256":"`+hexSum(token)+`"}]`, nil)
-	caller, err := s.Authenticate(request(token))
+	caller, err := ask(s, request(token))
 	if err != nil || caller.Write || caller.Projects.Has("") || caller.Projects.Has("p1") || caller.Projects.IsAll() || caller.EnterpriseProjects.IsAll() || caller.EnterpriseProjects.Has("0") {
 		t.Errorf("%+v, %v", caller, err)
 	}
 }
 
 func TestTokensDoNotAllocate(t *testing.T) {
-	s, r := openTokens(t, `[{"name":"ci","sha256":"`+hexSum(token)+`","expires":"2999-01-01T00:00:00Z"}]`, nil), request(token)
-	if n := testing.AllocsPerRun(100, func() { s.Authenticate(r) }); n != 0 {
+	s, q := openTokens(t, `[{"name":"ci","sha256":"`+hexSum(token)+`","expires":"2999-01-01T00:00:00Z"}]`, nil), auth.FromHTTP(request(token))
+	if n := testing.AllocsPerRun(100, func() { s.Authenticate(t.Context(), &q) }); n != 0 {
 		t.Errorf("%v allocations per request", n)
 	}
 }
@@ -222,7 +222,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for r := request(token); ; {
-				if caller, err := s.Authenticate(r); (err == nil) != (caller != nil) || err != nil && !errors.Is(err, auth.ErrBadToken) {
+				if caller, err := ask(s, r); (err == nil) != (caller != nil) || err != nil && !errors.Is(err, auth.ErrBadToken) {
 					t.Errorf("%+v, %v", caller, err)
 				}
 				select {
@@ -241,7 +241,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
-	if _, err := s.Authenticate(request(token)); err != nil {
+	if _, err := ask(s, request(token)); err != nil {
 		t.Error(err)
 	}
 }

@@ -20,7 +20,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -58,7 +57,7 @@ func New(url string, opts *Options) (*Source, error) {
 }
 
 // Authenticate judges the request's token.
-func (s *Source) Authenticate(r *http.Request) (*auth.Caller, error) {
+func (s *Source) Authenticate(ctx context.Context, r *auth.Request) (*auth.Caller, error) {
 	token, err := auth.RequestToken(r)
 	if err != nil {
 		return nil, err
@@ -67,7 +66,7 @@ func (s *Source) Authenticate(r *http.Request) (*auth.Caller, error) {
 	if v := s.known.of(&key, s.opts.Now()); v != nil {
 		return v.caller, v.refusal
 	}
-	return s.ask(r.Context(), token, &key)
+	return s.ask(ctx, token, &key)
 }
 
 // ask has the service judge a token. Requests with the same token share a

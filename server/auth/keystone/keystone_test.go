@@ -87,6 +87,12 @@ func newSource(t testing.TB, url string, opts *keystone.Options) *keystone.Sourc
 	return s
 }
 
+// ask has a source judge a request.
+func ask(a auth.Authenticator, r *http.Request) (*auth.Caller, error) {
+	q := auth.FromHTTP(r)
+	return a.Authenticate(r.Context(), &q)
+}
+
 // bearing is a request with a token of n.
 func bearing(n int) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
@@ -127,7 +133,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			i := newIdentity(t, c.answer)
-			_, err := newSource(t, i.URL, &keystone.Options{Timeout: time.Second}).Authenticate(bearing(1))
+			_, err := ask(newSource(t, i.URL, &keystone.Options{Timeout: time.Second}), bearing(1))
 			_, refused := errors.AsType[*auth.RefusalError](err)
 			switch {
 			case refused != c.refused || (err != nil) != (c.refused || c.says != ""):
@@ -155,7 +161,7 @@ func TestGrants(t *testing.T) {
 		{factsOf("", "writer"), false, false, false},
 	} {
 		i := newIdentity(t, says(200, c.body))
-		who, err := newSource(t, i.URL+"/v3/", &keystone.Options{WriteRoles: []string{"admin", "writer"}}).Authenticate(bearing(1))
+		who, err := ask(newSource(t, i.URL+"/v3/", &keystone.Options{WriteRoles: []string{"admin", "writer"}}), bearing(1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,16 +198,16 @@ func TestCache(t *testing.T) {
 	} {
 		now = now.Add(c.after)
 		i.answer.Store(&c.answer)
-		_, err := s.Authenticate(bearing(1))
+		_, err := ask(s, bearing(1))
 		if (err == nil) != c.in || i.asked.Load() != c.asked {
 			t.Errorf("step %d: %v after %d questions, want %d", step, err, i.asked.Load(), c.asked)
 		}
 	}
-	_, err := s.Authenticate(bearing(1))
+	_, err := ask(s, bearing(1))
 	if want := "token expires, expires_at: 2099-01-01T00:00:00.000000Z"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err := s.Authenticate(httptest.NewRequest(http.MethodGet, "/", http.NoBody)); !errors.Is(err, auth.ErrNoToken) {
+	if _, err := ask(s, httptest.NewRequest(http.MethodGet, "/", http.NoBody)); !errors.Is(err, auth.ErrNoToken) {
 		t.Errorf("no token: %v", err)
 	}
 }
@@ -211,7 +217,7 @@ func TestNoCache(t *testing.T) {
 	i := newIdentity(t, says(200, factsOf("p1")))
 	s := newSource(t, i.URL, &keystone.Options{CacheTTL: -1})
 	for n := range int64(3) {
-		if _, err := s.Authenticate(bearing(1)); err != nil || i.asked.Load() != n+1 {
+		if _, err := ask(s, bearing(1)); err != nil || i.asked.Load() != n+1 {
 			t.Errorf("%v after %d questions", err, i.asked.Load())
 		}
 	}
@@ -230,18 +236,18 @@ func TestInventedTokens(t *testing.T) {
 	i.answer.Store(&answer)
 	s := newSource(t, i.URL, &keystone.Options{MaxEntries: 4})
 	for n := range 100 {
-		if _, err := s.Authenticate(bearing(n + 1)); (err == nil) != (n == 0) {
+		if _, err := ask(s, bearing(n+1)); (err == nil) != (n == 0) {
 			t.Fatalf("token %d: %v", n+1, err)
 		}
 	}
 	before := i.asked.Load()
-	if _, err := s.Authenticate(bearing(1)); err != nil || i.asked.Load() != before {
+	if _, err := ask(s, bearing(1)); err != nil || i.asked.Load() != before {
 		t.Errorf("the good one: %v, asked %d times more", err, i.asked.Load()-before)
 	}
-	if _, err := s.Authenticate(bearing(100)); err == nil || i.asked.Load() != before {
+	if _, err := ask(s, bearing(100)); err == nil || i.asked.Load() != before {
 		t.Errorf("the latest bad one: %v, asked %d times more", err, i.asked.Load()-before)
 	}
-	if _, err := s.Authenticate(bearing(2)); err == nil || i.asked.Load() != before+1 {
+	if _, err := ask(s, bearing(2)); err == nil || i.asked.Load() != before+1 {
 		t.Errorf("a forgotten one: %v, asked %d times more, want 1", err, i.asked.Load()-before)
 	}
 }
@@ -263,7 +269,7 @@ func TestQuestionsAreShared(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 100 {
 		group.Go(func() {
-			if _, err := s.Authenticate(bearing(n % 10)); err != nil {
+			if _, err := ask(s, bearing(n%10)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -286,7 +292,7 @@ func TestNoTurn(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 4 {
 		group.Go(func() {
-			_, err := s.Authenticate(bearing(n))
+			_, err := ask(s, bearing(n))
 			if _, refused := errors.AsType[*auth.RefusalError](err); err == nil || refused {
 				t.Errorf("token %d: %v", n, err)
 			}
@@ -306,7 +312,7 @@ func TestGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
-		_, err := s.Authenticate(bearing(1).WithContext(ctx))
+		_, err := ask(s, bearing(1).WithContext(ctx))
 		first <- err
 	}()
 	for i.asked.Load() == 0 {
@@ -314,7 +320,7 @@ func TestGivenUp(t *testing.T) {
 	}
 	second := make(chan error, 1)
 	go func() {
-		_, err := s.Authenticate(bearing(1))
+		_, err := ask(s, bearing(1))
 		second <- err
 	}()
 	cancel()
@@ -348,7 +354,7 @@ func TestAccount(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 50 {
 		group.Go(func() {
-			_, err := s.Authenticate(bearing(n))
+			_, err := ask(s, bearing(n))
 			if want := n%10 == 0; errors.Is(err, auth.ErrBadToken) != want || (err != nil) != want {
 				t.Errorf("token %d: %v", n, err)
 			}
@@ -359,11 +365,11 @@ func TestAccount(t *testing.T) {
 		t.Errorf("%d logins, want 1", n)
 	}
 	set("account-2") // the first has expired
-	if _, err := s.Authenticate(bearing(10)); !errors.Is(err, auth.ErrBadToken) || i.logins.Load() != 2 {
+	if _, err := ask(s, bearing(10)); !errors.Is(err, auth.ErrBadToken) || i.logins.Load() != 2 {
 		t.Errorf("after the account's token has ended: %v, %d logins", err, i.logins.Load())
 	}
 	set("nobody's")
-	_, err := s.Authenticate(bearing(11))
+	_, err := ask(s, bearing(11))
 	if _, refused := errors.AsType[*auth.RefusalError](err); err == nil || refused || i.logins.Load() != 3 {
 		t.Errorf("where no login helps: %v, %d logins", err, i.logins.Load())
 	}
@@ -403,9 +409,10 @@ func BenchmarkCached(b *testing.B) {
 	s := newSource(b, i.URL, nil)
 	r := bearing(1)
 	r.Header.Set(auth.TokenHeader, strings.Repeat("gAAAAABl", 24)) // as long as a Fernet token
+	q := auth.FromHTTP(r)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := s.Authenticate(r); err != nil {
+		if _, err := s.Authenticate(b.Context(), &q); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -220,7 +220,7 @@ func authenticate(t *testing.T, s auth.Authenticator, token string) (*auth.Calle
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set(auth.TokenHeader, token)
-	return s.Authenticate(r)
+	return ask(s, r)
 }
 
 // TestRealKeystone: what a Keystone says of its tokens holds here.

@@ -1,0 +1,29 @@
+package server
+
+import (
+	"net/http"
+
+	"portolan/server/auth"
+)
+
+// ServeHTTP answers a request of net/http. It is the adapter of one transport: what
+// answers knows none.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := begin(s, auth.FromHTTP(r), r.RemoteAddr)
+	if c.Body != nil {
+		c.body = newBody(c.Body, r.Trailer, http.NewResponseController(w), &s.opts)
+		c.Body = c.body
+	}
+	s.answer(r.Context(), c)
+	h, a := w.Header(), &c.answered
+	h["X-Request-Id"] = a.id
+	for i := range a.fields {
+		h[a.fields[i].name] = a.fields[i].values
+	}
+	w.WriteHeader(a.status)
+	if len(a.body) > 0 {
+		_, _ = w.Write(a.body) // whoever asked is gone
+	}
+	s.observe(c)
+	c.end()
+}

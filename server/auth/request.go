@@ -1,0 +1,57 @@
+package auth
+
+import (
+	"io"
+	"net/http"
+)
+
+// Request is what an [Authenticator] sees of a request, whatever transport brought it.
+type Request struct {
+	// Method is the method as it was sent.
+	Method string
+	// Path is the path without its escapes. RawPath is the path as it was sent where
+	// Path does not tell, such as where a segment holds an escaped slash; else it is
+	// empty.
+	Path, RawPath string
+	// RawQuery is what follows the question mark, as it was sent.
+	RawQuery string
+	// Header looks headers up.
+	Header Header
+	// Body is the body; nil if there is none.
+	Body io.ReadCloser
+	// BodyLength is the body's length in bytes, -1 if it is not known.
+	BodyLength int64
+}
+
+// Header looks up the headers of a request: the values of one, as they were sent and in
+// their order, nil if it was not sent. The name is in the canonical form of
+// [net/http.CanonicalHeaderKey]. The values must not be changed.
+type Header interface {
+	Values(name string) []string
+}
+
+// FromHTTP returns what an authenticator sees of a request of net/http. The body is the
+// request's own.
+func FromHTTP(r *http.Request) Request {
+	q := Request{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: httpHeader{r}}
+	if r.URL.RawPath != "" {
+		q.RawPath = r.URL.EscapedPath()
+	}
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		q.Body, q.BodyLength = r.Body, r.ContentLength
+	}
+	return q
+}
+
+// httpHeader is the headers of a request of net/http, which keeps some of them elsewhere.
+type httpHeader struct{ r *http.Request }
+
+func (h httpHeader) Values(name string) []string {
+	switch name {
+	case "Host":
+		return []string{h.r.Host}
+	case "Transfer-Encoding":
+		return h.r.TransferEncoding
+	}
+	return h.r.Header[name]
+}
