@@ -118,6 +118,30 @@ func before(c, r index.Range) bool {
 	return c.Type < r.Type || c.Type == r.Type && c.Hi < r.Lo
 }
 
+// Intersect returns the scope of what both hold.
+func (s Scope) Intersect(o Scope) Scope {
+	switch {
+	case s.Covers(o):
+		return o
+	case o.Covers(s):
+		return s
+	}
+	var both []index.Range
+	a, b := s.Ranges(), o.Ranges()
+	for len(a) > 0 && len(b) > 0 {
+		x, y := a[0], b[0]
+		if lo, hi := max(x.Lo, y.Lo), min(x.Hi, y.Hi); x.Type == y.Type && lo <= hi {
+			both = append(both, index.Range{Type: x.Type, Lo: lo, Hi: hi})
+		}
+		if cmp.Or(cmp.Compare(x.Type, y.Type), cmp.Compare(x.Hi, y.Hi)) <= 0 {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return ScopeOf(both...)
+}
+
 // Union returns the scope that holds the keys of both.
 func (s Scope) Union(o Scope) Scope {
 	switch {

@@ -57,13 +57,16 @@ func TestScopeAlgebra(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, as := drawScope(t, "a")
 		b, bs := drawScope(t, "b")
-		u, covers := a.Union(b), !b.IsAll() || a.IsAll()
+		u, both, covers := a.Union(b), a.Intersect(b), !b.IsAll() || a.IsAll()
 		for k := index.MakeKey(1, index.SCTP); k < index.MakeKey(20, index.TCP); k++ {
 			if !k.Valid() {
 				continue
 			}
 			if u.Contains(k) != (as.Contains(k) || bs.Contains(k)) || a.Contains(k) != as.Contains(k) {
 				t.Fatalf("%v: in a %t, in a or b %t (a %v, b %v)", k, a.Contains(k), u.Contains(k), a, b)
+			}
+			if both.Contains(k) != (as.Contains(k) && bs.Contains(k)) {
+				t.Fatalf("%v: in a and b %t (a %v, b %v)", k, both.Contains(k), a, b)
 			}
 			covers = covers && (as.Contains(k) || !bs.Contains(k))
 		}

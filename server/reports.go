@@ -12,7 +12,7 @@ import (
 // reportsParams is the query of POST /v1/projects/{project_id}/reports; the
 // names are the command line's flags.
 type reportsParams struct {
-	enterpriseProject, category, scope, format, strict, file param
+	enterpriseProject, category, scope, format, asset, strict, file param
 }
 
 func (p *reportsParams) named(name string) *param {
@@ -25,6 +25,8 @@ func (p *reportsParams) named(name string) *param {
 		return &p.scope
 	case "format":
 		return &p.format
+	case "asset":
+		return &p.asset
 	case "strict":
 		return &p.strict
 	case "file":
@@ -50,7 +52,7 @@ func (p *reportsParams) read(query string) (err error) {
 // if it is given, and so is a scope.
 func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options, err error) {
 	opts := &scanfile.Options{
-		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text,
+		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text, Asset: p.asset.text,
 		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
 	}
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {

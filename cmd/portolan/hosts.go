@@ -26,7 +26,7 @@ func (c *cli) hostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts --port N {--import FILE… | --server URL}",
 		Short: "List the assets that have a port open",
-		Long: `List the assets that have a port open, from files (XML of nmap or masscan, NDJSON)
+		Long: `List the assets that have a port open, from files of scanners or agents
 or by asking a server. One row is one asset and type; rows come by type.
 
 A server does not say in which enterprise project an asset lies. Its rows have

@@ -37,10 +37,10 @@ func (c *cli) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --server URL",
 		Short: "Send files to a server",
-		Long: `Send files (XML of nmap or masscan, NDJSON) to a server, which reads them as they
-come and says what became of them. A file may be -, standard input. The files are
-sent one after the other; one that the server refuses ends the command. So does an
-interrupt, and the server then says what it has applied.`,
+		Long: `Send files of scanners or agents to a server, which reads them as they come and says
+what became of them. A file may be -, standard input. The files are sent one after
+the other; one that the server refuses ends the command. So does an interrupt, and
+the server then says what it has applied.`,
 		Example: `  portolan import scan.xml --server http://127.0.0.1:8080
   portolan import agents.ndjson --server http://127.0.0.1:8080 --enterprise-project shop --strict
   nmap -oX - 192.0.2.0/24 | portolan import - --server http://127.0.0.1:8080`,
@@ -91,7 +91,7 @@ func (f *importFlags) values(name string) url.Values {
 		query.Set("file", filepath.Base(name))
 	}
 	for name, value := range map[string]string{
-		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope,
+		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope, "asset": f.asset,
 	} {
 		if value != "" {
 			query.Set(name, value)

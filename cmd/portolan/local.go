@@ -22,6 +22,7 @@ type readFlags struct {
 	files  []string
 	format string
 	scope  string
+	asset  string
 	strict bool
 }
 
@@ -38,14 +39,16 @@ func (f *readFlags) addHow(cmd *cobra.Command) {
 	}
 	defer complete("format", scanfile.Formats())
 	defer complete("scope", []string{"all", "none"})
-	cmd.Flags().StringVar(&f.format, "format", "", "the `FORMAT` of the files: "+strings.Join(scanfile.Formats(), ", ")+"; found by content when left out")
+	defer complete("asset", scanfile.Identities())
+	cmd.Flags().StringVar(&f.format, "format", "", "the `FORMAT` of the files, such as ndjson or nmap-xml; found by content when left out")
+	cmd.Flags().StringVar(&f.asset, "asset", "", "call what scanners found by its address, hostname or mac, by the address where it has no other (default address)")
 	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at where a file does not say: all, none or `RANGES` such as 1-1024/tcp,53/udp")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
 }
 
 // options returns the flags as the reader of files takes them.
 func (f *readFlags) options(project string) (*scanfile.Options, error) {
-	o := &scanfile.Options{Format: f.format, Project: project, Strict: f.strict}
+	o := &scanfile.Options{Format: f.format, Project: project, Asset: f.asset, Strict: f.strict}
 	if f.scope != "" {
 		scope, err := engine.ParseScope(f.scope)
 		if err != nil {

@@ -64,8 +64,8 @@ func (c *cli) portsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ports {--import FILE… | --server URL}",
 		Short: "Count the assets that have each port open",
-		Long: `Count the assets that have each port open, from files (XML of nmap or masscan,
-NDJSON) or by asking a server.
+		Long: `Count the assets that have each port open, from files of scanners or agents
+or by asking a server.
 One row is one port and type; rows come by port, then type.`,
 		Example: `  portolan ports --import scan.xml
   portolan ports --import scan.xml --import agents.ndjson --match 80 --type tcp -o json --limit 0

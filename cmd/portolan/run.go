@@ -46,7 +46,7 @@ func (c *cli) root() *cobra.Command {
 		Short: "How many servers have each port open",
 		Long: `Portolan counts how many servers have each port open: exactly, for any filter.
 
-It reads what scanners and agents found (XML of nmap or masscan, NDJSON) and
+It reads what scanners and agents found (nmap, masscan, naabu, NDJSON, …) and
 answers from files (ports, hosts) or as an HTTP server (serve), which the other
 commands can fill and ask.
 

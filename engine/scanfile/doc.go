@@ -56,13 +56,38 @@
 // that they list.
 // The asset is the first IP address in canonical text.
 //
-// "masscan-xml" has the same elements but one port each, so its reports only
-// add; with [Options].Scope every asset gets one closing report at the end of a
-// whole input.
+// # Other formats of scanners
+//
+// All other formats list ports that were found, and do not tell what was looked at, so
+// their reports only add; with [Options].Scope every asset gets one closing report at the
+// end of a whole input, at the earliest time of its records. "nmap-normal" lists closed
+// ports, too, and a whole host closes those.
+//
+//	nmap-grepable, nmap-normal          -oG; -oN and the terminal
+//	masscan-xml, -json, -ndjson         -oX, -oJ, -oD, the dialects of old versions included
+//	masscan-list, -grepable, -binary    -oL, -oG, -oB
+//	masscan-terminal                    the terminal
+//	naabu-json, naabu-csv, naabu        -json in its three shapes, -csv, lines of host:port
+//	rustscan                            greppable, and the terminal
+//	zmap-csv, zmap-json                 with the columns saddr and sport
+//	zgrab2, shodan                      JSON lines
+//
+// Only what is open counts; closed ports, banners, protocols without ports and what is
+// open|filtered are left out, by reason. JSON objects may be one a line, elements of a list,
+// or written over several lines; lines of a log between them are left out. Times without a
+// zone are taken as UTC.
+//
+// An input may hold several formats: where a record is none of the one that is read, and
+// another one begins there, that one is read on. [Options].Format keeps to one.
+//
+// What an asset of a scanner is called, [Options].Asset says. Several addresses may then be
+// one asset: what was looked at on all of them is closed at the end of a whole input.
 //
 // # Caveats
 //
 //   - An input without runstats and end tag is incomplete; so is an empty one.
+//   - The last line of an input that has no end may be cut, and is used only where what is
+//     whole of it shows.
 //   - Reading needs memory for one record, at most [Options].MaxRecord, except
 //     that closing reports need an entry per asset of the input.
 //   - Strict reads every input twice.

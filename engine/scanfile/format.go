@@ -1,31 +1,46 @@
 package scanfile
 
-import "bytes"
+import (
+	"portolan/engine/scanfile/internal/reader"
+	"portolan/engine/scanfile/masscan"
+	"portolan/engine/scanfile/naabu"
+	"portolan/engine/scanfile/ndjson"
+	"portolan/engine/scanfile/nmap"
+	"portolan/engine/scanfile/rustscan"
+	"portolan/engine/scanfile/shodan"
+	"portolan/engine/scanfile/zgrab2"
+	"portolan/engine/scanfile/zmap"
+)
 
-// A format is one row of the table of known formats: adding one is adding a
-// file with its reader and a row here.
-type format struct {
-	name string
-	// detect says whether the input begins like this format. The first bytes
-	// come as UTF-8 without byte order mark and leading white space; whole says
-	// that nothing follows them.
-	detect func(head []byte, whole bool) bool
-	// read yields the input's reports and refused records through out. It
-	// returns when the input ends or out is done.
-	read func(in *input, out *output)
-	// additive reports name no scope of their own, so Options.Scope gives every
-	// asset one closing report at the end.
-	additive bool
+// formats are tried in this order; adding one is adding a folder with its reader and a
+// row here. It is a function, not a variable, so that nothing can add to it at run time.
+func formats() []reader.Format {
+	return []reader.Format{
+		{Name: "ndjson", Detect: ndjson.Detect, Read: ndjson.Read},
+		scanner("masscan-xml", nmap.DetectMasscanXML, nmap.ReadXML),
+		{Name: "nmap-xml", Detect: nmap.DetectXML, Read: nmap.ReadXML, Scanner: true},
+		{Name: "masscan-binary", Detect: masscan.DetectBinary, Read: masscan.ReadBinary, Additive: true, Scanner: true, Binary: true},
+		scanner("masscan-json", masscan.DetectJSON, masscan.ReadJSON),
+		scanner("masscan-ndjson", masscan.DetectNDJSON, masscan.ReadNDJSON),
+		scanner("masscan-list", masscan.DetectList, masscan.ReadList),
+		scanner("masscan-grepable", masscan.DetectGrepable, nmap.ReadGrepable),
+		scanner("nmap-grepable", nmap.DetectGrepable, nmap.ReadGrepable),
+		scanner("shodan", shodan.Detect, shodan.Read),
+		scanner("zgrab2", zgrab2.Detect, zgrab2.Read),
+		scanner("zmap-json", zmap.DetectJSON, zmap.ReadJSON),
+		scanner("zmap-csv", zmap.DetectCSV, zmap.ReadCSV),
+		scanner("naabu-json", naabu.DetectJSON, naabu.ReadJSON),
+		scanner("naabu-csv", naabu.DetectCSV, naabu.ReadCSV),
+		scanner("naabu", naabu.DetectPlain, naabu.ReadPlain),
+		{Name: "rustscan", Detect: rustscan.Detect, Within: rustscan.Within, Read: rustscan.Read, Additive: true, Scanner: true},
+		{Name: "nmap-normal", Detect: nmap.DetectNormal, Within: nmap.NormalWithin, Read: nmap.ReadNormal, Scanner: true},
+		{Name: "masscan-terminal", Detect: masscan.DetectTerminal, Within: masscan.TerminalWithin, Read: masscan.ReadTerminal, Additive: true, Scanner: true},
+	}
 }
 
-// formats are tried in this order. It is a function, not a variable, so that
-// nothing can add to it at run time.
-func formats() []format {
-	return []format{
-		{name: "ndjson", detect: detectNDJSON, read: readNDJSON},
-		{name: "masscan-xml", detect: detectMasscanXML, read: readNmapXML, additive: true},
-		{name: "nmap-xml", detect: detectNmapXML, read: readNmapXML},
-	}
+// scanner is a format of a scanner whose reports only add.
+func scanner(name string, detect func([]byte, bool) bool, read func(*reader.Input, *reader.Output)) reader.Format {
+	return reader.Format{Name: name, Detect: detect, Read: read, Additive: true, Scanner: true}
 }
 
 // Formats returns the names of the known formats.
@@ -33,7 +48,7 @@ func Formats() []string {
 	table := formats()
 	names := make([]string, len(table))
 	for i, f := range table {
-		names[i] = f.name
+		names[i] = f.Name
 	}
 	return names
 }
@@ -42,40 +57,35 @@ func Formats() []string {
 // has, and false if it is none of the known ones. 64 KiB are always enough.
 func Detect(head []byte) (name string, ok bool) {
 	if f := detect(head, true); f != nil {
-		return f.name, true
+		return f.Name, true
 	}
 	return "", false
 }
 
-func formatNamed(name string) *format {
+func formatNamed(name string) *reader.Format {
 	for _, f := range formats() {
-		if f.name == name {
+		if f.Name == name {
 			return &f
 		}
 	}
 	return nil
 }
 
-func detect(head []byte, whole bool) *format {
-	head = plainHead(head)
+func detect(head []byte, whole bool) *reader.Format {
+	head = reader.PlainHead(head)
 	if len(head) == 0 {
 		return nil
 	}
-	for _, f := range formats() {
-		if f.detect(head, whole) {
-			return &f
+	table := formats()
+	for i := range table {
+		if table[i].Detect(head, whole) {
+			return &table[i]
+		}
+	}
+	for i := range table {
+		if whole && table[i].Within != nil && table[i].Within(head) {
+			return &table[i]
 		}
 	}
 	return nil
-}
-
-// plainHead returns the first bytes as UTF-8 without byte order mark and
-// leading white space.
-func plainHead(head []byte) []byte {
-	if utf16 := utf16Of(head); utf16 != nil {
-		if decoded, err := utf16.NewDecoder().Bytes(head); err == nil {
-			head = decoded
-		}
-	}
-	return bytes.TrimLeft(bytes.TrimPrefix(head, utf8BOM), " \t\r\n")
 }

@@ -4,54 +4,33 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // progressStep is how many bytes lie between two calls of Options.Progress.
 const progressStep = 1 << 20
 
-// input is one source while it is read. The reader notes here what is not a
-// report: what was left out, and why the input is not whole.
+// maxEmptyReads is how often a source may give neither a byte nor an error.
+const maxEmptyReads = 100
+
+// input is one source while it is read, and what becomes of its records.
 type input struct {
+	reader.Input
 	name    string
-	opts    *Options
-	w       *window
-	sum     *Summary
-	problem string // why the input is not whole; the first one counts
-	passed  Passed // what damage made the reader pass over
-	refused int    // records of this input
-	cut     int    // records of which nothing could be used, as they are not whole
-	taken   int    // reports that the sink accepts
-	decoded bool   // the bytes are not the source's: it is in another encoding than UTF-8
-	closing bool   // the reports are closing ones, not records of the input
-	line    int    // where the record of the report just yielded begins
-}
-
-// incomplete marks the input as not whole.
-func (in *input) incomplete(format string, args ...any) {
-	if in.problem == "" {
-		in.problem = fmt.Sprintf(format, args...)
-	}
-}
-
-// passOver counts what is not read because of damage; lines is how many ends of
-// lines it has.
-func (in *input) passOver(bytes int64, lines int) {
-	in.passed.Bytes += bytes
-	in.passed.Lines += max(lines, 1)
+	formats []string // that were found in it
+	refused int      // records of this input
+	taken   int      // reports that the sink accepts
+	closing bool     // the reports are closing ones, not records of the input
+	line    int      // where the record of the report just yielded begins
 }
 
 // nothing says whether there was something to take and nothing of it was taken.
-func (in *input) nothing(leftOut int) bool {
-	return in.taken == 0 && leftOut == 0 && in.refused+in.cut > 0
-}
-
-// blank returns a report with what the options give.
-func (in *input) blank() engine.Report {
-	return engine.Report{
-		Project: in.opts.Project, EnterpriseProject: in.opts.EnterpriseProject, Category: in.opts.Category,
-	}
+func (in *input) nothing() bool {
+	return in.taken == 0 && len(in.LeftOut) == 0 && in.refused+in.Cut > 0
 }
 
 // check makes the fault of the report just yielded a refused record.
@@ -62,56 +41,67 @@ func (in *input) check(fault error) error {
 	return &RecordError{File: in.name, Line: in.line, Reason: fault.Error()}
 }
 
-// output is where a reader's reports and refused records go. Once done, what is
-// given to it is dropped; a reader looks at done to end early.
-type output struct {
-	in    *input
-	yield func(engine.Report, error) bool
-	done  bool
-}
-
-// report yields the report of the record that began on the line. Whoever
-// consumes it holds it against the limits.
-func (o *output) report(r *engine.Report, line int) {
-	if !o.done {
-		o.in.line = line
-		o.done = !o.yield(*r, nil)
-	}
-}
-
-// reject yields a refused record.
-func (o *output) reject(line int, reason string) {
-	if !o.done {
-		o.done = !o.yield(engine.Report{}, &RecordError{File: o.in.name, Line: line, Reason: reason})
-	}
-}
-
 // run reads the input to its end. Every error that it yields is a *RecordError;
-// why the input is not whole is then in problem and fault. A nil format is that of
+// why the input is not whole is then in Problem and Fault. A nil format is that of
 // an empty input, or of one that failed at once.
-func (in *input) run(f *format, yield func(engine.Report, error) bool) {
-	out := &output{in: in, yield: yield}
-	switch {
-	case f == nil:
-		_, _ = io.Copy(io.Discard, in.w) // The error stays in w.
-		in.incomplete("empty")
-	case f.additive && in.opts.Scope != nil:
-		closeAtEnd(f, in, out)
-	default:
-		f.read(in, out)
+func (in *input) run(f *reader.Format, given bool, yield func(engine.Report, error) bool) {
+	out := &reader.Output{
+		Take: func(r *engine.Report, line int) bool {
+			in.line = line
+			return yield(*r, nil)
+		},
+		Refuse: func(line int, reason string) bool {
+			return yield(engine.Report{}, &RecordError{File: in.name, Line: line, Reason: reason})
+		},
 	}
-	if err := in.fault(); err != nil {
-		in.problem = err.Error()
+	c := newClosings(in)
+	if f == nil {
+		_, _ = io.Copy(io.Discard, in.W) // The error stays in W.
+		in.Incomplete("empty")
+	}
+	if f != nil && !f.Binary {
+		in.ToUTF8(nil)
+	}
+	for f != nil && !out.Done {
+		f = in.read(f, given, c, out)
+	}
+	if in.Problem == "" && in.refused == 0 && in.Fault() == nil && !out.Done {
+		c.report(in, out)
+	}
+	if err := in.Fault(); err != nil {
+		in.Problem = err.Error()
 	}
 }
 
-// fault is the error that ended the source before its end.
-func (in *input) fault() error {
-	if in.w.cut() {
-		return in.w.err
+// read reads the input as far as it is of one format, and returns the one that begins
+// there, nil at the end.
+func (in *input) read(f *reader.Format, given bool, c *closings, out *reader.Output) (next *reader.Format) {
+	if !slices.Contains(in.formats, f.Name) {
+		in.formats = append(in.formats, f.Name)
 	}
-	return nil
+	in.Switched, in.Other, in.Began = false, nil, in.W.Offset()
+	if !given {
+		in.Other = func(head []byte) bool {
+			next = detect(head, false)
+			return next != nil && next.Name != f.Name
+		}
+	}
+	take := out.Take
+	defer func() { out.Take = take }()
+	if c.wants(f) {
+		out.Take = func(r *engine.Report, line int) bool {
+			c.note(r)
+			return take(r, line)
+		}
+	}
+	if f.Read(&in.Input, out); !in.Switched {
+		return nil
+	}
+	return next
 }
+
+// format is what the summary calls the input's format.
+func (in *input) format() string { return strings.Join(in.formats, ", ") }
 
 // meter counts and limits the bytes of a source, and ends it with the context.
 type meter struct {

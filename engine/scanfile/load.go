@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // A batch is applied when it has this many reports or open keys.
@@ -69,29 +70,20 @@ func (l *loader) load(sources []Source, o *Options) error {
 	return l.pass(opens)
 }
 
-// leftOut is how many records were rightly not counted so far.
-func (l *loader) leftOut() int {
-	n := 0
-	for _, of := range l.sum.LeftOut {
-		n += of
-	}
-	return n
-}
-
 // pass reads every source once.
 func (l *loader) pass(opens []*opened) error {
 	l.sum, l.told = &Summary{Complete: true}, 0
 	var faults []error
 	for _, src := range opens {
-		in, before := l.input(src, src.reader()), l.leftOut()
+		in := l.input(src, src.reader())
 		err := l.file(in, src.format)
-		if l.sum.Complete = l.sum.Complete && in.problem == "" && err == nil; err != nil {
+		if l.sum.Complete = l.sum.Complete && in.Problem == "" && err == nil; err != nil {
 			return errors.Join(append(faults, err)...)
 		}
-		switch err := in.fault(); {
+		switch err := in.Fault(); {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("%s: %w", in.name, err))
-		case in.nothing(l.leftOut() - before):
+		case in.nothing():
 			faults = append(faults, fmt.Errorf("%s: %w: %s", in.name, ErrNothing, l.sum.faultOf(in.name)))
 		}
 	}
@@ -100,8 +92,8 @@ func (l *loader) pass(opens []*opened) error {
 
 // file takes the input's reports. Its error ends the load; the input's own
 // faults do not.
-func (l *loader) file(in *input, f *format) (err error) {
-	in.run(f, func(r engine.Report, bad error) bool {
+func (l *loader) file(in *input, f *reader.Format) (err error) {
+	in.run(f, l.opts.Format != "", func(r engine.Report, bad error) bool {
 		err = l.take(in, r, bad)
 		return err == nil
 	})
@@ -109,13 +101,12 @@ func (l *loader) file(in *input, f *format) (err error) {
 		err = l.ctx.Err()
 	}
 	if err != nil {
-		in.incomplete("reading was ended: %v", err)
+		in.Incomplete("reading was ended: %v", err)
 	}
-	file := FileSummary{Name: in.name, Complete: in.problem == "", Problem: in.problem, PassedOver: in.passed}
-	if f != nil {
-		file.Format = f.name
-	}
+	file := FileSummary{Name: in.name, Complete: in.Problem == "", Problem: in.Problem, PassedOver: Passed(in.Passed), Format: in.format()}
 	l.sum.Files = append(l.sum.Files, file)
+	l.sum.Duplicates += in.Duplicates
+	l.sum.leaveOut(in.LeftOut)
 	l.tell()
 	return err
 }
@@ -201,7 +192,9 @@ func (l *loader) input(src *opened, r io.Reader) *input {
 			l.tell()
 		}
 	}}
-	return &input{name: src.name, opts: l.opts, sum: l.sum, w: newWindow(counted, l.opts.MaxRecord)}
+	in := &input{name: src.name}
+	in.Opts, in.W = l.opts.reader(), reader.NewWindow(counted, l.opts.MaxRecord)
+	return in
 }
 
 func (l *loader) tell() {

@@ -38,7 +38,7 @@ func read(s Source, o *Options, yield func(engine.Report, error) bool) error {
 	}
 	l := &loader{ctx: context.Background(), opts: &opts, sum: new(Summary)}
 	in := l.input(src, src.reader())
-	in.run(src.format, func(r engine.Report, err error) bool {
+	in.run(src.format, opts.Format != "", func(r engine.Report, err error) bool {
 		if err == nil {
 			err = in.check(r.Validate())
 		}
@@ -48,11 +48,11 @@ func read(s Source, o *Options, yield func(engine.Report, error) bool) error {
 		}
 		return yield(r, err)
 	})
-	if err := in.fault(); err != nil {
+	if err := in.Fault(); err != nil {
 		return err
 	}
-	if in.problem != "" {
-		return fmt.Errorf("%s: %w: %s", s.Name, ErrIncomplete, in.problem)
+	if in.Problem != "" {
+		return fmt.Errorf("%s: %w: %s", s.Name, ErrIncomplete, in.Problem)
 	}
 	return nil
 }

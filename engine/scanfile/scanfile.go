@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // ErrUnknownFormat is returned when an input is none of the known formats. The
@@ -48,6 +49,7 @@ type Options struct {
 	EnterpriseProject string            // for reports that give none; empty gives none
 	Category          engine.Category   // for reports that give none
 	Scope             *engine.Scope     // for reports whose format leaves the scope open; nil is none
+	Asset             string            // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
 	Strict            bool              // apply nothing unless everything is whole and valid
 	MaxBytes          int64             // of one input after inflating; 0 is 8 GiB
 	MaxRecord         int               // bytes of one record (a line, a tag); 0 is 32 MiB
@@ -66,6 +68,9 @@ func (o *Options) Validate() error {
 	if opts.Format != "" && formatNamed(opts.Format) == nil {
 		errs = append(errs, &engine.FieldError{Field: "format", Value: opts.Format, Allowed: strings.Join(Formats(), ", ")})
 	}
+	if _, ok := identities[opts.Asset]; !ok {
+		errs = append(errs, &engine.FieldError{Field: "asset", Value: opts.Asset, Allowed: strings.Join(Identities(), ", ")})
+	}
 	blank := engine.Report{
 		Project: opts.Project, EnterpriseProject: opts.EnterpriseProject, Category: opts.Category, Asset: "x",
 	}
@@ -82,6 +87,22 @@ func notNegative(field string, n int64) error {
 	}
 	return &engine.FieldError{Field: field, Value: strconv.FormatInt(n, 10), Allowed: "0 or a number of bytes"}
 }
+
+// reader returns what readers are told.
+func (o *Options) reader() *reader.Options {
+	return &reader.Options{
+		Project: o.Project, EnterpriseProject: o.EnterpriseProject, Category: o.Category,
+		Scope: o.Scope, MaxRecord: o.MaxRecord, Identity: identities[o.Asset],
+	}
+}
+
+// identities are the values of Options.Asset.
+var identities = map[string]reader.Identity{
+	"": reader.ByAddress, "address": reader.ByAddress, "hostname": reader.ByHostname, "mac": reader.ByMAC,
+}
+
+// Identities returns the values of Options.Asset.
+func Identities() []string { return []string{"address", "hostname", "mac"} }
 
 // resolved returns a copy of the options with the defaults filled in.
 func (o *Options) resolved() (Options, error) {

@@ -6,18 +6,14 @@ import (
 	"io"
 	"os"
 	"strings"
-)
 
-// Sizes of what is looked at to find a format.
-const (
-	headStep = 4 << 10
-	headMax  = 64 << 10
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // opened is a source whose format was found from its first bytes.
 type opened struct {
 	name   string
-	format *format // nil if the source is empty or failed
+	format *reader.Format // nil if the source is empty or failed
 	head   []byte
 	rest   io.Reader     // what follows head
 	start  int64         // where src began, if it can be rewound
@@ -75,23 +71,23 @@ func (o *opened) position(at int64) bool {
 // peek reads until the format is clear. With a format given it only finds out
 // whether there is anything at all.
 func (o *opened) peek(src io.Reader, name string) {
-	w := &window{src: src, buf: make([]byte, headStep), line: 1, max: headMax}
-	for w.more() {
+	w := reader.NewWindow(src, reader.HeadMax)
+	for w.More() {
 		if name != "" {
 			o.format = formatNamed(name)
 		} else {
-			o.format = detect(w.rest(), false)
+			o.format = detect(w.Rest(), false)
 		}
 		if o.format != nil {
 			break
 		}
 	}
-	if o.format == nil && !w.cut() {
-		o.format = detect(w.rest(), true)
+	if o.format == nil && !w.Cut() {
+		o.format = detect(w.Rest(), true)
 	}
-	o.head = w.rest()
-	if w.err != nil {
-		o.rest = ended{w.err}
+	o.head = w.Rest()
+	if err := w.Err(); err != nil {
+		o.rest = ended{err}
 	}
 }
 
@@ -103,13 +99,13 @@ func (e ended) Read([]byte) (int, error) { return 0, e.err }
 // empty says whether the source has ended without anything but white space.
 func (o *opened) empty() bool {
 	e, ok := o.rest.(ended)
-	return ok && isEnd(e.err) && len(plainHead(o.head)) == 0
+	return ok && reader.IsEnd(e.err) && len(reader.PlainHead(o.head)) == 0
 }
 
 // failed says whether the source failed before its format was clear.
 func (o *opened) failed() bool {
 	e, ok := o.rest.(ended)
-	return ok && !isEnd(e.err)
+	return ok && !reader.IsEnd(e.err)
 }
 
 // reader reads the source from its start.

@@ -125,15 +125,14 @@ func (f *FileSummary) Describe() string {
 	return fmt.Sprintf("%s; passed over: bytes %d, lines %d", f.Problem, f.PassedOver.Bytes, f.PassedOver.Lines)
 }
 
-// leaveOut counts what was read and is deliberately not counted.
-func (s *Summary) leaveOut(reason string, n int) {
-	if n <= 0 {
-		return
-	}
-	if s.LeftOut == nil {
+// leaveOut adds what an input left out.
+func (s *Summary) leaveOut(of map[string]int) {
+	if s.LeftOut == nil && len(of) > 0 {
 		s.LeftOut = map[string]int{}
 	}
-	s.LeftOut[reason] += n
+	for reason, n := range of {
+		s.LeftOut[reason] += n
+	}
 }
 
 func (s *Summary) reject(e *RecordError) {

@@ -1,10 +1,12 @@
-package scanfile
+package nmap
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // xmlToken is a piece of markup that a reader of XML looks at.
@@ -39,7 +41,7 @@ func (e *xmlError) Error() string { return "broken markup: " + e.reason }
 // first control character; gosax, xmltokenizer and tdewolff/parse are as fast,
 // but take damage without a word or panic on it.
 type xmlScan struct {
-	w *window
+	w *reader.Window
 
 	name  []byte    // of the tag; valid until the next call of next
 	attrs []xmlAttr // likewise
@@ -71,18 +73,18 @@ func (x *xmlScan) next() (xmlToken, error) {
 
 // toMarkup passes over the last markup and text up to the next one.
 func (x *xmlScan) toMarkup() error {
-	x.w.skip(x.pending)
+	x.w.Skip(x.pending)
 	x.pending, x.resume, x.opaque = 0, 1, false
 	for {
-		text, _, found := bytes.Cut(x.w.rest(), []byte{'<'})
+		text, _, found := bytes.Cut(x.w.Rest(), []byte{'<'})
 		if x.top && !x.stray {
 			x.stray = len(bytes.TrimSpace(text)) > 0
 		}
-		x.w.skip(len(text))
+		x.w.Skip(len(text))
 		if found {
 			return nil
 		}
-		if !x.w.more() {
+		if !x.w.More() {
 			return x.ended(io.EOF)
 		}
 	}
@@ -90,19 +92,19 @@ func (x *xmlScan) toMarkup() error {
 
 // ended returns the source's error if it has one, else err.
 func (x *xmlScan) ended(err error) error {
-	if x.w.cut() {
-		return x.w.err
+	if x.w.Cut() {
+		return x.w.Err()
 	}
 	return err
 }
 
 // more reads on inside markup.
 func (x *xmlScan) more() error {
-	if x.w.full() {
-		x.resume = len(x.w.rest()) // To look at it again from each '<' could take for ever.
+	if x.w.Full() {
+		x.resume = len(x.w.Rest()) // To look at it again from each '<' could take for ever.
 		return errXMLTooLong
 	}
-	if !x.w.more() {
+	if !x.w.More() {
 		return x.ended(errXMLCut)
 	}
 	return nil
@@ -111,8 +113,8 @@ func (x *xmlScan) more() error {
 // markup reads what begins with '<'. skip says that it is none of the tokens.
 func (x *xmlScan) markup() (token xmlToken, skip bool, err error) {
 	for {
-		token, skip, err = x.parse(x.w.rest())
-		if err == nil && x.pending > x.w.max {
+		token, skip, err = x.parse(x.w.Rest())
+		if err == nil && x.pending > x.w.Max() {
 			x.resume, x.pending = x.pending, 0
 			err = errXMLTooLong
 		}
@@ -120,7 +122,7 @@ func (x *xmlScan) markup() (token xmlToken, skip bool, err error) {
 			return token, skip, err
 		}
 		if err := x.more(); err != nil {
-			x.opaque = errors.Is(err, errXMLCut) && len(x.w.rest()) > 1 && (x.w.rest()[1] == '!' || x.w.rest()[1] == '?')
+			x.opaque = errors.Is(err, errXMLCut) && len(x.w.Rest()) > 1 && (x.w.Rest()[1] == '!' || x.w.Rest()[1] == '?')
 			return 0, false, err
 		}
 	}
@@ -247,10 +249,10 @@ func (x *xmlScan) skipOn() (at landmark, unsure bool, err error) {
 		if err := x.toMarkup(); err != nil {
 			return 0, unsure, err
 		}
-		for len(x.w.rest()) < len(rootEnd) && x.w.more() {
+		for len(x.w.Rest()) < len(rootEnd) && x.w.More() {
 			continue
 		}
-		b := x.w.rest()
+		b := x.w.Rest()
 		switch {
 		case bytes.HasPrefix(b, xmlPrologStart) || bytes.HasPrefix(b, rootStart):
 			return atDocument, unsure, nil
@@ -265,7 +267,7 @@ func (x *xmlScan) skipOn() (at landmark, unsure bool, err error) {
 // bearing says whether the markup at hand bears on what hosts behind it mean:
 // without it nobody knows what was looked at.
 func (x *xmlScan) bearing() bool {
-	b := x.w.rest()
+	b := x.w.Rest()
 	return bytes.HasPrefix(b, scaninfoStart) || bytes.HasPrefix(b, rootEnd)
 }
 
@@ -284,5 +286,5 @@ var (
 
 // errorAt says where the markup at fault begins.
 func (x *xmlScan) errorAt(err error) string {
-	return fmt.Sprintf("line %d: %v", x.w.lineNo(), err)
+	return fmt.Sprintf("line %d: %v", x.w.LineNo(), err)
 }

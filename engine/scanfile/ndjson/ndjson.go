@@ -1,4 +1,4 @@
-package scanfile
+package ndjson
 
 import (
 	"bytes"
@@ -9,46 +9,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 	"portolan/index"
 )
 
-var utf8BOM = []byte("\xef\xbb\xbf")
-
-// readNDJSON reads Portolan's own format; the package comment describes it.
-func readNDJSON(in *input, out *output) {
-	p := ndjsonParser{base: in.blank()}
-	if in.opts.Scope != nil {
-		p.base.Scope = *in.opts.Scope
+// Read reads Portolan's own format; the package comment describes it.
+func Read(in *reader.Input, out *reader.Output) {
+	p := parser{base: in.Blank()}
+	if in.Opts.Scope != nil {
+		p.base.Scope = *in.Opts.Scope
 	}
-	blank := true
-	for n := 1; !out.done; n++ {
-		line, ended, tooLong, ok := in.w.nextLine()
-		if !ok {
-			break
+	reader.EachLine(in, out, func(line reader.Line) error {
+		if !line.Ended && !jsontext.Value(line.Text).IsValid(jsonGrammar) {
+			in.CutAt(line.No)
+			return nil
 		}
-		if n == 1 {
-			line = bytes.TrimPrefix(line, utf8BOM)
-		}
-		switch {
-		case tooLong:
-			out.reject(n, fmt.Sprintf("the line is longer than %d bytes", in.opts.MaxRecord))
-		case isBlank(line):
-			continue
-		case !ended && (in.w.cut() || !jsontext.Value(line).IsValid(jsonGrammar)):
-			in.incomplete("line %d is cut", n)
-			in.cut++
-		default:
-			p.take(in, out, line, n)
-		}
-		blank = false
-	}
-	if blank && !out.done {
-		in.incomplete("empty")
-	}
-}
-
-func isBlank(line []byte) bool {
-	return len(line) == 0 || line[0] <= ' ' && len(bytes.TrimSpace(line)) == 0
+		return p.take(in, out, line)
+	})
 }
 
 // fields of a line, as bits of what was seen.
@@ -64,8 +41,8 @@ const (
 	fieldScope
 )
 
-// ndjsonParser turns lines into reports. Its slices are used again for each line.
-type ndjsonParser struct {
+// parser turns lines into reports. Its slices are used again for each line.
+type parser struct {
 	line []byte // being read
 	src  bytes.Buffer
 	json jsontext.Decoder
@@ -77,7 +54,7 @@ type ndjsonParser struct {
 
 	asset, name, address []byte
 	open                 []index.Key
-	slab                 keySlab
+	slab                 reader.KeySlab
 	text                 []byte
 
 	lastEnterprise string
@@ -89,17 +66,17 @@ type ndjsonParser struct {
 var jsonGrammar = jsontext.AllowDuplicateNames(true)
 
 // take yields the report of one line.
-func (p *ndjsonParser) take(in *input, out *output, line []byte, n int) {
-	repeats, err := p.parse(line)
+func (p *parser) take(in *reader.Input, out *reader.Output, line reader.Line) error {
+	repeats, err := p.parse(line.Text)
 	if err != nil {
-		out.reject(n, err.Error())
-		return
+		return err
 	}
-	in.sum.Duplicates += repeats
-	out.report(&p.report, n)
+	in.Duplicates += repeats
+	out.Report(&p.report, line.No)
+	return nil
 }
 
-func (p *ndjsonParser) parse(line []byte) (repeats int, err error) {
+func (p *parser) parse(line []byte) (repeats int, err error) {
 	p.line, p.esc = line, p.esc[:0]
 	p.src = *bytes.NewBuffer(line) // of which the decoder reads without a copy
 	p.json.Reset(&p.src, jsonGrammar)
@@ -115,19 +92,19 @@ func (p *ndjsonParser) parse(line []byte) (repeats int, err error) {
 		return 0, &engine.FieldError{Field: "open", Allowed: "an array of open ports, which is required"}
 	}
 	p.takeTexts()
-	p.report.Open, repeats = p.slab.own(p.open)
+	p.report.Open, repeats = p.slab.Own(p.open)
 	return repeats, nil
 }
 
 // takeTexts gives the report its texts: parts of one new string.
-func (p *ndjsonParser) takeTexts() {
+func (p *parser) takeTexts() {
 	p.text = append(append(append(p.text[:0], p.asset...), p.name...), p.address...)
 	text, a, n := string(p.text), len(p.asset), len(p.name)
 	p.report.Asset, p.report.Name, p.report.Address = text[:a], text[a:a+n], text[a+n:]
 }
 
 // object reads the object that the line is.
-func (p *ndjsonParser) object() error {
+func (p *parser) object() error {
 	if err := p.begin('{', "an object"); err != nil {
 		return err
 	}
@@ -139,14 +116,14 @@ func (p *ndjsonParser) object() error {
 	if err := p.end(); err != nil {
 		return err
 	}
-	if rest := p.line[p.json.InputOffset():]; !isBlank(rest) {
+	if rest := p.line[p.json.InputOffset():]; !reader.IsBlank(rest) {
 		r, _ := utf8.DecodeRune(bytes.TrimSpace(rest))
 		return fmt.Errorf("byte %d: %q is not allowed: want the end of the line", len(p.line)-len(rest)+1, r)
 	}
 	return nil
 }
 
-func (p *ndjsonParser) field() error {
+func (p *parser) field() error {
 	name, err := p.str()
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package scanfile
+package ndjson
 
 import (
 	"bytes"
@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 )
 
-func (p *ndjsonParser) value(bit uint16) (err error) {
+func (p *parser) value(bit uint16) (err error) {
 	switch bit {
 	case fieldAsset:
 		p.asset, err = p.str()
@@ -34,7 +35,7 @@ func (p *ndjsonParser) value(bit uint16) (err error) {
 	return err
 }
 
-func (p *ndjsonParser) openValue() error {
+func (p *parser) openValue() error {
 	if err := p.begin('[', "an array"); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (p *ndjsonParser) openValue() error {
 		if err != nil {
 			return err
 		}
-		key, bad := parseKey(text)
+		key, bad := reader.ParseKey(text)
 		if bad != nil {
 			return &engine.FieldError{Field: "open", Value: string(text), Allowed: "PORT/TYPE such as 443/tcp (" + bad.Error() + ")"}
 		}
@@ -53,7 +54,7 @@ func (p *ndjsonParser) openValue() error {
 }
 
 // projectValue keeps the options' string, which is the same text.
-func (p *ndjsonParser) projectValue() error {
+func (p *parser) projectValue() error {
 	text, err := p.str()
 	if err == nil && string(text) != p.base.Project {
 		return &engine.FieldError{Field: "project_id", Value: string(text), Allowed: strconv.Quote(p.base.Project) + ", the project that is written to"}
@@ -62,7 +63,7 @@ func (p *ndjsonParser) projectValue() error {
 }
 
 // enterpriseValue remembers the last text: neighbours mostly share it.
-func (p *ndjsonParser) enterpriseValue() error {
+func (p *parser) enterpriseValue() error {
 	text, err := p.str()
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (p *ndjsonParser) enterpriseValue() error {
 	return nil
 }
 
-func (p *ndjsonParser) categoryValue() error {
+func (p *parser) categoryValue() error {
 	text, err := p.str()
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (p *ndjsonParser) categoryValue() error {
 
 // scopeValue remembers what the last list meant: reports that share a scope are
 // cheaper for the engine, too.
-func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
+func (p *parser) scopeValue() (engine.Scope, error) {
 	if p.json.PeekKind() == '"' {
 		text, err := p.str()
 		switch {
@@ -121,7 +122,7 @@ func (p *ndjsonParser) scopeValue() (engine.Scope, error) {
 
 const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1970 to 9999"
 
-func (p *ndjsonParser) seenValue() (time.Time, error) {
+func (p *parser) seenValue() (time.Time, error) {
 	if p.json.PeekKind() == '"' {
 		text, err := p.str()
 		if err != nil {

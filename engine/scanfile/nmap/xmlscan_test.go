@@ -1,7 +1,6 @@
-package scanfile
+package nmap
 
 import (
-	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -11,16 +10,18 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // ours writes the tags that the scanner sees, theirs those that encoding/xml
 // does: the slow reader that is known to be right.
 func ours(r io.Reader) (string, error) {
 	var b strings.Builder
-	x := xmlScan{w: newWindow(r, 1<<20)}
+	x := xmlScan{w: reader.NewWindow(r, 1<<20)}
 	for {
 		token, err := x.next()
-		if isEnd(err) {
+		if reader.IsEnd(err) {
 			return b.String(), nil
 		}
 		if err != nil {
@@ -48,7 +49,7 @@ func theirs(r io.Reader) (string, error) {
 	d := xml.NewDecoder(r)
 	for {
 		token, err := d.RawToken()
-		if isEnd(err) {
+		if reader.IsEnd(err) {
 			return b.String(), nil
 		}
 		if err != nil {
@@ -82,7 +83,7 @@ func TestXMLScanAsEncodingXML(t *testing.T) {
  ></a >`, `<a><![CDATA[<b>]]></a>`, `<!-- <x> --><?p <y> ?><a>&lt;</a>`, `<a b="&lt;&gt;&amp;&quot;&apos;&#65;&#x4a;é"/>`,
 		`<!DOCTYPE a [<!ELEMENT a EMPTY>]><a b="x>y"/>`, `<n:a x:b="1"/>`, `<a b=""/>`,
 	}
-	files, _ := filepath.Glob("testdata/nmapxml/*.xml")
+	files, _ := filepath.Glob("../testdata/nmapxml/*.xml")
 	texts = slices.Grow(texts, len(files))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -119,33 +120,7 @@ func TestEntity(t *testing.T) {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
-	if got := cleanText([]byte("a\x08b\xffc\nd\u0085e\x7f")); got != "a\ufffdb\ufffdc d\ufffde\ufffd" {
+	if got := reader.CleanText([]byte("a\x08b\xffc\nd\u0085e\x7f")); got != "a\ufffdb\ufffdc d\ufffde\ufffd" {
 		t.Errorf("%q", got)
 	}
-}
-
-// TestWindowIsBounded: what is held does not grow with the input.
-func TestWindowIsBounded(t *testing.T) {
-	w := newWindow(io.LimitReader(endless("x\n"), 10<<20), 1<<16)
-	n := 0
-	for {
-		if _, _, _, ok := w.nextLine(); !ok {
-			break
-		}
-		n++
-	}
-	if n != 5<<20 || len(w.buf) > 1<<17 {
-		t.Errorf("%d lines, %d bytes held", n, len(w.buf))
-	}
-	w = newWindow(io.LimitReader(endless("xxxx"), 10<<20), 1<<16)
-	if _, ended, tooLong, ok := w.nextLine(); ended || !tooLong || !ok || len(w.buf) > 1<<18 {
-		t.Errorf("a long line: %v %v %v, %d bytes held", ended, tooLong, ok, len(w.buf))
-	}
-}
-
-// endless gives a text for ever.
-type endless string
-
-func (e endless) Read(p []byte) (int, error) {
-	return copy(p, bytes.Repeat([]byte(e), len(p)/len(e)+1)), nil
 }

@@ -1,4 +1,4 @@
-package scanfile
+package reader
 
 import (
 	"slices"
@@ -6,21 +6,21 @@ import (
 	"portolan/index"
 )
 
-// maxScratch is when a record's keys are stripped of repeats early, so that a
+// MaxScratch is when a record's keys are stripped of repeats early, so that a
 // record that repeats them without end needs no more memory.
-const maxScratch = 1 << 19
+const MaxScratch = 1 << 19
 
 // slabKeys is how many keys are allocated at once for records with few.
 const slabKeys = 512
 
-// keySlab hands out slices for the keys of reports. Those of small records are
+// KeySlab hands out slices for the keys of reports. Those of small records are
 // parts of one allocation, and do not overlap.
-type keySlab struct{ free []index.Key }
+type KeySlab struct{ free []index.Key }
 
-// own returns the keys in order and once each, in a slice of their own, and how
+// Own returns the keys in order and once each, in a slice of their own, and how
 // many were repeats. It reorders the argument.
-func (s *keySlab) own(keys []index.Key) (own []index.Key, repeats int) {
-	sorted := sortedOnce(keys)
+func (s *KeySlab) Own(keys []index.Key) (own []index.Key, repeats int) {
+	sorted := SortedOnce(keys)
 	n, repeats := len(sorted), len(keys)-len(sorted)
 	if n > slabKeys/8 {
 		return slices.Clone(sorted), repeats
@@ -33,8 +33,8 @@ func (s *keySlab) own(keys []index.Key) (own []index.Key, repeats int) {
 	return own, repeats
 }
 
-// sortedOnce orders the keys in place and drops repeats.
-func sortedOnce(keys []index.Key) []index.Key {
+// SortedOnce orders the keys in place and drops repeats.
+func SortedOnce(keys []index.Key) []index.Key {
 	for i := 1; i < len(keys); i++ {
 		if keys[i] <= keys[i-1] {
 			slices.Sort(keys)
@@ -44,8 +44,8 @@ func sortedOnce(keys []index.Key) []index.Key {
 	return keys
 }
 
-// parseKey is [index.ParseKey] without making a string of what is well formed.
-func parseKey(text []byte) (index.Key, error) {
+// ParseKey is [index.ParseKey] without making a string of what is well formed.
+func ParseKey(text []byte) (index.Key, error) {
 	port, i := 0, 0
 	for i < len(text) && i < 5 && text[i]-'0' <= 9 {
 		port = port*10 + int(text[i]-'0')

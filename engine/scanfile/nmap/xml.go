@@ -1,10 +1,11 @@
-package scanfile
+package nmap
 
 import (
 	"errors"
 	"fmt"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // element is what an XML element means to the reader, by its name and place.
@@ -42,8 +43,8 @@ var children = map[element]map[string]element{
 
 // nmapReader reads what nmap and masscan write with -oX.
 type nmapReader struct {
-	in      *input
-	out     *output
+	in      *reader.Input
+	out     *reader.Output
 	x       xmlScan
 	path    xmlPath
 	kind    []element // of the elements in path
@@ -55,10 +56,11 @@ type nmapReader struct {
 	cut     bool // the input ends inside markup
 }
 
-func readNmapXML(in *input, out *output) {
-	in.toUTF8()
-	r := &nmapReader{in: in, out: out, x: xmlScan{w: in.w}}
-	for !out.done {
+// ReadXML reads what nmap and masscan write with -oX.
+func ReadXML(in *reader.Input, out *reader.Output) {
+	in.ToUTF8(declaredEncoding)
+	r := &nmapReader{in: in, out: out, x: xmlScan{w: in.W}}
+	for !out.Done {
 		r.x.top = len(r.kind) == 0
 		token, err := r.x.next()
 		if err == nil {
@@ -76,38 +78,38 @@ func (r *nmapReader) finish() {
 	r.endDocument()
 	switch {
 	case !r.known && (r.foreign || r.x.stray):
-		r.in.incomplete("no XML of nmap or masscan")
-		r.in.cut++
+		r.in.Incomplete("no XML of nmap or masscan")
+		r.in.Cut++
 	case !r.known:
-		r.in.incomplete("empty")
+		r.in.Incomplete("empty")
 	case r.docs == 0:
-		r.in.incomplete("the document has no <nmaprun>")
+		r.in.Incomplete("the document has no <nmaprun>")
 	}
 	if r.x.stray {
-		r.in.incomplete("text outside the XML document")
+		r.in.Incomplete("text outside the XML document")
 	}
 }
 
 // recover notes the error and says whether reading can go on: from the next host
 // on, or the next document, if another was appended.
 func (r *nmapReader) recover(err error) bool {
-	if isEnd(err) || r.in.fault() != nil {
+	if reader.IsEnd(err) || r.in.Fault() != nil {
 		return false
 	}
-	r.in.incomplete("%s", r.x.errorAt(err))
+	r.in.Incomplete("%s", r.x.errorAt(err))
 	if errors.Is(err, errXMLTooLong) {
-		r.out.reject(r.x.w.lineNo(), fmt.Sprintf("markup is longer than %d bytes", r.in.opts.MaxRecord))
+		r.out.Reject(r.x.w.LineNo(), fmt.Sprintf("markup is longer than %d bytes", r.in.Opts.MaxRecord))
 	}
 	again := errors.Is(err, errXMLCut)
 	if errors.Is(err, errXMLEntities) || again && r.cut {
-		r.in.cut++
+		r.in.Cut++
 		r.endDocument()
 		return false
 	}
 	r.cut = r.cut || again // All that is left was looked at; once more is enough.
-	from, line := r.x.w.offset(), r.x.w.lineNo()
+	from, line := r.x.w.Offset(), r.x.w.LineNo()
 	at, unsure, err := r.x.skipOn()
-	r.in.passOver(r.x.w.offset()-from, r.x.w.lineNo()-line)
+	r.in.PassOver(r.x.w.Offset()-from, r.x.w.LineNo()-line)
 	if err != nil || at == atDocument {
 		r.endDocument()
 		return err == nil
@@ -150,7 +152,7 @@ func (r *nmapReader) start() error {
 		r.beginDocument() // Appended without a prolog.
 	}
 	if name == "host" && r.astray() {
-		r.in.incomplete("line %d: a host inside <%.64s>, which does not end", r.x.w.lineNo(), r.path.last())
+		r.in.Incomplete("line %d: a host inside <%.64s>, which does not end", r.x.w.LineNo(), r.path.last())
 		r.leaveHost()
 	}
 	e := r.classify(name)
@@ -181,7 +183,7 @@ func (r *nmapReader) classify(name string) element {
 		return elRun
 	}
 	if r.doc.closed {
-		r.in.incomplete("line %d: more after the end of the document", r.x.w.lineNo())
+		r.in.Incomplete("line %d: more after the end of the document", r.x.w.LineNo())
 	}
 	e := children[elRun][name]
 	if e != elOther || name == "hosthint" {
@@ -214,7 +216,7 @@ func (r *nmapReader) begin(e element) {
 		r.doc.begin(&r.x)
 	case elScaninfo:
 		if err := r.doc.scaninfo(&r.x); err != nil {
-			r.out.reject(r.x.w.lineNo(), err.Error())
+			r.out.Reject(r.x.w.LineNo(), err.Error())
 		}
 	case elHost:
 		r.host.begin(&r.x)
@@ -223,8 +225,8 @@ func (r *nmapReader) begin(e element) {
 	case elAddress:
 		r.host.address(&r.x)
 	case elHostname:
-		if err := r.host.hostname(&r.x, r.in.decoded); err != nil {
-			r.out.reject(r.x.w.lineNo(), err.Error())
+		if err := r.host.hostname(&r.x, r.in.Decoded); err != nil {
+			r.out.Reject(r.x.w.LineNo(), err.Error())
 		}
 	case elPorts:
 		r.host.looked = true
@@ -232,7 +234,7 @@ func (r *nmapReader) begin(e element) {
 		r.host.beginExtra(&r.x)
 	case elExtrareasons:
 		if err := r.host.extraReason(&r.x); err != nil {
-			r.out.reject(r.x.w.lineNo(), err.Error())
+			r.out.Reject(r.x.w.LineNo(), err.Error())
 		}
 	case elPort:
 		r.host.row.begin(&r.x)
@@ -249,16 +251,16 @@ func (r *nmapReader) leave(e element) {
 	switch e {
 	case elPort:
 		if reason, err := r.host.endRow(); err != nil {
-			r.out.reject(r.host.row.line, err.Error())
+			r.out.Reject(r.host.row.line, err.Error())
 		} else if reason != "" {
-			r.in.sum.leaveOut(reason, 1)
+			r.in.LeaveOut(reason, 1)
 		}
 	case elExtraports:
 		reason, n, err := r.host.endExtra()
 		if err != nil {
-			r.out.reject(r.host.extra.line, err.Error())
+			r.out.Reject(r.host.extra.line, err.Error())
 		}
-		r.in.sum.leaveOut(reason, n)
+		r.in.LeaveOut(reason, n)
 	case elHost:
 		r.endHost(false)
 	case elRun:
@@ -278,7 +280,7 @@ func (r *nmapReader) endDocument() {
 		r.endHost(true)
 	}
 	if problem := r.doc.problem(); problem != "" {
-		r.in.incomplete("%s", problem)
+		r.in.Incomplete("%s", problem)
 	}
 	r.path.truncate(0)
 	r.kind = r.kind[:0]
@@ -291,22 +293,22 @@ func (r *nmapReader) endHost(cut bool) {
 	h := &r.host
 	h.begun = false
 	switch {
-	case cut && (r.in.fault() != nil || len(h.open) == 0):
-		r.in.cut++
+	case cut && (r.in.Fault() != nil || len(h.open) == 0):
+		r.in.Cut++
 		return
 	case h.state != hostUp:
-		r.in.sum.leaveOut(leftHost[h.state], 1)
+		r.in.LeaveOut(leftHost[h.state], 1)
 		return
 	case !h.addr.IsValid():
 		err := &engine.FieldError{Field: "addr", Value: h.noAddr, Allowed: "an IP address"}
-		r.out.reject(h.line, err.Error())
+		r.out.Reject(h.line, err.Error())
 		return
 	}
-	report := r.in.blank()
-	h.fill(&report, &r.doc)
-	r.in.sum.Duplicates += h.repeats
+	report := r.in.Blank()
+	h.fill(r.in, &report, &r.doc)
+	r.in.Duplicates += h.repeats
 	if !cut {
 		report.Scope = h.scope(&r.doc)
 	}
-	r.out.report(&report, h.line)
+	r.out.Report(&report, h.line)
 }

@@ -1,4 +1,4 @@
-package scanfile
+package nmap
 
 import (
 	"bytes"
@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 	"portolan/index"
 )
 
@@ -22,6 +24,7 @@ type nmapHost struct {
 	state      hostState
 	addr       netip.Addr
 	noAddr     string // the first that is given as an IP address and is none
+	mac        string
 	name       string
 	nameRank   int
 	looked     bool // has a ports element
@@ -35,7 +38,7 @@ type nmapHost struct {
 	hidden  bool          // nothing is known of ports that nobody lists, either
 
 	last holedScope
-	slab keySlab
+	slab reader.KeySlab
 }
 
 // hostState is what the status of a host says. Masscan gives none.
@@ -123,8 +126,8 @@ func (s portState) known() bool { return s == stateOpen || s == stateShut }
 
 func (h *nmapHost) begin(x *xmlScan) {
 	*h = nmapHost{
-		begun: true, line: x.w.lineNo(),
-		start: unixSeconds(x.attr("starttime")), end: unixSeconds(x.attr("endtime")),
+		begun: true, line: x.w.LineNo(),
+		start: reader.UnixSeconds(x.attr("starttime")), end: reader.UnixSeconds(x.attr("endtime")),
 		timedOut: string(x.attr("timedout")) == "true",
 		open:     h.open[:0], shut: h.shut[:0], unknown: h.unknown[:0],
 		last: h.last, slab: h.slab,
@@ -134,7 +137,11 @@ func (h *nmapHost) begin(x *xmlScan) {
 // address takes the first one that is an IP address. The text itself tells the
 // family: masscan labels IPv6 as ipv4.
 func (h *nmapHost) address(x *xmlScan) {
-	if h.addr.IsValid() || string(x.attr("addrtype")) == "mac" {
+	if string(x.attr("addrtype")) == "mac" {
+		h.mac = strings.ToLower(reader.CleanText(x.attr("addr")))
+		return
+	}
+	if h.addr.IsValid() {
 		return
 	}
 	text := string(x.attr("addr"))
@@ -161,14 +168,14 @@ func (h *nmapHost) hostname(x *xmlScan, decoded bool) error {
 	case !utf8.Valid(name) || decoded && bytes.ContainsRune(name, utf8.RuneError):
 		return &engine.FieldError{Field: "hostname", Value: string(name), Allowed: "text that is valid in the document's encoding"}
 	default:
-		h.name, h.nameRank = cleanText(name), rank
+		h.name, h.nameRank = reader.CleanText(name), rank
 	}
 	return nil
 }
 
 // fill gives the report all but its scope.
-func (h *nmapHost) fill(r *engine.Report, d *nmapDoc) {
-	keys, repeats := h.slab.own(h.open)
+func (h *nmapHost) fill(in *reader.Input, r *engine.Report, d *nmapDoc) {
+	keys, repeats := h.slab.Own(h.open)
 	h.repeats += repeats
 	if h.addr.Is6() {
 		for i, k := range keys {
@@ -176,8 +183,7 @@ func (h *nmapHost) fill(r *engine.Report, d *nmapDoc) {
 		}
 	}
 	r.Open = keys
-	r.Asset = h.addr.String()
-	r.Address, r.Name = r.Asset, h.name
+	in.Identify(r, h.addr, h.name, h.mac)
 	for _, t := range []time.Time{h.end, h.start, d.start} {
 		if r.Seen.IsZero() {
 			r.Seen = t
@@ -186,29 +192,16 @@ func (h *nmapHost) fill(r *engine.Report, d *nmapDoc) {
 }
 
 func (row *nmapRow) begin(x *xmlScan) {
-	*row = nmapRow{line: x.w.lineNo()}
+	*row = nmapRow{line: x.w.LineNo()}
 	protocol := x.attr("protocol")
-	if row.t, row.isPort = portType(protocol); !row.isPort {
-		row.protocol = leftProtocol(protocol)
+	if row.t, row.isPort = reader.PortType(protocol); !row.isPort {
+		row.protocol = reader.LeftProtocol(protocol)
 		return
 	}
 	text := x.attr("portid")
-	if row.port, row.valid = portNumber(text); !row.valid {
+	if row.port, row.valid = reader.PortNumber(text); !row.valid {
 		row.text = string(text)
 	}
-}
-
-// leftProtocol is the reason for leaving out what is no port.
-func leftProtocol(protocol []byte) string {
-	switch string(protocol) {
-	case "ip":
-		return "ip-protocol"
-	case "icmp":
-		return "icmp-protocol"
-	case "arp":
-		return "arp-protocol"
-	}
-	return "other-protocol"
 }
 
 // setState takes the first state element of the port.
@@ -250,15 +243,15 @@ func (h *nmapHost) endRow() (left string, err error) {
 
 // shrink bounds what a host that repeats its ports without end needs.
 func (h *nmapHost) shrink() {
-	if len(h.open) >= maxScratch {
+	if len(h.open) >= reader.MaxScratch {
 		n := len(h.open)
-		h.open = sortedOnce(h.open)
+		h.open = reader.SortedOnce(h.open)
 		h.repeats += n - len(h.open)
 	}
-	if len(h.shut) >= maxScratch {
-		h.shut = sortedOnce(h.shut)
+	if len(h.shut) >= reader.MaxScratch {
+		h.shut = reader.SortedOnce(h.shut)
 	}
-	if len(h.unknown) >= maxScratch {
+	if len(h.unknown) >= reader.MaxScratch {
 		h.unknown = slices.Clone(engine.ScopeOf(h.unknown...).Ranges())
 	}
 }
@@ -268,7 +261,7 @@ func (h *nmapHost) beginExtra(x *xmlScan) {
 	if err != nil || count < 0 || count > index.MaxPort+1 {
 		count = 0
 	}
-	h.extra = nmapExtra{line: x.w.lineNo(), state: parseState(x.attr("state")), count: count}
+	h.extra = nmapExtra{line: x.w.LineNo(), state: parseState(x.attr("state")), count: count}
 	if h.extra.state == stateOther {
 		h.extra.unknown = string(x.attr("state"))
 	}
@@ -279,13 +272,13 @@ func (h *nmapHost) extraReason(x *xmlScan) error {
 	if h.extra.state.known() {
 		return nil
 	}
-	t, isPort := portType(x.attr("proto"))
+	t, isPort := reader.PortType(x.attr("proto"))
 	ports := x.attr("ports")
 	if !isPort || ports == nil {
 		h.extra.unlisted = true
 		return nil
 	}
-	unknown, err := appendPorts(h.unknown, ports, t)
+	unknown, err := reader.AppendPorts(h.unknown, ports, t)
 	if err != nil {
 		h.extra.unlisted = true
 		return fmt.Errorf("ports: %w", err)

@@ -1,10 +1,11 @@
-package scanfile
+package nmap
 
 import (
 	"cmp"
 	"slices"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 	"portolan/index"
 )
 
@@ -56,7 +57,7 @@ func (h *nmapHost) scopeWithout(whole engine.Scope) engine.Scope {
 
 // ofFamily returns the scope of the ranges on the host's address family.
 func (h *nmapHost) ofFamily(ranges []index.Range) engine.Scope {
-	return engine.ScopeOf(ofFamily(ranges, h.addr.Is6())...)
+	return engine.ScopeOf(reader.OfFamily(ranges, h.addr.Is6())...)
 }
 
 // without returns the scope less the holes.

@@ -1,13 +1,14 @@
-package scanfile
+package ndjson
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"portolan/engine/scanfile/internal/reader"
 )
 
 // errShort is returned when a line ends inside its object.
@@ -15,21 +16,21 @@ var errShort = errors.New("the line ends inside the object")
 
 // raw reads a value of the kind as it stands in the line. It is valid as long as
 // the line is.
-func (p *ndjsonParser) raw(kind jsontext.Kind, want string) ([]byte, error) {
+func (p *parser) raw(kind jsontext.Kind, want string) ([]byte, error) {
 	have := p.json.PeekKind()
 	value, err := p.json.ReadValue()
 	if err != nil {
 		return nil, p.syntax(err)
 	}
 	if have != kind {
-		return nil, &kindError{value: clip(value), want: want}
+		return nil, &kindError{value: reader.Clip(value), want: want}
 	}
 	end := p.json.InputOffset()
 	return p.line[end-int64(len(value)) : end], nil
 }
 
 // str reads a string. It is valid until the next line.
-func (p *ndjsonParser) str() ([]byte, error) {
+func (p *parser) str() ([]byte, error) {
 	value, err := p.raw('"', "a string")
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (p *ndjsonParser) str() ([]byte, error) {
 }
 
 // begin enters an object or an array.
-func (p *ndjsonParser) begin(kind jsontext.Kind, want string) error {
+func (p *parser) begin(kind jsontext.Kind, want string) error {
 	if p.json.PeekKind() != kind {
 		_, err := p.raw(kind, want)
 		return err
@@ -53,19 +54,19 @@ func (p *ndjsonParser) begin(kind jsontext.Kind, want string) error {
 }
 
 // more says whether the array has another element that can be read.
-func (p *ndjsonParser) more() bool {
+func (p *parser) more() bool {
 	k := p.json.PeekKind()
 	return k != ']' && k != 0
 }
 
 // end leaves the object or array, whose end is next, or says what is there.
-func (p *ndjsonParser) end() error {
+func (p *parser) end() error {
 	_, err := p.json.ReadToken()
 	return p.syntax(err)
 }
 
 // syntax says where in the line the grammar is broken.
-func (p *ndjsonParser) syntax(err error) error {
+func (p *parser) syntax(err error) error {
 	broken, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
 	case err == nil:
@@ -82,11 +83,3 @@ func (p *ndjsonParser) syntax(err error) error {
 type kindError struct{ value, want string }
 
 func (e *kindError) Error() string { return e.value + " is not allowed: want " + e.want }
-
-// clip shortens a value for a message.
-func clip(value []byte) string {
-	if len(value) > 64 {
-		return strings.ToValidUTF8(string(value[:64]), "") + "…"
-	}
-	return string(value)
-}

@@ -1,11 +1,10 @@
-package scanfile
+package nmap
 
 import (
 	"bytes"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -106,20 +105,6 @@ func entity(text []byte) (n int, r rune) {
 }
 
 var namedEntities = map[string]rune{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\''}
-
-// cleanText returns a value as text to keep: control characters and bytes that
-// are no UTF-8 are replaced.
-func cleanText(value []byte) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n' || r == '\r':
-			return ' '
-		case unicode.IsControl(r):
-			return utf8.RuneError
-		}
-		return r
-	}, string(value))
-}
 
 // maxDepth is how deep elements may lie in each other; nmap's lie below 20.
 const maxDepth = 200

@@ -1,13 +1,17 @@
-package scanfile
+// Package nmap reads what nmap writes: XML (-oX), which masscan writes, too, grepable lines
+// (-oG), likewise, and what it shows on a terminal (-oN).
+package nmap
 
 import (
 	"bytes"
 	"strings"
+
+	"portolan/engine/scanfile/internal/reader"
 )
 
-// detectNmapXML takes XML whose first element is nmap's, or that ends before it
+// DetectXML takes XML whose first element is nmap's, or that ends before it
 // has one: what a scan that was killed at once leaves.
-func detectNmapXML(head []byte, whole bool) bool {
+func DetectXML(head []byte, whole bool) bool {
 	if head[0] != '<' {
 		return false
 	}
@@ -20,7 +24,8 @@ func detectNmapXML(head []byte, whole bool) bool {
 	return false
 }
 
-func detectMasscanXML(head []byte, whole bool) bool {
+// DetectMasscanXML takes XML whose first element says that masscan wrote it.
+func DetectMasscanXML(head []byte, whole bool) bool {
 	if head[0] != '<' {
 		return false
 	}
@@ -31,14 +36,14 @@ func detectMasscanXML(head []byte, whole bool) bool {
 // xmlRoot returns the name of the first element and what its attribute scanner
 // says; both are empty while more may come and the element is not whole.
 func xmlRoot(head []byte, whole bool) (name, scanner string) {
-	x := xmlScan{w: newWindow(bytes.NewReader(head), headMax)}
+	x := xmlScan{w: reader.NewWindow(bytes.NewReader(head), len(head))}
 	for {
 		token, err := x.next()
 		if err != nil && !whole {
 			return "", ""
 		}
 		if err != nil {
-			return cutRoot(x.w.rest())
+			return cutRoot(x.w.Rest())
 		}
 		if token == xmlStart {
 			return string(x.name), string(x.attr("scanner"))

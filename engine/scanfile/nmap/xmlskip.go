@@ -1,4 +1,4 @@
-package scanfile
+package nmap
 
 import "bytes"
 

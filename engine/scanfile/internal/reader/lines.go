@@ -1,0 +1,106 @@
+package reader
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// ErrNoise is returned for a line that means nothing to the format and may stand there.
+var ErrNoise = errors.New("not a record")
+
+// probeMax is how much of a strange record tells whether another format begins with it.
+const probeMax = 8 << 10
+
+// Line is one line of an input, without its end.
+type Line struct {
+	Text  []byte // valid until the next line
+	No    int    // counted from 1
+	Ended bool   // it had an end; only the last line has none, and may be cut
+}
+
+// EachLine gives each line that is not blank to take, until the input ends, out is done or
+// another format begins. Take returns nil for a line that it took, [ErrNoise] for one that
+// means nothing, and another error for one that is refused; of the latter two another
+// format may begin.
+func EachLine(in *Input, out *Output, take func(Line) error) {
+	blank := true
+	for n := in.W.LineNo(); !out.Done; n++ {
+		at := in.W.Offset()
+		text, ended, tooLong, ok := in.W.NextLine()
+		if !ok {
+			break
+		}
+		switch {
+		case tooLong:
+			out.Reject(n, fmt.Sprintf("the line is longer than %d bytes", in.Opts.MaxRecord))
+		case IsBlank(text):
+			continue
+		case !ended && in.W.Cut():
+			in.CutAt(n)
+		default:
+			line := Line{bytes.TrimSuffix(text, []byte{'\r'}), n, ended}
+			if err := take(line); err != nil && in.strange(out, at, n, err) {
+				return
+			}
+		}
+		blank = false
+	}
+	in.emptyIf(blank, out)
+}
+
+// CutAt marks the input as ending inside the record that begins on a line, of which
+// nothing can be used.
+func (in *Input) CutAt(line int) {
+	in.Incomplete("line %d is cut", line)
+	in.Cut++
+}
+
+func (in *Input) emptyIf(blank bool, out *Output) {
+	if blank && !out.Done {
+		in.Incomplete("empty")
+	}
+}
+
+// probes bounds what looking for other formats costs: each look that finds none costs one
+// of a store that the bytes of the input refill. Else an input of short lines that mean
+// nothing would be looked at line by line.
+type probes struct {
+	used int64 // how many looks, less those that were refilled
+	at   int64 // how far the store was refilled
+}
+
+const (
+	maxProbes  = 512
+	probeEvery = 1 << 10 // bytes
+)
+
+// spend takes a look out of the store at an offset; false means that it is empty.
+func (p *probes) spend(at int64) bool {
+	refill := (at - p.at) / probeEvery
+	p.at += refill * probeEvery
+	p.used = max(p.used-refill, 0)
+	if p.used >= maxProbes {
+		return false
+	}
+	p.used++
+	return true
+}
+
+// strange deals with a record, from an offset to what is used, that the format does not
+// know. It says whether another format begins with it, which is then unread.
+func (in *Input) strange(out *Output, at int64, line int, err error) (switched bool) {
+	used := in.W.Offset() - at
+	if in.Other != nil && at > in.Began && in.probes.spend(at) && in.W.back(at) {
+		rest := in.W.Rest()
+		if in.Other(PlainHead(rest[:min(len(rest), probeMax)])) {
+			in.Switched = true
+			return true
+		}
+		in.W.Skip(int(used))
+	}
+	if !errors.Is(err, ErrNoise) {
+		out.Reject(line, err.Error())
+	}
+	return false
+}
