@@ -12,7 +12,7 @@ import (
 // reportsParams is the query of POST /v1/projects/{project_id}/reports; the
 // names are the command line's flags.
 type reportsParams struct {
-	enterpriseProject, category, scope, format, asset, strict, file param
+	enterpriseProject, category, scope, format, asset, assetID, includeLoopback, strict, file param
 }
 
 func (p *reportsParams) named(name string) *param {
@@ -27,6 +27,10 @@ func (p *reportsParams) named(name string) *param {
 		return &p.format
 	case "asset":
 		return &p.asset
+	case "asset_id":
+		return &p.assetID
+	case "include_loopback":
+		return &p.includeLoopback
 	case "strict":
 		return &p.strict
 	case "file":
@@ -52,13 +56,16 @@ func (p *reportsParams) read(query string) (err error) {
 // if it is given, and so is a scope.
 func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options, err error) {
 	opts := &scanfile.Options{
-		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text, Asset: p.asset.text,
+		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text, Asset: p.asset.text, AssetID: p.assetID.text,
 		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
 	}
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return nil, err
 	}
 	if opts.Strict, err = p.strict.truth("strict"); err != nil {
+		return nil, err
+	}
+	if opts.IncludeLoopback, err = p.includeLoopback.truth("include_loopback"); err != nil {
 		return nil, err
 	}
 	if p.scope.text != "" {

@@ -30,25 +30,32 @@ type importFlags struct {
 	enterprise string
 	category   *choice
 	output     *choice
+	dry        bool
 }
 
 func (c *cli) importCommand() *cobra.Command {
 	f := &importFlags{category: newCategory(engine.Host.String()), output: newOutput("text", asJSON)}
 	cmd := &cobra.Command{
-		Use:   "import FILE… --server URL",
+		Use:   "import FILE… {--server URL | --dry-run}",
 		Short: "Send files to a server",
 		Long: `Send files of scanners or agents to a server, which reads them as they come and says
 what became of them. A file may be -, standard input. The files are sent one after
 the other; one that the server refuses ends the command. So does an interrupt, and
-the server then says what it has applied.`,
+the server then says what it has applied.
+
+With --dry-run nothing is sent: the files are read here, and the summary says what
+would be.`,
 		Example: `  portolan import scan.xml --server http://127.0.0.1:8080
   portolan import agents.ndjson --server http://127.0.0.1:8080 --enterprise-project shop --strict
-  nmap -oX - 192.0.2.0/24 | portolan import - --server http://127.0.0.1:8080`,
+  nmap -oX - 192.0.2.0/24 | portolan import - --server http://127.0.0.1:8080
+  portolan import --dry-run scan.json.gz osqueryd.results.log -o json`,
 		Args: arguments(1, math.MaxInt, "the FILE to send"),
 		RunE: body(func(ctx context.Context, args []string) error { return c.importFiles(ctx, f, args) }),
 	}
 	f.server.addTo(cmd)
-	_ = cmd.MarkFlagRequired("server") // It fails for a flag that is not there.
+	cmd.Flags().BoolVar(&f.dry, "dry-run", false, "only read the files and say what they hold")
+	cmd.MarkFlagsOneRequired("server", "dry-run")
+	cmd.MarkFlagsMutuallyExclusive("server", "dry-run")
 	f.addHow(cmd)
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
@@ -57,8 +64,12 @@ the server then says what it has applied.`,
 }
 
 func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) error {
-	if _, err := f.options(f.server.project); err != nil {
+	opts, err := f.options(f.server.project)
+	if err != nil {
 		return err
+	}
+	if f.dry {
+		return c.rehearse(ctx, f, opts, files)
 	}
 	cl, err := c.client(&f.server)
 	if err != nil {
@@ -84,6 +95,35 @@ func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) e
 	return nil
 }
 
+// rehearse reads the files as a server would and shows what it would say, file by file.
+func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Options, files []string) error {
+	opts.EnterpriseProject, opts.Category = f.enterprise, parsedCategory(f.category)
+	if err := opts.Validate(); err != nil {
+		return usageError{err}
+	}
+	var failed error
+	for _, name := range files {
+		sum, err := c.load(ctx, checkSink{}, []string{name}, opts)
+		if err != nil {
+			c.complain(fmt.Sprintf("%s: %v", name, err))
+			failed = errors.Join(failed, reportedError{err})
+		}
+		if sum != nil {
+			answer, err := json.Marshal(sum)
+			if err != nil {
+				return err
+			}
+			if err := c.showSummary(f, name, answer); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return failed
+}
+
 // values returns what the HTTP API is told of a file; only what was given goes.
 func (f *importFlags) values(name string) url.Values {
 	query := url.Values{"category": {f.category.value}, "file": {name}}
@@ -91,14 +131,16 @@ func (f *importFlags) values(name string) url.Values {
 		query.Set("file", filepath.Base(name))
 	}
 	for name, value := range map[string]string{
-		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope, "asset": f.asset,
+		"enterprise_project_id": f.enterprise, "format": f.format, "scope": f.scope, "asset": f.asset, "asset_id": f.host,
 	} {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	if f.strict {
-		query.Set("strict", strconv.FormatBool(true))
+	for name, set := range map[string]bool{"strict": f.strict, "include_loopback": f.inside} {
+		if set {
+			query.Set(name, strconv.FormatBool(true))
+		}
 	}
 	return query
 }
@@ -160,12 +202,17 @@ type importSummary struct {
 	Stale     int            `json:"stale"`
 	Clamped   int            `json:"clamped"`
 	Rejected  int            `json:"rejected"`
+	Hosts     int            `json:"hosts"`
+	Open      int            `json:"observations"`
 	LeftOut   map[string]int `json:"left_out"`
+	Bytes     int64          `json:"bytes"`
+	Rate      int64          `json:"bytes_per_second"`
 	Errors    []struct {
 		Line   int    `json:"line"`
 		Reason string `json:"reason"`
 	} `json:"errors"`
 	Files []struct {
+		Format     string          `json:"format"`
 		Problem    string          `json:"problem"`
 		PassedOver scanfile.Passed `json:"passed_over"`
 	} `json:"files"`
@@ -178,7 +225,7 @@ func (c *cli) showSummary(f *importFlags, name string, answer []byte) error {
 		return nil
 	}
 	if f.output.value != asJSON {
-		return c.showText(name, &sum)
+		return c.showText(f, name, &sum)
 	}
 	file, err := json.Marshal(name)
 	if err != nil {
@@ -192,13 +239,31 @@ func (c *cli) showSummary(f *importFlags, name string, answer []byte) error {
 	return err
 }
 
+// muchRead is how many bytes must be read for the rate to mean something.
+const muchRead = 1 << 20
+
+// describe says in one line what became of a file.
+func (f *importFlags) describe(sum *importSummary) string {
+	text := fmt.Sprintf("%d applied, %d unchanged, %d stale, %d rejected", sum.Applied, sum.Unchanged, sum.Stale, sum.Rejected)
+	if f.dry {
+		format := "no format"
+		if len(sum.Files) > 0 && sum.Files[0].Format != "" {
+			format = sum.Files[0].Format
+		}
+		text = fmt.Sprintf("%s, %d hosts, %d open ports, %d rejected", format, sum.Hosts, sum.Open, sum.Rejected)
+	}
+	if sum.Bytes >= muchRead && sum.Rate > 0 {
+		text += fmt.Sprintf(", %d MB at %d MB/s", sum.Bytes/1e6, sum.Rate/1e6)
+	}
+	return text
+}
+
 // showText prints a summary for people: counts to stdout, the rest to stderr.
-func (c *cli) showText(name string, sum *importSummary) error {
-	_, err := fmt.Fprintf(c.stdout, "%s: %d applied, %d unchanged, %d stale, %d rejected\n",
-		printable(name), sum.Applied, sum.Unchanged, sum.Stale, sum.Rejected)
-	for _, f := range sum.Files {
-		if f.Problem != "" {
-			file := scanfile.FileSummary{Problem: f.Problem, PassedOver: f.PassedOver}
+func (c *cli) showText(f *importFlags, name string, sum *importSummary) error {
+	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", printable(name), f.describe(sum))
+	for _, in := range sum.Files {
+		if in.Problem != "" {
+			file := scanfile.FileSummary{Problem: in.Problem, PassedOver: in.PassedOver}
 			c.complain(fmt.Sprintf("warning: %s is incomplete: %s", name, file.Describe()))
 		}
 	}

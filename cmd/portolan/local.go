@@ -23,6 +23,8 @@ type readFlags struct {
 	format string
 	scope  string
 	asset  string
+	host   string
+	inside bool
 	strict bool
 }
 
@@ -42,13 +44,15 @@ func (f *readFlags) addHow(cmd *cobra.Command) {
 	defer complete("asset", scanfile.Identities())
 	cmd.Flags().StringVar(&f.format, "format", "", "the `FORMAT` of the files, such as ndjson or nmap-xml; found by content when left out")
 	cmd.Flags().StringVar(&f.asset, "asset", "", "call what scanners found by its address, hostname or mac, by the address where it has no other (default address)")
+	cmd.Flags().StringVar(&f.host, "asset-id", "", "take inventories (ss, netstat, …) that name no host for those of the host of this `ID`")
+	cmd.Flags().BoolVar(&f.inside, "include-loopback", false, "count what inventories show listening on loopback only")
 	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at where a file does not say: all, none or `RANGES` such as 1-1024/tcp,53/udp")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
 }
 
 // options returns the flags as the reader of files takes them.
 func (f *readFlags) options(project string) (*scanfile.Options, error) {
-	o := &scanfile.Options{Format: f.format, Project: project, Asset: f.asset, Strict: f.strict}
+	o := &scanfile.Options{Format: f.format, Project: project, Asset: f.asset, AssetID: f.host, IncludeLoopback: f.inside, Strict: f.strict}
 	if f.scope != "" {
 		scope, err := engine.ParseScope(f.scope)
 		if err != nil {

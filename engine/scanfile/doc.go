@@ -77,6 +77,25 @@
 // or written over several lines; lines of a log between them are left out. Times without a
 // zone are taken as UTC.
 //
+// # Inventories of hosts
+//
+// "ss", "netstat" (of Linux, busybox, BSD, macOS and Windows), "proc-net" (/proc/net/tcp,
+// tcp6, udp, udp6), "ansible" (listen_ports_facts) and "osquery" (listening_ports, as logs of
+// events, batches or snapshots, or the rows of a query) are what hosts show of themselves.
+// They are a whole look at all ports of the types that occur in them, unless they are cut,
+// or show a port by a name; only osquery's events are, without their beginning, a look at
+// the ports that they mention. Those that name no host need [Options].AssetID.
+//
+// What listens counts. Connected sockets, UNIX sockets, what listens on loopback only
+// (unless [Options].IncludeLoopback) and UDP sockets on ports that clients are given (from
+// 49152 on, RFC 6335) are left out. A socket of all addresses of IPv6 is TCP6 or UDP6; ss
+// shows some as * without their family, which are taken for TCP or UDP.
+//
+// # Streams
+//
+// Inputs may be compressed with gzip, zstd, bzip2 or xz. One whose compression is cut or
+// damaged is incomplete, and what was whole of it counts.
+//
 // An input may hold several formats: where a record is none of the one that is read, and
 // another one begins there, that one is read on. [Options].Format keeps to one.
 //

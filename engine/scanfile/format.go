@@ -1,13 +1,18 @@
 package scanfile
 
 import (
+	"portolan/engine/scanfile/ansible"
 	"portolan/engine/scanfile/internal/reader"
 	"portolan/engine/scanfile/masscan"
 	"portolan/engine/scanfile/naabu"
 	"portolan/engine/scanfile/ndjson"
+	"portolan/engine/scanfile/netstat"
 	"portolan/engine/scanfile/nmap"
+	"portolan/engine/scanfile/osquery"
+	"portolan/engine/scanfile/procnet"
 	"portolan/engine/scanfile/rustscan"
 	"portolan/engine/scanfile/shodan"
+	"portolan/engine/scanfile/ss"
 	"portolan/engine/scanfile/zgrab2"
 	"portolan/engine/scanfile/zmap"
 )
@@ -32,6 +37,11 @@ func formats() []reader.Format {
 		scanner("naabu-json", naabu.DetectJSON, naabu.ReadJSON),
 		scanner("naabu-csv", naabu.DetectCSV, naabu.ReadCSV),
 		scanner("naabu", naabu.DetectPlain, naabu.ReadPlain),
+		{Name: "osquery", Detect: osquery.Detect, Read: osquery.Read},
+		{Name: "ansible", Detect: ansible.Detect, Read: ansible.Read},
+		{Name: "ss", Detect: ss.Detect, Read: ss.Read},
+		{Name: "netstat", Detect: netstat.Detect, Read: netstat.Read},
+		{Name: "proc-net", Detect: procnet.Detect, Read: procnet.Read},
 		{Name: "rustscan", Detect: rustscan.Detect, Within: rustscan.Within, Read: rustscan.Read, Additive: true, Scanner: true},
 		{Name: "nmap-normal", Detect: nmap.DetectNormal, Within: nmap.NormalWithin, Read: nmap.ReadNormal, Scanner: true},
 		{Name: "masscan-terminal", Detect: masscan.DetectTerminal, Within: masscan.TerminalWithin, Read: masscan.ReadTerminal, Additive: true, Scanner: true},

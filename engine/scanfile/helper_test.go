@@ -51,7 +51,7 @@ func cmpErr(a, b error) error {
 	return b
 }
 
-func options() *scanfile.Options { return &scanfile.Options{Project: project} }
+func options() *scanfile.Options { return &scanfile.Options{Project: project, AssetID: "me"} }
 
 func source(text string) scanfile.Source {
 	return scanfile.Source{Name: "in", Reader: strings.NewReader(text)}

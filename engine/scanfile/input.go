@@ -20,12 +20,13 @@ const maxEmptyReads = 100
 // input is one source while it is read, and what becomes of its records.
 type input struct {
 	reader.Input
-	name    string
-	formats []string // that were found in it
-	refused int      // records of this input
-	taken   int      // reports that the sink accepts
-	closing bool     // the reports are closing ones, not records of the input
-	line    int      // where the record of the report just yielded begins
+	name        string
+	formats     []string // that were found in it
+	compression string
+	refused     int  // records of this input
+	taken       int  // reports that the sink accepts
+	closing     bool // the reports are closing ones, not records of the input
+	line        int  // where the record of the report just yielded begins
 }
 
 // nothing says whether there was something to take and nothing of it was taken.
@@ -58,6 +59,9 @@ func (in *input) run(f *reader.Format, given bool, yield func(engine.Report, err
 	if f == nil {
 		_, _ = io.Copy(io.Discard, in.W) // The error stays in W.
 		in.Incomplete("empty")
+		if isDamaged(in.Fault()) {
+			in.Cut++
+		}
 	}
 	if f != nil && !f.Binary {
 		in.ToUTF8(nil)
@@ -71,6 +75,15 @@ func (in *input) run(f *reader.Format, given bool, yield func(engine.Report, err
 	if err := in.Fault(); err != nil {
 		in.Problem = err.Error()
 	}
+}
+
+// fault is the error that ended the source before its end. That the source is compressed and
+// cut is none: what was whole counts, as with other cuts.
+func (in *input) fault() error {
+	if err := in.Fault(); !isDamaged(err) {
+		return err
+	}
+	return nil
 }
 
 // read reads the input as far as it is of one format, and returns the one that begins

@@ -34,15 +34,17 @@ func Load(ctx context.Context, dst Sink, sources []Source, opts *Options) (*Summ
 
 // loader takes reports from inputs to the sink.
 type loader struct {
-	ctx   context.Context // It lives as long as one call.
-	dst   Sink
-	opts  *Options
-	sum   *Summary
-	dry   bool // check only
-	batch []engine.Report
-	from  []origin // where the batch's reports came from
-	keys  int      // in the batch
-	told  int64    // bytes at the last progress
+	ctx    context.Context // It lives as long as one call.
+	dst    Sink
+	opts   *Options
+	sum    *Summary
+	dry    bool // check only
+	batch  []engine.Report
+	from   []origin // where the batch's reports came from
+	keys   int      // in the batch
+	told   int64    // bytes at the last progress
+	at     int64    // bytes read, of all sources
+	before int64    // of the sources before the one that is read
 }
 
 // origin is where a report came from.
@@ -72,15 +74,16 @@ func (l *loader) load(sources []Source, o *Options) error {
 
 // pass reads every source once.
 func (l *loader) pass(opens []*opened) error {
-	l.sum, l.told = &Summary{Complete: true}, 0
+	l.sum, l.told, l.at, l.before = &Summary{Complete: true}, 0, 0, 0
 	var faults []error
 	for _, src := range opens {
 		in := l.input(src, src.reader())
+		in.compression = src.compressedBy()
 		err := l.file(in, src.format)
 		if l.sum.Complete = l.sum.Complete && in.Problem == "" && err == nil; err != nil {
 			return errors.Join(append(faults, err)...)
 		}
-		switch err := in.Fault(); {
+		switch err := in.fault(); {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("%s: %w", in.name, err))
 		case in.nothing():
@@ -103,11 +106,12 @@ func (l *loader) file(in *input, f *reader.Format) (err error) {
 	if err != nil {
 		in.Incomplete("reading was ended: %v", err)
 	}
-	file := FileSummary{Name: in.name, Complete: in.Problem == "", Problem: in.Problem, PassedOver: Passed(in.Passed), Format: in.format()}
+	file := FileSummary{Name: in.name, Complete: in.Problem == "", Problem: in.Problem, PassedOver: Passed(in.Passed), Format: in.format(), Compression: in.compression}
 	l.sum.Files = append(l.sum.Files, file)
 	l.sum.Duplicates += in.Duplicates
 	l.sum.leaveOut(in.LeftOut)
 	l.tell()
+	l.before = l.at
 	return err
 }
 
@@ -188,7 +192,9 @@ func (l *loader) retract(fault *engine.ReportError) {
 func (l *loader) input(src *opened, r io.Reader) *input {
 	counted := &meter{ctx: l.ctx, src: r, limit: l.opts.MaxBytes, left: l.opts.MaxBytes, count: func(n int) {
 		src.read += int64(n) // Strict's second pass reads no more.
-		if l.sum.Bytes += int64(n); l.sum.Bytes-l.told >= progressStep {
+		l.sum.Bytes += int64(n)
+		l.at = l.before + src.consumed(src.read)
+		if l.at-l.told >= progressStep {
 			l.tell()
 		}
 	}}
@@ -198,7 +204,7 @@ func (l *loader) input(src *opened, r io.Reader) *input {
 }
 
 func (l *loader) tell() {
-	if l.told = l.sum.Bytes; l.opts.Progress != nil {
+	if l.told = l.at; l.opts.Progress != nil {
 		l.opts.Progress(l.told)
 	}
 }

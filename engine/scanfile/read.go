@@ -48,7 +48,7 @@ func read(s Source, o *Options, yield func(engine.Report, error) bool) error {
 		}
 		return yield(r, err)
 	})
-	if err := in.Fault(); err != nil {
+	if err := in.fault(); err != nil {
 		return err
 	}
 	if in.Problem != "" {

@@ -3,9 +3,11 @@ package scanfile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"portolan/engine"
 	"portolan/engine/scanfile/internal/reader"
@@ -50,6 +52,8 @@ type Options struct {
 	Category          engine.Category   // for reports that give none
 	Scope             *engine.Scope     // for reports whose format leaves the scope open; nil is none
 	Asset             string            // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
+	AssetID           string            // the host of inventories that name none
+	IncludeLoopback   bool              // count what inventories show listening on loopback only
 	Strict            bool              // apply nothing unless everything is whole and valid
 	MaxBytes          int64             // of one input after inflating; 0 is 8 GiB
 	MaxRecord         int               // bytes of one record (a line, a tag); 0 is 32 MiB
@@ -77,6 +81,9 @@ func (o *Options) Validate() error {
 	if err := blank.Validate(); err != nil {
 		errs = append(errs, err)
 	}
+	if n := utf8.RuneCountInString(opts.AssetID); n > engine.MaxAssetLen || !utf8.ValidString(opts.AssetID) {
+		errs = append(errs, &engine.FieldError{Field: "asset_id", Value: opts.AssetID, Allowed: fmt.Sprintf("1 to %d characters", engine.MaxAssetLen)})
+	}
 	errs = append(errs, notNegative("max_bytes", opts.MaxBytes), notNegative("max_record", int64(opts.MaxRecord)))
 	return errors.Join(errs...)
 }
@@ -92,7 +99,7 @@ func notNegative(field string, n int64) error {
 func (o *Options) reader() *reader.Options {
 	return &reader.Options{
 		Project: o.Project, EnterpriseProject: o.EnterpriseProject, Category: o.Category,
-		Scope: o.Scope, MaxRecord: o.MaxRecord, Identity: identities[o.Asset],
+		Scope: o.Scope, MaxRecord: o.MaxRecord, Identity: identities[o.Asset], AssetID: o.AssetID, IncludeLoopback: o.IncludeLoopback,
 	}
 }
 

@@ -20,6 +20,24 @@ type opened struct {
 	rewind io.ReadSeeker // nil if src cannot be rewound
 	spool  *os.File      // what strict has read of src, else nil
 	read   int64         // how many bytes the first pass read
+
+	inflated *inflated // nil if the source is not compressed
+}
+
+// consumed is how many bytes of the source itself lie behind so many that were read of it.
+func (o *opened) consumed(n int64) int64 {
+	if o.inflated != nil {
+		return o.inflated.raw.n
+	}
+	return n
+}
+
+// compressedBy is what compressed the source, empty if nothing did.
+func (o *opened) compressedBy() string {
+	if o.inflated == nil {
+		return ""
+	}
+	return o.inflated.name
 }
 
 // open finds the source's format. The error wraps ErrUnknownFormat.
@@ -30,26 +48,16 @@ func open(s Source, opts *Options) (*opened, error) {
 	if o.rewind != nil && !o.position(o.start+int64(len(o.head))) {
 		o.rewind = nil
 	}
-	if name := compression(o.head); name != "" {
-		return nil, fmt.Errorf("%s: %w: it is compressed with %s: inflate it first", s.Name, ErrUnknownFormat, name)
+	if c := compressionOf(o.head); c != nil {
+		o.rewind = nil // strict keeps a copy of what was inflated
+		o.inflated = c.open(o.reader())
+		o.peek(o.inflated, opts.Format)
 	}
 	if o.format == nil && !o.empty() && !o.failed() {
 		return nil, fmt.Errorf("%s: %w: it begins with %q; name one with --format (format over HTTP): %s",
 			s.Name, ErrUnknownFormat, o.head[:min(len(o.head), 64)], strings.Join(Formats(), ", "))
 	}
 	return o, nil
-}
-
-// compression returns what compressed the bytes, empty if nothing did.
-func compression(head []byte) string {
-	for _, c := range []struct{ name, magic string }{
-		{"gzip", "\x1f\x8b"}, {"zstd", "\x28\xb5\x2f\xfd"}, {"bzip2", "BZh"}, {"xz", "\xfd7zXZ\x00"},
-	} {
-		if bytes.HasPrefix(head, []byte(c.magic)) {
-			return c.name
-		}
-	}
-	return ""
 }
 
 // findStart notes where the source is, if it is one that can be rewound.
@@ -72,7 +80,12 @@ func (o *opened) position(at int64) bool {
 // whether there is anything at all.
 func (o *opened) peek(src io.Reader, name string) {
 	w := reader.NewWindow(src, reader.HeadMax)
-	for w.More() {
+	o.rest = src
+	for o.inflated == nil && len(w.Rest()) < longestMagic && w.More() {
+		continue
+	}
+	compressed := o.inflated == nil && compressionOf(w.Rest()) != nil
+	for first := true; !compressed && (first && len(w.Rest()) > 0 || w.More()); first = false {
 		if name != "" {
 			o.format = formatNamed(name)
 		} else {
@@ -82,7 +95,7 @@ func (o *opened) peek(src io.Reader, name string) {
 			break
 		}
 	}
-	if o.format == nil && !w.Cut() {
+	if o.format == nil && !compressed && (!w.Cut() || isDamaged(w.Err())) {
 		o.format = detect(w.Rest(), true)
 	}
 	o.head = w.Rest()

@@ -37,6 +37,8 @@ type FileSummary struct {
 	Format   string `json:"format"` // empty if the input was
 	Complete bool   `json:"complete"`
 	Problem  string `json:"problem"` // why it is not complete
+	// Compression is what compressed the input, empty if nothing did.
+	Compression string `json:"compression,omitempty"`
 	// PassedOver is how much behind damage was not read, up to the next place
 	// where reading could go on.
 	PassedOver Passed `json:"passed_over,omitzero"`
@@ -74,11 +76,20 @@ func (s *Summary) MarshalJSON() ([]byte, error) {
 		Errors       []RecordError  `json:"errors"`
 		Files        []FileSummary  `json:"files"`
 		Bytes        int64          `json:"bytes"`
+		Rate         int64          `json:"bytes_per_second"`
 	}{
 		s.Complete, s.Result.Applied, s.Result.Unchanged, s.Result.Stale, s.Result.Clamped, s.Rejected,
 		s.Hosts, s.Observations, s.Duplicates, orEmpty(s.LeftOut),
-		append([]RecordError{}, s.Errors...), append([]FileSummary{}, s.Files...), s.Bytes,
+		append([]RecordError{}, s.Errors...), append([]FileSummary{}, s.Files...), s.Bytes, s.rate(),
 	})
+}
+
+// rate is the bytes read in a second.
+func (s *Summary) rate() int64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return int64(float64(s.Bytes) / s.Elapsed.Seconds())
 }
 
 func orEmpty(m map[string]int) map[string]int {

@@ -4,6 +4,8 @@ go 1.26.0
 
 require portolan v0.0.0-00010101000000-000000000000
 
+require github.com/ulikunitz/xz v0.5.17 // indirect
+
 require (
 	github.com/RoaringBitmap/roaring/v2 v2.30.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

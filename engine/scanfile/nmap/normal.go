@@ -20,7 +20,14 @@ func DetectNormal(head []byte, whole bool) bool {
 		rest = bytes.TrimLeft(rest, "\r\n")
 		return whole || len(rest) > len(scannedLine) && rest[0] != '#' && !bytes.HasPrefix(rest, hostLine)
 	}
-	return bytes.HasPrefix(head, []byte("Starting Nmap ")) || bytes.HasPrefix(head, []byte("Nmap scan report for "))
+	return bytes.HasPrefix(head, []byte("Starting Nmap ")) || bytes.HasPrefix(head, []byte("Nmap scan report for ")) || isScrambled(head)
+}
+
+// isScrambled says whether a line is the first one of -oS, which is -oN with letters and
+// digits of numbers, too, in the place of others.
+func isScrambled(head []byte) bool {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	return bytes.Contains(bytes.ToLower(line), []byte("://nmap.0rg"))
 }
 
 // NormalWithin takes what nmap shows on a terminal behind something else.
@@ -77,6 +84,9 @@ func (n *normal) line(line reader.Line) error {
 	switch {
 	case !line.Ended && !strings.HasPrefix(text, "# Nmap done at ") && !strings.HasPrefix(text, "Nmap done: "):
 		n.in.CutAt(line.No)
+	case isScrambled(line.Text):
+		n.in.Incomplete("line %d: what -oS writes cannot be read: want -oX, -oG or -oN", line.No)
+		n.open = true
 	case strings.HasPrefix(text, "# Nmap ") && strings.Contains(text, " scan initiated "), strings.HasPrefix(text, "Starting Nmap "):
 		n.beginRun(text, line.No)
 	case strings.HasPrefix(text, "# Nmap done at "), strings.HasPrefix(text, "Nmap done: "):

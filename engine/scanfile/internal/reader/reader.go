@@ -49,7 +49,9 @@ type Options struct {
 	Category          engine.Category
 	Scope             *engine.Scope // nil if none is given
 	Identity          Identity
-	MaxRecord         int // bytes
+	AssetID           string // of the host of an inventory that names none
+	IncludeLoopback   bool   // what listens on loopback only counts
+	MaxRecord         int    // bytes
 }
 
 // Passed is a part of an input that was not read.
