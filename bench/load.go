@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"portolan/engine"
@@ -23,6 +22,8 @@ const (
 	// oneByOne is how many times as long as other figures calls of one report are
 	// measured: each is a publication.
 	oneByOne = 4
+	// readRounds is how often a text is read alone.
+	readRounds = 3
 )
 
 // load measures how fast reports are applied.
@@ -119,10 +120,7 @@ func (r *Result) addRates(assets, observations int, took time.Duration, spent *u
 // loadTexts measures reading and applying reports as files have them.
 func (run *run) loadTexts(ctx context.Context, hosts int) error {
 	hosts = min(hosts, textHosts)
-	for _, f := range []struct {
-		format string
-		write  func(*bytes.Buffer, iter.Seq[engine.Report])
-	}{{"ndjson", writeNDJSON}, {"nmap-xml", writeNmapXML}} {
+	for _, f := range texts {
 		run.progress("load: %s", f.format)
 		var text bytes.Buffer
 		tally := enginetest.NewTally(nil)
@@ -144,6 +142,10 @@ func (run *run) loadTexts(ctx context.Context, hosts int) error {
 }
 
 func (run *run) loadText(ctx context.Context, name string, text []byte, tally *enginetest.Tally, opts *scanfile.Options) error {
+	alone, err := run.readText(name, text, opts)
+	if err != nil {
+		return err
+	}
 	e, err := engine.Open(nil)
 	if err != nil {
 		return err
@@ -166,34 +168,27 @@ func (run *run) loadText(ctx context.Context, name string, text []byte, tally *e
 	result := Result{Suite: SuiteLoad, Name: name, Hosts: tally.Assets(), Samples: int64(summary.Hosts)}
 	result.addRates(summary.Hosts, summary.Observations, took, &spent)
 	result.add("MB/s", float64(len(text))/1e6/took.Seconds())
+	result.add("read-MB/s", float64(len(text))/1e6/alone.Seconds())
 	run.report.Results = append(run.report.Results, result)
 	return nil
 }
 
-func writeNDJSON(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
-	for r := range reports {
-		w.Write(scanfile.AppendNDJSON(w.AvailableBuffer(), &r))
-	}
-}
-
-// writeNmapXML writes what nmap writes about hosts with these ports, each with its
-// state, reason and service. Hosts go by their addresses.
-func writeNmapXML(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
-	w.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n<nmaprun scanner=\"nmap\" start=\"1735689600\" version=\"7.95\" xmloutputversion=\"1.05\">\n")
-	for r := range reports {
-		fmt.Fprintf(w, "<host starttime=\"%d\" endtime=\"%[1]d\"><status state=\"up\" reason=\"echo-reply\" reason_ttl=\"64\"/>\n<address addr=\"%s\" addrtype=\"ipv4\"/>\n<hostnames>\n</hostnames>\n<ports>", r.Seen.Unix(), address(&r))
-		for _, k := range r.Open {
-			fmt.Fprintf(w, "<port protocol=%q portid=\"%d\"><state state=\"open\" reason=\"syn-ack\" reason_ttl=\"64\"/><service name=\"unknown\" method=\"table\" conf=\"3\"/></port>\n", strings.ToLower(k.Type().String()), k.Port())
+// readText returns how long it takes to read a text and apply nothing: the fastest of
+// several times, as something else may run meanwhile.
+func (run *run) readText(name string, text []byte, opts *scanfile.Options) (fastest time.Duration, err error) {
+	for i := range readRounds {
+		start := run.timer.now()
+		for _, err := range scanfile.Read(scanfile.Source{Name: name, Reader: bytes.NewReader(text)}, opts) {
+			if err != nil {
+				return 0, err
+			}
 		}
-		w.WriteString("</ports>\n</host>\n")
+		if took := run.timer.now() - start; i == 0 || took < fastest {
+			fastest = took
+		}
 	}
-	w.WriteString("<runstats><finished time=\"1735776000\" exit=\"success\"/></runstats>\n</nmaprun>\n")
-}
-
-// address returns what a scanner calls the asset.
-func address(r *engine.Report) string {
-	if r.Address != "" {
-		return r.Address
+	if fastest <= 0 {
+		return 0, errClock
 	}
-	return r.Asset // of fleets that go by addresses
+	return fastest, nil
 }
