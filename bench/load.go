@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"time"
 
@@ -142,7 +143,11 @@ func (run *run) loadTexts(ctx context.Context, hosts int) error {
 }
 
 func (run *run) loadText(ctx context.Context, name string, text []byte, tally *enginetest.Tally, opts *scanfile.Options) error {
-	alone, err := run.readText(name, text, opts)
+	alone, err := run.readText(name, text, opts, 1)
+	if err != nil {
+		return err
+	}
+	parts, err := run.readText(name, text, opts, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err
 	}
@@ -169,13 +174,18 @@ func (run *run) loadText(ctx context.Context, name string, text []byte, tally *e
 	result.addRates(summary.Hosts, summary.Observations, took, &spent)
 	result.add("MB/s", float64(len(text))/1e6/took.Seconds())
 	result.add("read-MB/s", float64(len(text))/1e6/alone.Seconds())
+	result.add("read-in-parts-MB/s", float64(len(text))/1e6/parts.Seconds())
 	run.report.Results = append(run.report.Results, result)
 	return nil
 }
 
 // readText returns how long it takes to read a text and apply nothing: the fastest of
-// several times, as something else may run meanwhile.
-func (run *run) readText(name string, text []byte, opts *scanfile.Options) (fastest time.Duration, err error) {
+// several times, as something else may run meanwhile. So many parts of it are read at a
+// time, if its format lets it be split.
+func (run *run) readText(name string, text []byte, opts *scanfile.Options, workers int) (fastest time.Duration, err error) {
+	apart := *opts
+	apart.Workers = workers
+	opts = &apart
 	for i := range readRounds {
 		start := run.timer.now()
 		for _, err := range scanfile.Read(scanfile.Source{Name: name, Reader: bytes.NewReader(text)}, opts) {

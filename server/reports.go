@@ -58,6 +58,7 @@ func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options,
 	opts := &scanfile.Options{
 		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text, Asset: p.asset.text, AssetID: p.assetID.text,
 		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
+		Workers: 1, // bodies are many
 	}
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return nil, err

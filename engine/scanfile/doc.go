@@ -105,6 +105,8 @@
 // # Caveats
 //
 //   - An input without runstats and end tag is incomplete; so is an empty one.
+//   - Inputs of JSON objects and NDJSON are read in parts, as many at a time as
+//     [Options].Workers says; what is given is the same, in the same order.
 //   - The last line of an input that has no end may be cut, and is used only where what is
 //     whole of it shows.
 //   - Reading needs memory for one record, at most [Options].MaxRecord, except

@@ -21,22 +21,22 @@ import (
 // row here. It is a function, not a variable, so that nothing can add to it at run time.
 func formats() []reader.Format {
 	return []reader.Format{
-		{Name: "ndjson", Detect: ndjson.Detect, Read: ndjson.Read},
+		{Name: "ndjson", Detect: ndjson.Detect, Read: ndjson.Read, Split: reader.SplitLines},
 		scanner("masscan-xml", nmap.DetectMasscanXML, nmap.ReadXML),
 		{Name: "nmap-xml", Detect: nmap.DetectXML, Read: nmap.ReadXML, Scanner: true},
 		{Name: "masscan-binary", Detect: masscan.DetectBinary, Read: masscan.ReadBinary, Additive: true, Scanner: true, Binary: true},
 		scanner("masscan-json", masscan.DetectJSON, masscan.ReadJSON),
-		scanner("masscan-ndjson", masscan.DetectNDJSON, masscan.ReadNDJSON),
+		split(scanner("masscan-ndjson", masscan.DetectNDJSON, masscan.ReadNDJSON), reader.SplitObjects),
 		scanner("masscan-list", masscan.DetectList, masscan.ReadList),
 		scanner("masscan-grepable", masscan.DetectGrepable, nmap.ReadGrepable),
 		scanner("nmap-grepable", nmap.DetectGrepable, nmap.ReadGrepable),
-		scanner("shodan", shodan.Detect, shodan.Read),
-		scanner("zgrab2", zgrab2.Detect, zgrab2.Read),
-		scanner("zmap-json", zmap.DetectJSON, zmap.ReadJSON),
+		split(scanner("shodan", shodan.Detect, shodan.Read), reader.SplitObjects),
+		split(scanner("zgrab2", zgrab2.Detect, zgrab2.Read), reader.SplitObjects),
+		split(scanner("zmap-json", zmap.DetectJSON, zmap.ReadJSON), reader.SplitObjects),
 		scanner("zmap-csv", zmap.DetectCSV, zmap.ReadCSV),
-		scanner("naabu-json", naabu.DetectJSON, naabu.ReadJSON),
+		split(scanner("naabu-json", naabu.DetectJSON, naabu.ReadJSON), reader.SplitObjects),
 		scanner("naabu-csv", naabu.DetectCSV, naabu.ReadCSV),
-		scanner("naabu", naabu.DetectPlain, naabu.ReadPlain),
+		scanner("naabu", naabu.DetectPlain, naabu.ReadPlain), // its lines are so short that apart they take longer
 		{Name: "osquery", Detect: osquery.Detect, Read: osquery.Read},
 		{Name: "ansible", Detect: ansible.Detect, Read: ansible.Read},
 		{Name: "ss", Detect: ss.Detect, Read: ss.Read},
@@ -51,6 +51,12 @@ func formats() []reader.Format {
 // scanner is a format of a scanner whose reports only add.
 func scanner(name string, detect func([]byte, bool) bool, read func(*reader.Input, *reader.Output)) reader.Format {
 	return reader.Format{Name: name, Detect: detect, Read: read, Additive: true, Scanner: true}
+}
+
+// split is a format whose input can be read in parts.
+func split(f reader.Format, at func(piece []byte) int) reader.Format {
+	f.Split = at
+	return f
 }
 
 // Formats returns the names of the known formats.

@@ -23,6 +23,7 @@ type input struct {
 	name        string
 	formats     []string // that were found in it
 	compression string
+	workers     int  // Options.Workers
 	refused     int  // records of this input
 	taken       int  // reports that the sink accepts
 	closing     bool // the reports are closing ones, not records of the input
@@ -92,13 +93,7 @@ func (in *input) read(f *reader.Format, given bool, c *closings, out *reader.Out
 	if !slices.Contains(in.formats, f.Name) {
 		in.formats = append(in.formats, f.Name)
 	}
-	in.Switched, in.Other, in.Began = false, nil, in.W.Offset()
-	if !given {
-		in.Other = func(head []byte) bool {
-			next = detect(head, false)
-			return next != nil && next.Name != f.Name
-		}
-	}
+	in.Switched = false
 	take := out.Take
 	defer func() { out.Take = take }()
 	if c.wants(f) {
@@ -107,6 +102,10 @@ func (in *input) read(f *reader.Format, given bool, c *closings, out *reader.Out
 			return take(r, line)
 		}
 	}
+	if next, read := in.inParts(f, given, out, in.workers); read {
+		return next
+	}
+	in.Other, in.Began = other(f, given, &next), in.W.Offset()
 	if f.Read(&in.Input, out); !in.Switched {
 		return nil
 	}

@@ -198,7 +198,7 @@ func (l *loader) input(src *opened, r io.Reader) *input {
 			l.tell()
 		}
 	}}
-	in := &input{name: src.name}
+	in := &input{name: src.name, workers: l.opts.Workers}
 	in.Opts, in.W = l.opts.reader(), reader.NewWindow(counted, l.opts.MaxRecord)
 	return in
 }

@@ -54,6 +54,7 @@ type Options struct {
 	Asset             string            // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
 	AssetID           string            // the host of inventories that name none
 	IncludeLoopback   bool              // count what inventories show listening on loopback only
+	Workers           int               // how many parts of an input are read at a time, where its format lets it be split; 0 is one per processor
 	Strict            bool              // apply nothing unless everything is whole and valid
 	MaxBytes          int64             // of one input after inflating; 0 is 8 GiB
 	MaxRecord         int               // bytes of one record (a line, a tag); 0 is 32 MiB
@@ -84,7 +85,7 @@ func (o *Options) Validate() error {
 	if n := utf8.RuneCountInString(opts.AssetID); n > engine.MaxAssetLen || !utf8.ValidString(opts.AssetID) {
 		errs = append(errs, &engine.FieldError{Field: "asset_id", Value: opts.AssetID, Allowed: fmt.Sprintf("1 to %d characters", engine.MaxAssetLen)})
 	}
-	errs = append(errs, notNegative("max_bytes", opts.MaxBytes), notNegative("max_record", int64(opts.MaxRecord)))
+	errs = append(errs, notNegative("workers", int64(opts.Workers)), notNegative("max_bytes", opts.MaxBytes), notNegative("max_record", int64(opts.MaxRecord)))
 	return errors.Join(errs...)
 }
 
@@ -92,7 +93,7 @@ func notNegative(field string, n int64) error {
 	if n >= 0 {
 		return nil
 	}
-	return &engine.FieldError{Field: field, Value: strconv.FormatInt(n, 10), Allowed: "0 or a number of bytes"}
+	return &engine.FieldError{Field: field, Value: strconv.FormatInt(n, 10), Allowed: "0 or more"}
 }
 
 // reader returns what readers are told.

@@ -50,7 +50,9 @@ func ReadJSON(in *reader.Input, out *reader.Output) {
 
 // ReadNDJSON reads what masscan writes with -oD.
 func ReadNDJSON(in *reader.Input, out *reader.Output) {
-	reader.EachObject(in, out, newJSONReader(in, out).take)
+	if reader.EachObject(in, out, newJSONReader(in, out).take) && !out.Done {
+		in.Incomplete("the list has no end")
+	}
 }
 
 func newJSONReader(in *reader.Input, out *reader.Output) *jsonReader {

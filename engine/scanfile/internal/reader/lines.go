@@ -57,7 +57,8 @@ func (in *Input) CutAt(line int) {
 }
 
 func (in *Input) emptyIf(blank bool, out *Output) {
-	if blank && !out.Done {
+	in.Empty = blank
+	if blank && !out.Done && !in.Part {
 		in.Incomplete("empty")
 	}
 }
@@ -92,6 +93,14 @@ func (p *probes) spend(at int64) bool {
 func (in *Input) strange(out *Output, at int64, line int, err error) (switched bool) {
 	used := in.W.Offset() - at
 	if in.Other != nil && at > in.Began && in.probes.spend(at) && in.W.back(at) {
+		if first := in.W.Rest()[0]; first == '<' || first == '#' { // such formats are told by more than a line
+			for len(in.W.Rest()) < probeMax && in.W.More() {
+				continue
+			}
+			if in.Unsure = in.Followed && len(in.W.Rest()) < probeMax; in.Unsure {
+				return true
+			}
+		}
 		rest := in.W.Rest()
 		if in.Other(PlainHead(rest[:min(len(rest), probeMax)])) {
 			in.Switched = true

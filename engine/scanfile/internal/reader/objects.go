@@ -39,12 +39,12 @@ func EachObject(in *Input, out *Output, take func(object []byte, line int) error
 			break
 		}
 		if o.object() {
-			return o.open
+			return o.open && !in.Part
 		}
 		blank = false
 	}
 	in.emptyIf(blank, out)
-	return o.open
+	return o.open && !in.Part
 }
 
 // toObject passes over what stands between objects, up to the next one. Found says that
@@ -59,6 +59,7 @@ func (o *objects) toObject() (found, more bool) {
 				continue
 			case '[', ']':
 				o.open, found = c == '[', true
+				o.in.Bracket = c
 				continue
 			}
 			w.Skip(i)
@@ -156,6 +157,9 @@ func (o *objects) cut() ([]byte, error) {
 		}
 		if !w.More() {
 			w.Skip(len(w.Rest()))
+			if o.in.Followed {
+				return nil, errDamaged
+			}
 			return nil, errNoEnd
 		}
 	}

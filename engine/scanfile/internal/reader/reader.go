@@ -4,6 +4,7 @@
 package reader
 
 import (
+	"bytes"
 	"fmt"
 
 	"portolan/engine"
@@ -30,7 +31,17 @@ type Format struct {
 	Scanner bool
 	// Binary input is not text in any encoding.
 	Binary bool
+	// Split says where the last record in a piece of an input begins, which others follow or
+	// which is not whole; 0 if that is not known. What lies before and behind that place can
+	// be read apart. Nil is for formats whose records depend on others.
+	Split func(piece []byte) int
 }
+
+// SplitLines is [Format.Split] of formats with a record a line.
+func SplitLines(piece []byte) int { return bytes.LastIndexByte(piece, '\n') + 1 }
+
+// SplitObjects is [Format.Split] of formats of JSON objects: one begins where a line does.
+func SplitObjects(piece []byte) int { return bytes.LastIndex(piece, []byte("\n{")) + 1 }
 
 // Identity is what a scanner's asset is called by.
 type Identity uint8
@@ -81,6 +92,16 @@ type Input struct {
 	// Began is the offset at which the format begins that is read. There, no other one
 	// begins, so that two readers cannot give an input to each other for ever.
 	Began int64
+
+	// Part says that the input is a part of another one, and Followed that a record follows
+	// it there. Of a part, nobody is told that it is empty or a list without an end: whether
+	// it is empty, and which bracket between records was the last, is noted here.
+	Part, Followed bool
+	Empty          bool
+	Bracket        byte
+	// Unsure says that reading ended because more than the part must be seen to tell whether
+	// another format begins.
+	Unsure bool
 
 	probes probes
 }

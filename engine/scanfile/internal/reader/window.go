@@ -42,6 +42,19 @@ func NewWindow(src io.Reader, limit int) *Window {
 	return &Window{src: src, buf: make([]byte, min(windowSize, max(limit, 512))), line: 1, max: limit}
 }
 
+// NewWindowAt is NewWindow for a source that begins on a line of another one.
+func NewWindowAt(src io.Reader, limit, line int) *Window {
+	w := NewWindow(src, limit)
+	w.line = line
+	return w
+}
+
+// NewPiece returns a window of a piece of a source that is held already and begins on a
+// line of it. Behind the piece the source ends with an error, io.EOF at its end.
+func NewPiece(piece []byte, limit, line int, err error) *Window {
+	return &Window{buf: piece, end: len(piece), max: limit, line: line, err: err}
+}
+
 // Rest is what is held and not yet used. It is valid until the next More.
 func (w *Window) Rest() []byte { return w.buf[w.pos:w.end] }
 
