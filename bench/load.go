@@ -19,7 +19,7 @@ const (
 	// changedFraction is how many open keys change between two reports of the fleet.
 	changedFraction = 0.01
 	// textHosts is the most assets whose reports are read from text.
-	textHosts = 100_000
+	textHosts = 30_000
 	// oneByOne is how many times as long as other figures calls of one report are
 	// measured: each is a publication.
 	oneByOne = 4
@@ -53,7 +53,7 @@ func (run *run) load(ctx context.Context, hosts int) error {
 	if err := run.loadBatches(ctx, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
 		return err
 	}
-	if run.c.Growth && hosts > textHosts {
+	if run.c.Growth && hosts/10 >= textHosts {
 		return nil // as many were read with a smaller fleet
 	}
 	return run.loadTexts(ctx, hosts)
