@@ -36,10 +36,12 @@ func (c *closings) wants(f *reader.Format) bool {
 	return f.Scanner && c.merged
 }
 
-// note takes the scope of a record and leaves one that only adds.
-func (c *closings) note(r *engine.Report) {
+// note takes the scope of a record and leaves one that only adds. That of an additive
+// format has the given one; one that says itself what was looked at, if it was nothing,
+// has none.
+func (c *closings) note(r *engine.Report, additive bool) {
 	scope := r.Scope
-	if c.given != nil && scope.IsNone() {
+	if additive && c.given != nil {
 		scope = *c.given
 	}
 	r.Scope = engine.Scope{}

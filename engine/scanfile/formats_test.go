@@ -461,7 +461,14 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("%q: a has %s", as, open)
 		}
 	}
+	pinged := "<nmaprun><scaninfo protocol='tcp' services='1-100'/><host><status state='up'/><address addr='192.0.2.1'/><hostnames><hostname name='a'/></hostnames></host><runstats><finished/></runstats></nmaprun>"
 	opts := options()
+	scope := engine.ScopeAll()
+	opts.Asset, opts.Scope = "hostname", &scope
+	if reports, _ := load(t, pinged, opts); len(reports) != 1 || !reports[0].Scope.IsNone() {
+		t.Errorf("a host whose ports nobody looked at is closed: %s", lines(reports))
+	}
+	opts = options()
 	opts.Asset = "serial"
 	if err := opts.Validate(); err == nil || !strings.Contains(err.Error(), "asset") {
 		t.Errorf("an identity that is none: %v", err)

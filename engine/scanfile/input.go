@@ -98,7 +98,7 @@ func (in *input) read(f *reader.Format, given bool, c *closings, out *reader.Out
 	defer func() { out.Take = take }()
 	if c.wants(f) {
 		out.Take = func(r *engine.Report, line int) bool {
-			c.note(r)
+			c.note(r, f.Additive)
 			return take(r, line)
 		}
 	}

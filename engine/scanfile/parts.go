@@ -15,6 +15,9 @@ import (
 // partSize is how many bytes of an input are read apart, at least.
 const partSize = 64 << 10
 
+// maxPart is where a piece of an input without a place to cut it is read in order.
+const maxPart = 4 << 20
+
 // maxWorkers is the most that Options.Workers is by default.
 const maxWorkers = 8
 
@@ -248,7 +251,7 @@ func (p *parts) cut() *part {
 		switch {
 		case end > 0 || one.err != nil:
 			one.text, p.carry = buf[:end], append(p.carry[:0], buf[end:]...)
-		case len(buf) <= p.of.Opts.MaxRecord:
+		case len(buf) < maxPart:
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
 			continue
 		default:

@@ -38,9 +38,7 @@ func Read(in *reader.Input, out *reader.Output) {
 		facts: reader.NewObject("tcp_listen", "udp_listen", "ansible_facts"),
 		entry: reader.NewObject("address", "port"),
 	}
-	if reader.EachObject(in, out, a.object) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, a.object)
 }
 
 func (a *ansible) object(object []byte, line int) error {

@@ -31,28 +31,22 @@ const (
 
 // jsonReader reads objects.
 type jsonReader struct {
-	found    ports
-	record   *reader.Object
-	list     reader.Object
-	port     *reader.Object // an element of ports
-	data     *reader.Object
-	finished bool // the object was read that old versions end with
+	found  ports
+	record *reader.Object
+	list   reader.Object
+	port   *reader.Object // an element of ports
+	data   *reader.Object
 }
 
 // ReadJSON reads what masscan writes with -oJ, the dialects of old versions included: a
 // comma before the end of the list, the line {finished: 1} in place of the end.
 func ReadJSON(in *reader.Input, out *reader.Output) {
-	r := newJSONReader(in, out)
-	if open := reader.EachObject(in, out, r.take); open && !r.finished && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, newJSONReader(in, out).take)
 }
 
 // ReadNDJSON reads what masscan writes with -oD.
 func ReadNDJSON(in *reader.Input, out *reader.Output) {
-	if reader.EachObject(in, out, newJSONReader(in, out).take) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, newJSONReader(in, out).take)
 }
 
 func newJSONReader(in *reader.Input, out *reader.Output) *jsonReader {
@@ -71,7 +65,7 @@ func isFinished(object []byte) bool {
 
 func (r *jsonReader) take(object []byte, line int) error {
 	if isFinished(object) {
-		r.finished = true
+		r.found.In.Bracket = ']'
 		return nil
 	}
 	rec := r.record

@@ -60,9 +60,7 @@ func ReadJSON(in *reader.Input, out *reader.Output) {
 		record: reader.NewObject("host", "ip", "port", "protocol", "timestamp", "mac_address", "proto", "data", "ports"),
 		port:   reader.NewObject("Port", "Protocol"),
 	}
-	if reader.EachObject(in, out, l.object) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, l.object)
 }
 
 func (l *lines) object(object []byte, line int) error {

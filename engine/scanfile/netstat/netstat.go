@@ -67,7 +67,7 @@ func rowOf(words [][]byte) (r row, ok bool) {
 	if base := strings.TrimRight(r.proto, "46"); base != "tcp" && base != "udp" && base != "sctp" && base != "udplite" {
 		return r, false
 	}
-	if len(words) > 4 && isNumber(words[1]) && isNumber(words[2]) {
+	if len(words) > 4 && reader.IsNumber(words[1]) && reader.IsNumber(words[2]) {
 		words = words[2:]
 	} else {
 		r.windows = true
@@ -85,8 +85,6 @@ func (r *row) known() bool {
 	_, err := reader.LocalAddress(address)
 	return err == nil && len(address) > 0
 }
-
-func isNumber(text []byte) bool { return len(bytes.Trim(text, "0123456789")) == 0 && len(text) > 0 }
 
 // listens says whether the row's socket waits for anybody.
 func (r *row) listens() bool {

@@ -62,9 +62,7 @@ func Read(in *reader.Input, out *reader.Output) {
 		diff: reader.NewObject("added", "removed"),
 		row:  reader.NewObject(columns...),
 	}
-	if reader.EachObject(in, out, o.object) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, o.object)
 	for _, l := range o.all {
 		o.report(l)
 	}

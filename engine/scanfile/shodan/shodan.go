@@ -40,9 +40,7 @@ func Read(in *reader.Input, out *reader.Output) {
 		Finder: reader.Finder{In: in, Out: out},
 		banner: reader.NewObject("ip", "ip_str", "ipv6", "port", "transport", "timestamp", "hostnames", "_shodan"),
 	}
-	if reader.EachObject(in, out, s.object) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, s.object)
 }
 
 func (s *shodan) object(object []byte, line int) (err error) {

@@ -48,16 +48,7 @@ func isRow(words [][]byte) bool {
 	if len(words) < 5 || !slices.Contains(states, string(words[0])) {
 		return false
 	}
-	return isNumber(words[1]) && isNumber(words[2])
-}
-
-func isNumber(text []byte) bool {
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return len(text) > 0
+	return reader.IsNumber(words[1]) && reader.IsNumber(words[2])
 }
 
 type ss struct {

@@ -46,9 +46,7 @@ func Read(in *reader.Input, out *reader.Output) {
 		record: reader.NewObject("ip", "domain", "port", "data", "proto"),
 		answer: reader.NewObject("status", "protocol", "port", "timestamp"),
 	}
-	if reader.EachObject(in, out, z.object) && !out.Done {
-		in.Incomplete("the list has no end")
-	}
+	reader.EachObject(in, out, z.object)
 }
 
 func (z *zgrab) object(object []byte, line int) error {

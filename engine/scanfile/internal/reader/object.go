@@ -32,7 +32,7 @@ func NewObject(names ...string) *Object {
 // Read reads an object, whose text it keeps. An error is one of JSON's grammar.
 func (o *Object) Read(text []byte) error {
 	clear(o.values)
-	return o.each(text, func(name, value []byte) {
+	return o.Each(text, func(name, value []byte) {
 		for i, wanted := range o.names {
 			if string(name) == wanted {
 				o.values[i] = value
@@ -45,10 +45,6 @@ func (o *Object) Read(text []byte) error {
 // Each calls found with each field of an object: its name, which must hold no escapes, and
 // its value as it stands.
 func (o *Object) Each(text []byte, found func(name, value []byte)) error {
-	return o.each(text, found)
-}
-
-func (o *Object) each(text []byte, found func(name, value []byte)) error {
 	o.text, o.src = text, *bytes.NewBuffer(text) // of which the decoder reads without a copy
 	o.dec.Reset(&o.src, jsontext.AllowDuplicateNames(true), lenient)
 	if _, err := o.dec.ReadToken(); err != nil {

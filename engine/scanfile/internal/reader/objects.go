@@ -18,19 +18,19 @@ type objects struct {
 	in   *Input
 	out  *Output
 	take func(object []byte, line int) error
-	open bool // a list was begun that has not ended
 }
 
 // EachObject gives each JSON object of an input to take, whether there is one a line, as
 // tools write them, or they are elements of a list, or they are written over several
 // lines. Lines between them that are no JSON, such as those of a log, are left out. An
-// error of take is one as for [EachLine]. Open says that the input ends inside of a list.
+// error of take is one as for [EachLine]. An input that ends inside of a list is incomplete.
 //
 // An object that does not end is cut where the input ends; where another object begins at
 // the start of a line inside of it, or a text holds the end of a line, it is damaged, and
 // reading goes on there.
-func EachObject(in *Input, out *Output, take func(object []byte, line int) error) (open bool) {
-	o := &objects{in, out, take, false}
+func EachObject(in *Input, out *Output, take func(object []byte, line int) error) {
+	o := &objects{in, out, take}
+	in.Bracket = 0
 	blank := true
 	for !out.Done {
 		found, more := o.toObject()
@@ -38,13 +38,15 @@ func EachObject(in *Input, out *Output, take func(object []byte, line int) error
 		if !more {
 			break
 		}
-		if o.object() {
-			return o.open && !in.Part
-		}
 		blank = false
+		if o.object() {
+			break
+		}
 	}
 	in.emptyIf(blank, out)
-	return o.open && !in.Part
+	if in.Bracket == '[' && !in.Part && !out.Done {
+		in.Incomplete("the list has no end")
+	}
 }
 
 // toObject passes over what stands between objects, up to the next one. Found says that
@@ -58,8 +60,7 @@ func (o *objects) toObject() (found, more bool) {
 			case ' ', '\t', '\r', '\n', ',':
 				continue
 			case '[', ']':
-				o.open, found = c == '[', true
-				o.in.Bracket = c
+				o.in.Bracket, found = c, true
 				continue
 			}
 			w.Skip(i)
@@ -258,24 +259,25 @@ type Keys [][]byte
 // FirstKeys returns the keys of the first object, which may be the first of a list; none
 // if the bytes begin with neither.
 func FirstKeys(head []byte) Keys {
+	keys, _ := firstKeys(head)
+	return keys
+}
+
+func firstKeys(head []byte) (keys Keys, all bool) {
 	if head[0] == '[' {
 		head = bytes.TrimLeft(head[1:], " \t\r\n")
 	}
 	if len(head) == 0 || head[0] != '{' {
-		return nil
+		return nil, false
 	}
-	keys, _ := TopKeys(head)
-	return keys
+	return TopKeys(head)
 }
 
 // AllKeys is FirstKeys where all of them are known; none while more may come. It is for
 // formats that others have the keys of, too.
 func AllKeys(head []byte, whole bool) Keys {
-	if head[0] == '[' {
-		head = bytes.TrimLeft(head[1:], " \t\r\n")
-	}
-	keys, all := TopKeys(head)
-	if !all && !whole || len(head) == 0 || head[0] != '{' {
+	keys, all := firstKeys(head)
+	if !all && !whole {
 		return nil
 	}
 	return keys

@@ -98,6 +98,11 @@ func AppendPorts(ranges []index.Range, list []byte, t index.Type) ([]index.Range
 	return ranges, nil
 }
 
+// IsNumber says whether the text is digits.
+func IsNumber(text []byte) bool {
+	return len(text) > 0 && len(bytes.Trim(text, "0123456789")) == 0
+}
+
 // PortNumber reads a decimal number from 0 to 65535.
 func PortNumber(text []byte) (uint16, bool) {
 	n := 0

@@ -109,14 +109,18 @@ func (w *Window) read(want int) int {
 	return got
 }
 
-// makeRoom leaves at least a quarter of the buffer free.
+// makeRoom leaves at least a quarter of the buffer free, or as much as there is in one that
+// is as large as it may get: what may be held and a little more.
 func (w *Window) makeRoom() {
 	if len(w.buf)-w.end >= len(w.buf)/4 {
 		return
 	}
-	buf := w.buf
-	if w.end-w.pos > len(w.buf)/2 {
-		buf = make([]byte, 2*len(w.buf))
+	buf, most := w.buf, w.max+windowSize
+	switch held := w.end - w.pos; {
+	case held > len(buf)/2 && len(buf) < most:
+		buf = make([]byte, min(2*len(buf), most))
+	case w.pos == 0:
+		return
 	}
 	w.LineNo()
 	w.base += int64(w.pos)
