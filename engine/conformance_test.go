@@ -20,3 +20,13 @@ func open(t *testing.T) enginetest.Open {
 func TestConformance(t *testing.T) { enginetest.Run(t, open(t)) }
 
 func TestModel(t *testing.T) { enginetest.Model(t, open(t)) }
+
+// TestConformanceJournaled runs the suite with a journal behind the engine.
+func TestConformanceJournaled(t *testing.T) { enginetest.Run(t, enginetest.Journaled(t)) }
+
+// TestConformanceRestarted runs the suite with engines that are cut at every write:
+// whatever the history, what an engine has committed is all that its answers, now and
+// later, depend on.
+func TestConformanceRestarted(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t)) }
+
+func TestModelRestarted(t *testing.T) { enginetest.Model(t, enginetest.Restarted(t)) }

@@ -41,8 +41,9 @@ type Engine struct {
 	now       func() time.Time
 	maxAssets int
 	closed    atomic.Bool
-	projects  atomic.Pointer[projectTree]
-	creating  sync.Mutex // held while projects are added to projects, taken before any inventory's
+	writers   sync.RWMutex // read-locked by writes, locked by Close and Attach
+	tenants   tenants
+	pipeline  pipeline
 }
 
 // projectTree orders projects by name. A tree that is published is not changed.
@@ -56,10 +57,10 @@ type project struct {
 }
 
 // inventory returns the project's assets of a category for writing to.
-func (p *project) inventory(c Category) *inventory {
+func (p *project) inventory(c Category, logged bool) *inventory {
 	at := &p.inventories[c]
 	if at.Load() == nil {
-		at.CompareAndSwap(nil, newInventory()) // losing to another writer loses nothing
+		at.CompareAndSwap(nil, newInventory(logged)) // losing to another writer loses nothing
 	}
 	return at.Load()
 }
@@ -90,17 +91,38 @@ func Open(opts *Options) (*Engine, error) {
 	if opts != nil && opts.MaxAssets > 0 {
 		e.maxAssets = opts.MaxAssets
 	}
-	e.projects.Store(btree.NewMap[string, *project](0))
+	e.tenants.coming = make(map[string]*newcomer)
+	e.tenants.shown.Store(btree.NewMap[string, *project](0))
+	e.pipeline.tenants = &e.tenants
 	return e, nil
 }
 
-// Close makes every later call return [ErrClosed]. Closing twice is an error, too.
+// Close makes every later call return [ErrClosed], and returns when the writes that
+// have begun are done: then a journal may be closed, too. Closing twice is an error.
 func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return ErrClosed
 	}
+	e.writers.Lock()
+	defer e.writers.Unlock()
 	return nil
 }
+
+// beginWrite says why a write cannot be accepted; if it can, endWrite is called when it
+// is done.
+func (e *Engine) beginWrite(ctx context.Context) error {
+	e.writers.RLock()
+	err := e.ready(ctx)
+	if err == nil {
+		err = e.pipeline.check()
+	}
+	if err != nil {
+		e.writers.RUnlock()
+	}
+	return err
+}
+
+func (e *Engine) endWrite() { e.writers.RUnlock() }
 
 // ready says why a call cannot be served.
 func (e *Engine) ready(ctx context.Context) error {
@@ -110,33 +132,15 @@ func (e *Engine) ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// find returns a project, nil if it never had an asset.
-func (e *Engine) find(name string) *project {
-	p, _ := e.projects.Load().Get(name)
-	return p
-}
-
-// named is find for a caller that wants to hear of a project that is not there.
+// named returns a project that readers see.
 func (e *Engine) named(name string) (*project, error) {
 	if name == "" {
 		return nil, &FieldError{Field: "project_id", Allowed: "1 to 256 characters"}
 	}
-	if p := e.find(name); p != nil {
+	if p := e.tenants.find(name); p != nil {
 		return p, nil
 	}
 	return nil, fmt.Errorf("%w: %q", ErrNoProject, name)
-}
-
-// add adds projects that are not there. The lock creating is held.
-func (e *Engine) add(projects []*project) {
-	if len(projects) == 0 {
-		return
-	}
-	grown := e.projects.Load().Copy()
-	for _, p := range projects {
-		grown.Set(p.name, p)
-	}
-	e.projects.Store(grown)
 }
 
 // Projects returns the names of the projects that hold or held assets, in order.
@@ -144,11 +148,11 @@ func (e *Engine) Projects() ([]string, error) {
 	if e.closed.Load() {
 		return nil, ErrClosed
 	}
-	return e.projects.Load().Keys(), nil
+	return e.tenants.shown.Load().Keys(), nil
 }
 
-// Remove forgets assets and their times, and returns how many were there; readers
-// see them all go at once. The error is [ErrNoProject], or [ErrNoAsset], which
+// Remove forgets assets and their times, and returns how many were there when readers
+// see that they are gone, all at once. The error is [ErrNoProject], or [ErrNoAsset], which
 // names ids that are not there; the others are gone then.
 func (e *Engine) Remove(ctx context.Context, project string, category Category, ids ...string) (int, error) {
 	return e.RemoveWithin(ctx, All(), project, category, ids...)
@@ -157,30 +161,36 @@ func (e *Engine) Remove(ctx context.Context, project string, category Category, 
 // RemoveWithin is [Engine.Remove] for a caller to whom assets that are not in the view are
 // not there.
 func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, category Category, ids ...string) (int, error) {
-	if err := e.ready(ctx); err != nil {
+	if err := e.beginWrite(ctx); err != nil {
 		return 0, err
 	}
+	defer e.endWrite()
 	if err := checkCategory(category); err != nil {
 		return 0, err
 	}
-	p, err := e.named(project)
+	if _, err := e.named(project); err != nil {
+		return 0, err
+	}
+	parts, err := e.lock([]part{{name: project, category: category}}, func(*part) error { return nil })
 	if err != nil {
 		return 0, err
 	}
-	v := p.inventory(category)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var missing []string
+	var removed, missing []string
 	for _, id := range ids {
-		if !v.remove(id, view) {
+		if parts[0].v.remove(id, view) {
+			removed = append(removed, id)
+		} else {
 			missing = append(missing, id)
 		}
 	}
-	removed := len(ids) - len(missing)
-	if removed > 0 {
-		v.x.Publish()
+	if len(removed) == 0 {
+		unlock(parts)
+		return 0, errMissing(missing)
 	}
-	return removed, errMissing(missing)
+	if err := e.finish(ctx, parts, removed); err != nil {
+		return 0, err
+	}
+	return len(removed), errMissing(missing)
 }
 
 // maxNamed is how many ids an error names.
@@ -204,7 +214,7 @@ func (e *Engine) Stats() (Stats, error) {
 	if e.closed.Load() {
 		return total, ErrClosed
 	}
-	e.projects.Load().Scan(func(_ string, p *project) bool {
+	e.tenants.shown.Load().Scan(func(_ string, p *project) bool {
 		total.Projects++
 		for c := range Category(numCategories) {
 			s := p.snapshot(c)
@@ -225,7 +235,7 @@ func (e *Engine) Check(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	e.projects.Load().Scan(func(name string, p *project) bool {
+	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
 		for c := range Category(numCategories) {
 			v := p.inventories[c].Load()
 			if v == nil {

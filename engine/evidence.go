@@ -66,7 +66,11 @@ const (
 )
 
 // appendNote appends the evidence as a note to dst.
-func (e *evidence) appendNote(dst []byte) []byte {
+func (e *evidence) appendNote(dst []byte) []byte { return e.append(dst, true) }
+
+// append appends the evidence as a note to dst, or as the times of an asset's portable
+// form, which has no refs: see appendTimes.
+func (e *evidence) append(dst []byte, refs bool) []byte {
 	head := len(dst)
 	dst = append(dst, e.looksCode())
 	dst = binary.AppendVarint(dst, e.newest-noteEpoch)
@@ -81,9 +85,13 @@ func (e *evidence) appendNote(dst []byte) []byte {
 		}
 	}
 	if dst[head]&3 == listedLooks {
-		dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
+		if refs {
+			dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
+		}
 		for _, l := range e.looks {
-			dst = binary.AppendUvarint(dst, uint64(l.ref))
+			if refs {
+				dst = binary.AppendUvarint(dst, uint64(l.ref))
+			}
 			dst = binary.AppendVarint(dst, e.newest-l.time)
 		}
 	}
@@ -166,26 +174,50 @@ func commonest(times []micros) micros {
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
-// noteReader reads the fields of a note that was written here.
-type noteReader struct{ rest []byte }
+// noteReader reads the fields of a note. One that ends too early gives zeros and bad.
+type noteReader struct {
+	rest []byte
+	bad  bool
+}
 
 func (r *noteReader) uint() uint64 {
 	v, n := binary.Uvarint(r.rest)
-	r.rest = r.rest[n:]
+	r.skip(n)
 	return v
 }
 
 func (r *noteReader) int() int64 {
 	v, n := binary.Varint(r.rest)
-	r.rest = r.rest[n:]
+	r.skip(n)
 	return v
+}
+
+func (r *noteReader) skip(n int) {
+	if n <= 0 {
+		r.rest, r.bad = nil, true
+		return
+	}
+	r.rest = r.rest[n:]
 }
 
 // decodeNote reads the note of an asset with n open keys, reusing e's slices. With
 // a negative n it leaves out own times.
 func (e *evidence) decodeNote(note []byte, n int) {
-	head := note[0]
-	r := noteReader{note[1:]}
+	r := noteReader{rest: note[1:]}
+	e.decodeHead(&r, note[0])
+	if note[0]&3 == listedLooks {
+		for range r.uint() {
+			ref := uint32(r.uint())
+			e.looks = append(e.looks, look{ref, e.newest - r.int()})
+		}
+	}
+	if len(r.rest) > 0 && n >= 0 {
+		e.decodeOwn(&r, n)
+	}
+}
+
+// decodeHead reads what comes before the looks that are listed.
+func (e *evidence) decodeHead(r *noteReader, head byte) {
 	e.newest = r.int() + noteEpoch
 	for i, t := range [...]*micros{&e.name, &e.address, &e.home} {
 		switch head >> (2 + 2*i) & 3 {
@@ -198,20 +230,12 @@ func (e *evidence) decodeNote(note []byte, n int) {
 		}
 	}
 	e.looks, e.own = e.looks[:0], e.own[:0]
-	switch head & 3 {
-	case oneFullLook:
+	if head&3 == oneFullLook {
 		e.looks = append(e.looks, look{refAll, e.newest})
-	case listedLooks:
-		for range r.uint() {
-			ref := uint32(r.uint())
-			e.looks = append(e.looks, look{ref, e.newest - r.int()})
-		}
-	}
-	if len(r.rest) > 0 && n >= 0 {
-		e.decodeOwn(&r, n)
 	}
 }
 
+// decodeOwn reads the own times of n open keys.
 func (e *evidence) decodeOwn(r *noteReader, n int) {
 	common := never
 	if r.uint() == 1 {
@@ -220,8 +244,12 @@ func (e *evidence) decodeOwn(r *noteReader, n int) {
 	for range n {
 		e.own = append(e.own, common)
 	}
-	for at := 0; len(r.rest) > 0; at++ {
-		at += int(r.uint())
+	for at := uint64(0); len(r.rest) > 0; at++ {
+		at += r.uint()
+		if at >= uint64(n) {
+			r.bad = true
+			return
+		}
 		if u := r.uint(); u == 0 {
 			e.own[at] = never
 		} else {

@@ -111,7 +111,7 @@ func TestManyLooks(t *testing.T) {
 	if err != nil || len(a.Open) != n {
 		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
 	}
-	v := e.find("p").inventory(Host)
+	v := e.tenants.find("p").inventory(Host, false)
 	v.w.old.decodeNote(v.x.Note(0), n)
 	if len(v.w.old.looks) != maxLooks {
 		t.Errorf("%d looks, want %d", len(v.w.old.looks), maxLooks)
@@ -130,7 +130,7 @@ func TestManyLooks(t *testing.T) {
 // looksOf returns what is kept of the looks at an asset, as text, in order of time.
 func looksOf(t *testing.T, e *Engine, id string) []string {
 	t.Helper()
-	v := e.find("p").inventory(Host)
+	v := e.tenants.find("p").inventory(Host, false)
 	o, _ := v.x.Find(id)
 	var ev evidence
 	ev.decodeNote(v.x.Note(o), -1)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,9 +17,17 @@ import (
 type inventory struct {
 	x *index.Index
 
-	mu     sync.Mutex       // guards writing to x and the fields below
-	scopes map[uint32]Scope // scopes of looks, by ref
-	w      work
+	mu      sync.Mutex       // guards writing to x and the fields below
+	scopes  map[uint32]Scope // scopes of looks, by ref
+	logged  bool             // whether touched is kept
+	touched []touch          // since the last freeze, in the order they came
+	w       work
+}
+
+// touch is one change to an asset.
+type touch struct {
+	o     index.Ordinal
+	whole bool // more than its times
 }
 
 // work is what applying one report needs, reused by the next one.
@@ -31,16 +40,17 @@ type work struct {
 	keys     []index.Key // open after
 	note     []byte
 	scope    []byte
+	rescoped bool // the scopes of the asset's looks are others than before
 }
 
-func newInventory() *inventory {
-	return &inventory{x: index.New(), scopes: make(map[uint32]Scope)}
+func newInventory(logged bool) *inventory {
+	return &inventory{x: index.New(), scopes: make(map[uint32]Scope), logged: logged}
 }
 
 // checkRoom says whether the inventory may take the assets that are new in the
 // reports. The lock is held.
 func (v *inventory) checkRoom(reports []Report, limit int) error {
-	have := v.x.Snapshot().Assets()
+	have := v.x.Assets()
 	if have+len(reports) <= limit {
 		return nil
 	}
@@ -58,7 +68,7 @@ func (v *inventory) checkRoom(reports []Report, limit int) error {
 
 // reserve makes room where the reports are the first.
 func (v *inventory) reserve(reports int) {
-	if v.x.Snapshot().Assets() == 0 {
+	if v.x.Assets() == 0 {
 		v.x.Reserve(reports)
 	}
 }
@@ -75,7 +85,7 @@ const (
 // apply applies one valid report at its time. The lock is held.
 func (v *inventory) apply(r *Report, at micros) (effect, error) {
 	w := &v.w
-	w.open = w.order(r.Open)
+	w.open, w.rescoped = w.order(r.Open), false
 	o, ok := v.x.Find(r.Asset)
 	if !ok {
 		return applied, v.create(r, at)
@@ -135,8 +145,28 @@ func (v *inventory) create(r *Report, at micros) error {
 	}
 	w.note = e.appendNote(w.note[:0])
 	a.Note = w.note
-	_, err := v.x.Add(&a)
+	o, err := v.x.Add(&a)
+	v.touch(o, true)
 	return err
+}
+
+// touch notes that an asset has changed.
+func (v *inventory) touch(o index.Ordinal, whole bool) {
+	if v.logged {
+		v.touched = append(v.touched, touch{o, whole})
+	}
+}
+
+// put stores what a report has made of an asset, which had the note.
+func (v *inventory) put(o index.Ordinal, home string, note []byte, keys []index.Key, relabelled bool) (changed bool) {
+	w := &v.w
+	w.note = w.now.appendNote(w.note[:0])
+	later := !bytes.Equal(note, w.note) // the index may write over it
+	changed = v.x.Put(o, home, w.note, keys) || relabelled
+	if whole := changed || w.rescoped; whole || later {
+		v.touch(o, whole)
+	}
+	return changed
 }
 
 // ownTime is the own time of a key found open by a report at the time.
@@ -154,9 +184,8 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	w.now.decodeNote(note, 0)
 	w.now.newest = at
 	w.now.looks[0].time = at
-	home, changed := v.register(o, r, at, &w.now)
-	w.note = w.now.appendNote(w.note[:0])
-	return v.x.Put(o, home, w.note, w.open) || changed
+	home, relabelled := v.register(o, r, at, &w.now)
+	return v.put(o, home, note, w.open, relabelled)
 }
 
 // merge applies a report to an asset by the rule of the package comment. looked
@@ -171,9 +200,8 @@ func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (c
 	v.mergeKeys(r, at)
 	looked = v.addLook(&w.now, r.Scope, at)
 	v.dropOwn()
-	home, changed := v.register(o, r, at, &w.now)
-	w.note = w.now.appendNote(w.note[:0])
-	return v.x.Put(o, home, w.note, w.keys) || changed, looked
+	home, relabelled := v.register(o, r, at, &w.now)
+	return v.put(o, home, note, w.keys, relabelled), looked
 }
 
 // mergeKeys sets the open keys and their own times to those after the report.
@@ -252,14 +280,22 @@ func (v *inventory) addLook(e *evidence, s Scope, at micros) bool {
 			return false
 		}
 	}
-	e.looks = slices.DeleteFunc(e.looks, func(l look) bool {
-		inside := l.time <= at && s.Covers(v.scopeOf(l.ref))
-		if inside {
+	kept, again := e.looks[:0], false
+	for _, l := range e.looks {
+		switch old := v.scopeOf(l.ref); {
+		case l.time > at || !s.Covers(old):
+			kept = append(kept, l)
+		case old.Covers(s): // the same once more; it keeps its place
+			kept, again = append(kept, look{l.ref, at}), true
+		default:
 			v.release(l.ref)
+			v.w.rescoped = true
 		}
-		return inside
-	})
-	e.looks = append(e.looks, look{v.intern(s), at})
+	}
+	if e.looks = kept; !again {
+		e.looks = append(e.looks, look{v.intern(s), at})
+		v.w.rescoped = true
+	}
 	for len(e.looks) > maxLooks {
 		v.mergeNearest(e)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"portolan/index"
 )
 
 // Apply applies reports as one stream and returns when readers see them. It is
@@ -42,20 +44,23 @@ func (s *Stream) Within(view View) *Stream {
 
 // receipts gives receipt times within a project.
 type receipts struct {
-	mu    sync.Mutex // guards what follows
-	given bool
-	last  micros
+	mu   sync.Mutex // guards last
+	last micros     // 0: none was given
 }
 
 // next returns a time that is not before now and later than any before it.
 func (r *receipts) next(now micros) micros {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.given {
-		now = max(now, r.last+1)
-	}
-	r.given, r.last = true, now
-	return now
+	r.last = max(now, r.last+1)
+	return r.last
+}
+
+// newest returns the last time given, 0 for none.
+func (r *receipts) newest() micros {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 // Check says whether Apply would accept the report now; the error is a
@@ -68,7 +73,7 @@ func (s *Stream) Check(r *Report) error {
 		return err
 	}
 	var in string
-	p := s.engine.find(r.Project)
+	p := s.engine.tenants.find(r.Project)
 	if p == nil {
 		return s.admit(r, in, false)
 	}
@@ -137,27 +142,37 @@ func check(r *Report, now micros) error {
 
 // Apply is [Engine.Apply] with the stream's receipt time.
 func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
-	if err := s.engine.ready(ctx); err != nil {
+	e := s.engine
+	if err := e.beginWrite(ctx); err != nil {
 		return Result{}, err
 	}
-	now := s.engine.now().UnixMicro()
+	defer e.endWrite()
+	now := e.now().UnixMicro()
 	for i := range reports {
 		if err := check(&reports[i], now); err != nil {
 			return Result{}, &ReportError{i, err}
 		}
 	}
-	parts, err := s.engine.lock(partsOf(reports), s.admitAll)
+	if len(reports) == 0 {
+		return Result{}, nil
+	}
+	parts, err := e.lock(partsOf(reports), s.admitAll)
 	if err != nil {
 		return Result{}, err
 	}
-	defer unlock(parts)
 	var total Result
 	for i := range parts {
-		result, err := s.apply(&parts[i], now)
-		total.Add(result)
-		if err != nil {
-			return total, err // cannot be: there is room for all
+		s.normalise(&parts[i], now, &total)
+	}
+	for i := range parts {
+		if err := parts[i].apply(&total); err != nil { // cannot be: there is room for all
+			e.pipeline.fail(err)
+			unlock(parts)
+			return Result{}, err
 		}
+	}
+	if err := e.finish(ctx, parts, nil); err != nil {
+		return Result{}, err
 	}
 	return total, nil
 }
@@ -168,9 +183,12 @@ type part struct {
 	category Category
 	reports  []Report // in the order given
 	at       []int    // where they were in the call; nil: where they are
+	times    []micros // of the reports, as they count
 
 	project *project
-	v       *inventory // locked
+	isNew   bool            // readers do not find the project yet
+	v       *inventory      // locked until it is frozen
+	frozen  *index.Snapshot // what readers are to see
 }
 
 // index returns where the part's i-th report was in the call.
@@ -214,41 +232,29 @@ func partsOf(reports []Report) []part {
 }
 
 // lock finds the parts' inventories and locks them, in the parts' order, which is
-// the same for all. It adds the projects that are new, unless there is no room for some
-// part, or it is not admitted: then nothing is locked and nothing has changed.
+// the same for all, unless there is no room for some part, or it is not admitted: then
+// nothing is locked and nothing has changed.
 func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err error) {
-	if slices.ContainsFunc(parts, func(p part) bool { return e.find(p.name) == nil }) {
-		e.creating.Lock()
-		defer e.creating.Unlock()
-	}
-	var added []*project
 	for i := range parts {
 		p := &parts[i]
-		p.project = e.find(p.name)
-		switch n := len(added); {
-		case p.project != nil:
-		case n > 0 && added[n-1].name == p.name: // its hosts came before
-			p.project = added[n-1]
-		default:
-			p.project = &project{name: p.name}
-			added = append(added, p.project)
-		}
-		p.v = p.project.inventory(p.category)
+		p.project, p.isNew = e.tenants.forWriting(p.name)
+		p.v = p.project.inventory(p.category, e.pipeline.journal != nil)
 		p.v.mu.Lock()
 	}
 	for i := range parts {
-		if err := parts[i].v.checkRoom(parts[i].reports, e.maxAssets); err != nil {
-			unlock(parts)
-			return nil, fmt.Errorf("project %q, %vs: %w", parts[i].name, parts[i].category, err)
+		if err = parts[i].v.checkRoom(parts[i].reports, e.maxAssets); err != nil {
+			err = fmt.Errorf("project %q, %vs: %w", parts[i].name, parts[i].category, err)
+			break
 		}
 	}
-	for i := range parts {
-		if err := admit(&parts[i]); err != nil {
-			unlock(parts)
-			return nil, err
-		}
+	for i := 0; i < len(parts) && err == nil; i++ {
+		err = admit(&parts[i])
 	}
-	e.add(added)
+	if err != nil {
+		unlock(parts)
+		e.tenants.drop(parts)
+		return nil, err
+	}
 	return parts, nil
 }
 
@@ -258,13 +264,13 @@ func unlock(parts []part) {
 	}
 }
 
-// apply applies a part and publishes it. Its inventory is locked.
-func (s *Stream) apply(p *part, now micros) (result Result, err error) {
-	p.v.reserve(len(p.reports))
+// normalise resolves the times of a part's reports: from here on neither the clock nor
+// when a report arrived matters.
+func (s *Stream) normalise(p *part, now micros, result *Result) {
+	p.times = make([]micros, len(p.reports))
 	for i := range p.reports {
-		r := &p.reports[i]
 		at := now
-		switch {
+		switch r := &p.reports[i]; {
 		case r.Seen.IsZero():
 			at = s.receipt(p.project, now)
 		case r.Seen.UnixMicro() > now:
@@ -272,14 +278,21 @@ func (s *Stream) apply(p *part, now micros) (result Result, err error) {
 		default:
 			at = r.Seen.UnixMicro()
 		}
-		became, err := p.v.apply(r, at)
+		p.times[i] = at
+	}
+}
+
+// apply applies a part to its inventory, which is locked.
+func (p *part) apply(result *Result) error {
+	p.v.reserve(len(p.reports))
+	for i := range p.reports {
+		became, err := p.v.apply(&p.reports[i], p.times[i])
 		if err != nil {
-			return result, err
+			return err
 		}
 		result.count(became)
 	}
-	p.v.x.Publish()
-	return result, nil
+	return nil
 }
 
 // receipt returns the stream's receipt time in a project.

@@ -9,15 +9,15 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Check is [Snapshot.Check] of the state last published, and looks besides at what
+// Check is [Snapshot.Check] of the state last frozen, and looks besides at what
 // only the writer knows of it: no change waits; every interned number has as many
 // references as there are, and is free if and only if it has none; free ordinals
 // and groups are those that nobody has. What the notes refer to is told by refs,
 // which returns the interned numbers of a note.
 //
-// The writer's lock is held, and everything was published.
+// The writer's lock is held, and everything was frozen.
 func (x *Index) Check(ctx context.Context, refs func(note []byte) []uint32) error {
-	s := x.Snapshot()
+	s := x.frozen
 	c := &writerCheck{checker: checker{s: s}, x: x, refs: make([]uint32, len(x.blobs.refs))}
 	if len(x.changes) > 0 || x.flushing.done != nil {
 		c.fault("%d changes wait", len(x.changes))

@@ -31,10 +31,11 @@ type tree = btree.Map[Key, *posting]
 //
 // The writer's state is the next snapshot. Whatever of it a published snapshot
 // shares carries an older epoch and is copied before it is changed; publishing
-// is freezing the state and beginning the next epoch.
+// is freezing the state, which begins the next epoch, and storing a pointer to it.
 type Index struct {
 	published atomic.Pointer[Snapshot]
 
+	frozen     *Snapshot // the state last frozen
 	epoch      uint64
 	next       data // the state being written
 	blobs      blobs
@@ -71,20 +72,38 @@ func New() *Index {
 // Snapshot returns the state last published. It never waits.
 func (x *Index) Snapshot() *Snapshot { return x.published.Load() }
 
-// Publish makes everything done so far visible to readers and returns it. Its
-// cost is that of the changes since the last one, not of the inventory.
+// Publish makes everything done so far visible to readers and returns it.
 func (x *Index) Publish() *Snapshot {
+	s := x.Freeze()
+	x.Show(s)
+	return s
+}
+
+// Show makes a frozen state the one that readers see. It may be called while the
+// writer goes on; states are shown in the order in which they were frozen.
+func (x *Index) Show(s *Snapshot) { x.published.Store(s) }
+
+// Freeze returns everything done so far as a state that readers do not see yet. Its
+// cost is that of the changes since the last one, not of the inventory.
+func (x *Index) Freeze() *Snapshot {
 	x.flush()
 	x.dropBuffers()
 	x.giveBack()
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
-	x.published.Store(s)
+	x.frozen = s
 	x.epoch++
 	x.next.version++
 	return s
 }
+
+// Resume makes the next state that is frozen have the version: that of a state that
+// was kept, with which an index begins that is filled from it.
+func (x *Index) Resume(version uint64) { x.next.version = version }
+
+// Assets returns the number of assets in the state being written.
+func (x *Index) Assets() int { return x.next.assets }
 
 // shrinkAt is how many slots of the dictionary there are per asset when it is made
 // anew, smaller.

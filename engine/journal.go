@@ -1,0 +1,70 @@
+package engine
+
+import "context"
+
+// Journal keeps what an engine applies. It is an ordered log of batches: what an engine
+// makes of a batch follows from the batches before it and from nothing else, neither
+// from a clock nor from chance.
+//
+// An engine calls one method at a time, but for Ready.
+type Journal interface {
+	// Load gives the loader everything that was committed and returns the sequence
+	// number of the last batch, 0 for none. It is called once, before all else.
+	Load(ctx context.Context, into *Loader) (seq uint64, err error)
+
+	// Ready says why nothing can be committed now, as when the disk is nearly full. The
+	// engine asks before it begins a write, and refuses it with the error: nothing has
+	// changed then, and the next write may be accepted. It is called concurrently.
+	Ready() error
+
+	// Commit makes a group of batches durable, all of it or nothing. Their sequence
+	// numbers ascend by one from the last batch committed. The batches are the
+	// engine's own and must not be kept. After an error the engine never shows the
+	// batches and accepts no more: see [ErrReadOnly].
+	Commit(ctx context.Context, group []Batch) error
+}
+
+// Batch is what one call made of the inventories.
+type Batch struct {
+	// Seq is the batch's sequence number. They begin at 1.
+	Seq uint64
+	// Records are what the call said, in the order in which it was applied.
+	Records []Record
+	// Changed are the assets that it changed, each once. They are what a journal has
+	// to keep of the batch to load all that the engine holds; one that keeps all
+	// Records instead must apply them again.
+	Changed []Change
+	// Marks are of the inventories that the call was about.
+	Marks []Mark
+}
+
+// Record is one report as it was applied, or one asset that was removed.
+type Record struct {
+	// Report is complete: its time is the one that counts. Of a removed asset it has
+	// project, category and id.
+	Report  Report
+	Removed bool
+}
+
+// Change is an asset after a batch, in the portable form that [Filling.Add] reads.
+type Change struct {
+	Project  string
+	Category Category
+	Asset    string
+	// State is who the asset is, what it has open and what was looked at; nil if only
+	// its Times have changed.
+	State []byte
+	// Times are when; nil if the asset was removed.
+	Times []byte
+}
+
+// Mark is what an inventory has besides its assets.
+type Mark struct {
+	Project  string
+	Category Category
+	// Version is the inventory's data version after the batch.
+	Version uint64
+	// Receipt is the last receipt time given in the project, in microseconds since
+	// 1970; 0 if none was.
+	Receipt int64
+}

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"portolan/index"
+)
+
+// Attach loads everything that the journal has, and commits every later write to it
+// before readers see it. The engine must be empty. Readers see all of it at once when
+// Attach returns; writes wait for it. After an error the engine is empty and without a
+// journal.
+//
+// The journal is the caller's, who closes it after the engine.
+func (e *Engine) Attach(ctx context.Context, j Journal) error {
+	e.writers.Lock()
+	defer e.writers.Unlock()
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	if e.pipeline.journal != nil || e.tenants.shown.Load().Len() > 0 {
+		return errors.New("engine has a journal or assets: a journal is attached to an empty engine")
+	}
+	l := &Loader{projects: make(map[string]*project)}
+	seq, err := j.Load(ctx, l)
+	if err != nil {
+		return err
+	}
+	shown := e.tenants.shown.Load().Copy()
+	for name, p := range l.projects {
+		shown.Set(name, p)
+	}
+	for _, f := range l.fillings {
+		f.v.x.Publish()
+	}
+	e.pipeline.journal, e.pipeline.seq = j, seq
+	e.pipeline.shown.Store(seq)
+	e.tenants.shown.Store(shown)
+	return nil
+}
+
+// Loader takes what a journal has. Its methods may be called concurrently.
+type Loader struct {
+	mu       sync.Mutex // guards what follows
+	projects map[string]*project
+	fillings []*Filling
+}
+
+// Inventory begins the inventory that the mark is of, each once, and returns what is to be
+// filled with its assets.
+func (l *Loader) Inventory(m Mark) (*Filling, error) {
+	if err := cmp.Or(checkText("project_id", m.Project, 1, MaxProjectLen), checkCategory(m.Category)); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.projects[m.Project]
+	if p == nil {
+		p = &project{name: m.Project}
+		l.projects[m.Project] = p
+	}
+	if p.inventories[m.Category].Load() != nil {
+		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
+	}
+	p.receipts.last = max(p.receipts.last, m.Receipt)
+	f := &Filling{v: p.inventory(m.Category, true), scopes: make(map[string]Scope), mark: m}
+	f.v.x.Resume(m.Version)
+	l.fillings = append(l.fillings, f)
+	return f, nil
+}
+
+// Filling is an inventory being loaded. It is for one goroutine at a time.
+type Filling struct {
+	v      *inventory
+	mark   Mark
+	scopes map[string]Scope // by form, so that assets share them
+}
+
+// Reserve makes room for so many assets, which spares a large inventory from growing
+// step by step.
+func (f *Filling) Reserve(assets int) { f.v.x.Reserve(assets) }
+
+// Add adds an asset from its portable form, which it keeps nothing of. The error says
+// which asset it is and what is wrong with it.
+func (f *Filling) Add(asset string, state, times []byte) error {
+	if err := f.add(asset, state, times); err != nil {
+		return fmt.Errorf("project %q, %v %q: %w", f.mark.Project, f.mark.Category, asset, err)
+	}
+	return nil
+}
+
+func (f *Filling) add(asset string, state, times []byte) error {
+	w := &f.v.w
+	if err := checkText("asset", asset, 1, MaxAssetLen); err != nil {
+		return err
+	}
+	if len(state) == 0 || state[0] != stateVersion {
+		return fmt.Errorf("%w state: %d bytes, version %d", errDamaged, len(state), first(state))
+	}
+	r := stateReader{rest: state[1:]}
+	a := index.Asset{ID: asset, Name: r.text(), Address: r.text(), Group: r.text()}
+	w.now.looks = f.looks(&r, w.now.looks[:0])
+	if r.bad || a.Group == "" {
+		return fmt.Errorf("%w state: %x", errDamaged, clip(state))
+	}
+	keys, err := index.ParseKeys(w.keys[:0], r.rest)
+	if err != nil {
+		return err
+	}
+	w.keys = keys
+	if err := w.now.decodeTimes(times, len(keys)); err != nil {
+		return err
+	}
+	if _, twice := f.v.x.Find(asset); twice {
+		return errors.New("it is there twice")
+	}
+	w.note = w.now.appendNote(w.note[:0])
+	a.Note, a.Keys = w.note, keys
+	_, err = f.v.x.Add(&a)
+	return err
+}
+
+// looks reads the scopes of an asset's looks.
+func (f *Filling) looks(r *stateReader, looks []look) []look {
+	for range r.uint(maxLooks) {
+		s, form := r.scope()
+		if r.bad {
+			break
+		}
+		if known, ok := f.scopes[string(form)]; ok && form != nil {
+			s = known
+		} else if form != nil {
+			f.scopes[string(form)] = s
+		}
+		looks = append(looks, look{ref: f.v.intern(s)})
+	}
+	return looks
+}

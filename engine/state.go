@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"portolan/index"
+)
+
+// The portable form of an asset is two byte strings that hold everything by value, so
+// that another process, with other numbers for its assets and scopes, can read them.
+//
+// State changes with what the asset is and has:
+//
+//	version   1 byte: stateVersion
+//	name, address, enterprise project: uvarint of its length, then the text
+//	looks     uvarint of their number; per look uvarint of the scope's ranges, 0 for all;
+//	          per range its type, 1 byte, uvarint(lowest port), uvarint(ports beyond the lowest)
+//	keys      in the form of index.AppendKeys, to the end
+//
+// Times change with every report that tells something:
+//
+//	version   1 byte: stateVersion
+//	the note of evidence.go, where of looks that are listed only the ages stand, in the
+//	order of State
+const stateVersion = 1
+
+// errDamaged is wrapped by errors about bytes that are no portable form.
+var errDamaged = errors.New("damaged")
+
+// appendState appends the State of an asset as it is being written. The lock is held.
+func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
+	name, address := v.x.Labels(o)
+	dst = append(dst, stateVersion)
+	for _, text := range [...]string{name, address, v.x.Group(o)} {
+		dst = binary.AppendUvarint(dst, uint64(len(text)))
+		dst = append(dst, text...)
+	}
+	e := &v.w.old
+	e.decodeNote(v.x.Note(o), -1)
+	dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
+	for _, l := range e.looks {
+		ranges := v.scopeOf(l.ref).Ranges() // none for all
+		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
+		dst = appendScope(dst, ranges)
+	}
+	return v.x.AppendKeysOf(dst, o)
+}
+
+// appendTimes appends the Times of an asset as it is being written. The lock is held.
+func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
+	dst = append(dst, stateVersion)
+	note := v.x.Note(o)
+	if note[0]&3 != listedLooks {
+		return append(dst, note...) // it has no refs
+	}
+	v.w.had = v.x.Keys(o, v.w.had[:0])
+	v.w.old.decodeNote(note, len(v.w.had))
+	return v.w.old.append(dst, false)
+}
+
+// stateReader reads a State that may be damaged.
+type stateReader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *stateReader) uint(most uint64) int {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > most {
+		r.rest, r.bad = nil, true
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return int(v)
+}
+
+// bytes returns the next n bytes, none if there are fewer.
+func (r *stateReader) bytes(n int) []byte {
+	if n > len(r.rest) {
+		r.rest, r.bad = nil, true
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+func (r *stateReader) text() string { return string(r.bytes(r.uint(uint64(len(r.rest))))) }
+
+// maxRanges is more than a scope has: no two of its ranges touch.
+const maxRanges = 6 * (index.MaxPort + 1) / 2
+
+// scope reads the scope of a look. The second result is its bytes.
+func (r *stateReader) scope() (s Scope, form []byte) {
+	n := r.uint(maxRanges)
+	if n == 0 {
+		return ScopeAll(), nil
+	}
+	from := r.rest
+	ranges := make([]index.Range, 0, min(n, len(r.rest)/3))
+	for i := 0; i < n && !r.bad; i++ {
+		t := r.bytes(1)
+		lo := r.uint(index.MaxPort)
+		more := r.uint(index.MaxPort)
+		if r.bad || lo+more > index.MaxPort {
+			r.bad = true
+			break
+		}
+		ranges = append(ranges, index.Range{Type: index.Type(t[0]), Lo: uint16(lo), Hi: uint16(lo + more)})
+	}
+	s = ScopeOf(ranges...)
+	if r.bad || len(s.Ranges()) != n { // invalid ones are left out, those that touch joined
+		r.bad = true
+		return Scope{}, nil
+	}
+	return s, from[:len(from)-len(r.rest)]
+}
+
+// decodeTimes reads Times that may be damaged, of an asset with so many open keys, into
+// the evidence, whose looks have their refs already.
+func (e *evidence) decodeTimes(times []byte, keys int) error {
+	if len(times) < 2 || times[0] != stateVersion {
+		return fmt.Errorf("%w times: %d bytes, version %d", errDamaged, len(times), first(times))
+	}
+	head := times[1]
+	refs := e.looks
+	full := len(refs) == 1 && refs[0].ref == refAll
+	r := noteReader{rest: times[2:]}
+	e.decodeHead(&r, head)
+	switch {
+	case head>>2&3 > given || head>>4&3 > given || head>>6&3 > given:
+		r.bad = true
+	case head&3 == noLooks:
+		r.bad = r.bad || len(refs) != 0
+	case head&3 == oneFullLook:
+		r.bad = r.bad || !full
+	case head&3 == listedLooks:
+		for i := range refs {
+			refs[i].time = e.newest - r.int()
+		}
+		r.bad = r.bad || len(refs) == 0
+		e.looks = refs
+	default:
+		r.bad = true
+	}
+	if len(r.rest) > 0 && !r.bad {
+		e.decodeOwn(&r, keys)
+	}
+	if r.bad {
+		return fmt.Errorf("%w times: %x, of %d looks and %d open keys", errDamaged, clip(times), len(refs), keys)
+	}
+	return nil
+}
+
+// first returns the first byte, 0 if there is none.
+func first(b []byte) byte {
+	if len(b) == 0 {
+		return 0
+	}
+	return b[0]
+}
+
+// clip shortens bytes before they go into an error.
+func clip(b []byte) []byte { return b[:min(len(b), 32)] }
