@@ -42,7 +42,9 @@ func (p *pipeline) check() error {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *err)
 	}
 	if p.journal != nil {
-		return p.journal.Ready()
+		if err := p.journal.Ready(); err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
 	}
 	return nil
 }
@@ -153,7 +155,10 @@ func (b *batch) describe(removed []string) {
 			b.Records = append(b.Records, Record{Report: r})
 		}
 		b.Changed = p.v.appendChanges(b.Changed, p.name, p.category)
-		b.Marks = append(b.Marks, Mark{p.name, p.category, p.frozen.Version(), p.project.receipts.newest()})
+		b.Marks = append(b.Marks, Mark{
+			Project: p.name, Category: p.category,
+			Version: p.frozen.Version(), Assets: p.frozen.Assets(), Receipt: p.project.receipts.newest(),
+		})
 	}
 	for _, id := range removed {
 		p := &b.parts[0]

@@ -14,6 +14,10 @@ var (
 	// ErrFull is returned when a call would add more assets to a project's hosts
 	// or containers than [Options].MaxAssets; nothing of it was applied.
 	ErrFull = index.ErrFull
+	// ErrRefused is returned by a write that the journal does not accept at present.
+	// Nothing of it was applied, and it may be tried again. The error that it comes
+	// with says why.
+	ErrRefused = errors.New("engine accepts no writes at present")
 	// ErrReadOnly is returned by every write after one that could not be committed.
 	// Nothing of that one is visible; questions are answered from what was before it.
 	// The error that it comes with says why.

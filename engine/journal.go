@@ -64,6 +64,8 @@ type Mark struct {
 	Category Category
 	// Version is the inventory's data version after the batch.
 	Version uint64
+	// Assets is how many assets it has after the batch.
+	Assets int
 	// Receipt is the last receipt time given in the project, in microseconds since
 	// 1970; 0 if none was.
 	Receipt int64

@@ -226,7 +226,7 @@ func TestRefusedWrite(t *testing.T) {
 	j := enginetest.NewJournal()
 	e := attach(t, j)
 	j.Refuse = func() error { return full }
-	if _, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)}); !errors.Is(err, full) || errors.Is(err, engine.ErrReadOnly) {
+	if _, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)}); !errors.Is(err, full) || !errors.Is(err, engine.ErrRefused) || errors.Is(err, engine.ErrReadOnly) {
 		t.Errorf("error %v, want %v", err, full)
 	}
 	if _, err := e.Remove(t.Context(), "p", engine.Host, "a"); !errors.Is(err, full) {
@@ -362,6 +362,10 @@ func TestAttachRefuses(t *testing.T) {
 			_, err := into.Inventory(engine.Mark{Project: "p", Category: 9})
 			return err
 		}, "category"},
+		"an asset too few": {func(into *engine.Loader) error {
+			_, err := into.Inventory(engine.Mark{Project: "p", Assets: 2})
+			return err
+		}, "0 hosts were loaded, but there were 2"},
 		"an asset twice":        {asset("fine", "\x01\x00\x00\x010\x01\x00", "\x01\x01\x00"), `project "p", host "fine": it is there twice`},
 		"an asset without id":   {asset("", "\x01\x00\x00\x010\x01\x00", "\x01\x01\x00"), `project "p", host ""`},
 		"no state":              {asset("x", "", "\x01\x01\x00"), "damaged state"},

@@ -35,6 +35,11 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 		shown.Set(name, p)
 	}
 	for _, f := range l.fillings {
+		if n := f.v.x.Assets(); n != f.mark.Assets {
+			return fmt.Errorf("project %q: %d %vs were loaded, but there were %d", f.mark.Project, n, f.mark.Category, f.mark.Assets)
+		}
+	}
+	for _, f := range l.fillings {
 		f.v.x.Publish()
 	}
 	e.pipeline.journal, e.pipeline.seq = j, seq
@@ -69,6 +74,7 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 	p.receipts.last = max(p.receipts.last, m.Receipt)
 	f := &Filling{v: p.inventory(m.Category, true), scopes: make(map[string]Scope), mark: m}
 	f.v.x.Resume(m.Version)
+	f.v.x.Reserve(m.Assets)
 	l.fillings = append(l.fillings, f)
 	return f, nil
 }
@@ -79,10 +85,6 @@ type Filling struct {
 	mark   Mark
 	scopes map[string]Scope // by form, so that assets share them
 }
-
-// Reserve makes room for so many assets, which spares a large inventory from growing
-// step by step.
-func (f *Filling) Reserve(assets int) { f.v.x.Reserve(assets) }
 
 // Add adds an asset from its portable form, which it keeps nothing of. The error says
 // which asset it is and what is wrong with it.

@@ -66,6 +66,10 @@ func failureOf(err error) *failure {
 		return &failure{kind: noAsset}
 	case errors.Is(err, engine.ErrInvalid):
 		return &failure{kind: invalid, detail: err.Error()}
+	case errors.Is(err, engine.ErrRefused):
+		return &failure{kind: unwritable, detail: err.Error(), retry: retrySoon, cause: err}
+	case errors.Is(err, engine.ErrReadOnly):
+		return &failure{kind: unwritable, cause: err}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &failure{kind: stopping, retry: retrySoon}
 	}

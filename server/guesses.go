@@ -22,6 +22,7 @@ var (
 	cutBody      = kind{http.StatusBadRequest, "HSS.0007", "The body is cut or damaged.", false}
 	loading      = kind{http.StatusServiceUnavailable, "HSS.0008", "The server is loading.", false}
 	busy         = kind{http.StatusServiceUnavailable, "HSS.0009", "The server is busy with other bodies.", false}
+	unwritable   = kind{http.StatusServiceUnavailable, "HSS.0010", "The server cannot keep what is written at present; questions are answered.", false}
 	unknownInput = kind{http.StatusBadRequest, "HSS.0001", "Invalid request body.", false}
 )
 

@@ -154,6 +154,10 @@ func loadFailure(sum *scanfile.Summary, err error) error {
 		f.kind, f.detail = largeBody, err.Error()
 	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, scanfile.ErrNothing), errors.Is(err, engine.ErrInvalid):
 		f.kind, f.detail = unknownInput, err.Error()
+	case errors.Is(err, engine.ErrRefused):
+		f.kind, f.detail, f.retry = unwritable, err.Error(), retrySoon
+	case errors.Is(err, engine.ErrReadOnly):
+		f.kind = unwritable
 	case errors.Is(err, engine.ErrClosed):
 		f.kind, f.retry, f.cause = stopping, retrySoon, nil
 	}

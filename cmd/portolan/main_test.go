@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == benchClientName {
 		os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 	}
+	if os.Getenv(childEnv) != "" {
+		main()
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -22,10 +22,16 @@ func isTerminal(w io.Writer) bool {
 // -1 where it is not known. The caller calls update with the bytes read so far,
 // and done at the end, which wipes the bar.
 func progress(w io.Writer, what string, total int64) (update func(int64), done func()) {
+	return progressOf(w, what, total, true)
+}
+
+// progressOf is progress, of bytes or of other things.
+func progressOf(w io.Writer, what string, total int64, bytes bool) (update func(int64), done func()) {
 	bar := progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(what),
-		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowBytes(bytes),
+		progressbar.OptionShowCount(),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetSpinnerChangeInterval(0), // It needs no goroutine of its own.

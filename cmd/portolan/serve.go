@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,6 +20,7 @@ type serveFlags struct {
 	identityFlags
 	project, enterprise string
 	category            *choice
+	data                string
 	demo                *number
 	maxBody             *number
 }
@@ -33,7 +35,9 @@ func (c *cli) serveCommand() *cobra.Command {
 		Short: "Answer over HTTP",
 		Long: `Answer over HTTP: GET /v5/{project_id}/asset/port/statistics and its siblings and,
 to fill it, POST /v1/projects/{project_id}/reports. Files given with --import are
-read before the first answer; what arrives over HTTP is kept in memory only.
+read before the first answer. With --data everything is kept in a directory: what was
+acknowledged is there after a crash, and the next start needs no --import. Without it
+all is kept in memory only.
 
 Callers are known by a token file, an access key file, a Keystone or the token of
 PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
@@ -43,6 +47,7 @@ printed when none is set; on any other address serve then refuses to start.
 The files of tokens, keys and certificates are read again when they change and on
 SIGHUP; one that is broken changes nothing.`,
 		Example: `  portolan serve --import scan.xml
+  portolan serve --data /var/lib/portolan
   portolan serve --demo 100000 --admin-listen :9090
   PORTOLAN_TOKEN=$(openssl rand -hex 32) portolan serve --listen :8080 --import agents.ndjson --strict
   portolan serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --token-file tokens.json`,
@@ -55,13 +60,14 @@ SIGHUP; one that is broken changes nothing.`,
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.readFlags.addTo(cmd)
+	cmd.Flags().StringVar(&f.data, "data", "", "keep everything in this `DIRECTORY`, which is made if it is not there")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
 	return cmd
 }
 
 // serve listens, loads, then answers: an answer is never of half the files.
-func (c *cli) serve(ctx context.Context, f *serveFlags) error {
+func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	opts, err := f.loadOptions()
 	if err != nil {
 		return err
@@ -84,11 +90,12 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	defer closer.Close()
-	e, err := engine.Open(nil)
+	data, err := c.openData(f.data, log)
 	if err != nil {
 		return err
 	}
-	s, err := server.New(e, &server.Options{
+	defer func() { err = errors.Join(err, data.close()) }()
+	s, err := server.New(data.engine, &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value), RateLimit: int(f.rate.value),
 		AccessLog: accesses, AccessSample: int(f.accessSample.value), Loading: true,
 	})
@@ -101,7 +108,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := c.fill(ctx, e, f, opts, log); err != nil {
+	if err := c.fill(ctx, data, f, opts, log); err != nil {
 		_ = l.close()
 		if ctx.Err() != nil {
 			log.Info("stopped while loading")
@@ -110,7 +117,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	s.Loaded()
-	held, err := e.Stats()
+	held, err := data.engine.Stats()
 	if err != nil {
 		_ = l.close()
 		return err
@@ -147,8 +154,12 @@ func (f *serveFlags) loadOptions() (*scanfile.Options, error) {
 	return opts, nil
 }
 
-// fill loads the files and the made-up fleet.
-func (c *cli) fill(ctx context.Context, e *engine.Engine, f *serveFlags, opts *scanfile.Options, log *slog.Logger) error {
+// fill loads what is kept, the files and the made-up fleet.
+func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfile.Options, log *slog.Logger) error {
+	if err := data.load(ctx); err != nil {
+		return err
+	}
+	e := data.engine
 	if len(f.files) > 0 {
 		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
 		if err != nil {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"portolan/engine"
+	"portolan/engine/store"
+)
+
+// data is what a server holds: an engine, and the store behind it, if there is one.
+type data struct {
+	engine *engine.Engine
+	store  *store.Store // nil: in memory only
+	log    *slog.Logger
+	loaded func() // wipes the progress bar
+}
+
+// openData opens a data directory, none if the path is empty. Its contents are yet to be
+// loaded.
+func (c *cli) openData(path string, log *slog.Logger) (*data, error) {
+	e, err := engine.Open(nil)
+	if err != nil {
+		return nil, err
+	}
+	d := &data{engine: e, log: log, loaded: func() {}}
+	if path == "" {
+		return d, nil
+	}
+	opts := &store.Options{Log: log}
+	opts.Progress, d.loaded = c.loadProgress()
+	if d.store, err = store.Open(path, opts); err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	return d, nil
+}
+
+// load loads what the directory holds.
+func (d *data) load(ctx context.Context) error {
+	if d.store == nil {
+		return nil
+	}
+	start := time.Now()
+	err := d.engine.Attach(ctx, d.store)
+	d.loaded()
+	if err != nil {
+		return fmt.Errorf("load data: %w", err)
+	}
+	held, err := d.engine.Stats()
+	if err != nil {
+		return err
+	}
+	d.log.Info("loaded data", "projects", held.Projects, "assets", held.Assets, "open_ports", held.Observations,
+		"took", time.Since(start).Round(time.Millisecond))
+	return nil
+}
+
+// close ends the engine, then the store.
+func (d *data) close() error {
+	err := d.engine.Close()
+	if d.store != nil {
+		err = errors.Join(err, d.store.Close())
+	}
+	return err
+}
+
+// loadProgress shows, to somebody who watches, how many assets are loaded.
+func (c *cli) loadProgress() (tell func(done, total int), end func()) {
+	if !isTerminal(c.stderr) {
+		return nil, func() {}
+	}
+	var update func(int64)
+	end = func() {}
+	tell = func(done, total int) {
+		if update == nil {
+			update, end = progressOf(c.stderr, "loading assets", int64(total), false)
+		}
+		update(int64(done))
+	}
+	return tell, func() { end() }
+}

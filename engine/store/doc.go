@@ -1,0 +1,30 @@
+// Package store keeps what an engine holds in a directory, so that nothing that was
+// acknowledged is lost: not in a crash, nor on a full disk, nor when the power fails.
+//
+// # Basics
+//
+//	s, err := store.Open("data", nil)
+//	…
+//	defer s.Close()
+//	e, err := engine.Open(nil)
+//	…
+//	err = e.Attach(ctx, s) // loads what is there
+//	…
+//	defer e.Close() // before the store
+//
+// From then on [engine.Engine.Apply] returns when its reports are on disk and visible.
+// Callers that apply at the same time share one sync.
+//
+// # How it is kept
+//
+// A [Store] is a Pebble database with one record per asset; bitmaps and counts are not in
+// it, as they follow from the assets. FORMAT.md describes every file and record.
+//
+// # Caveats
+//
+// One process has a directory at a time. After an error of the disk the store takes
+// nothing more, since nobody knows then what is on the disk; open it again. The goroutine
+// in which the error came up is left behind, and holds what it held.
+//
+// One call's changes must take less than 2 GiB, some ten million reports.
+package store

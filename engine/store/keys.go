@@ -1,0 +1,160 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// The first byte of a key says what its record is. See FORMAT.md.
+const (
+	inventoryTag = 'i' // + inventory number: a mark
+	sequenceTag  = 'q' // the sequence number of the last batch
+	stateTag     = 's' // + inventory number + id: an asset's times and state
+	timesTag     = 't' // + inventory number + id: times of an asset, later than those
+)
+
+// errDamaged is wrapped by every error about a record that is not as it was written.
+var errDamaged = errors.New("damaged record")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendRecord appends a record: the CRC-32C of its key and its payload, then the payload.
+func appendRecord(dst, key, payload []byte) []byte {
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, payload)
+	return append(binary.LittleEndian.AppendUint32(dst, sum), payload...)
+}
+
+// payloadOf returns the payload of a record, if it is the one that was written under the key.
+func payloadOf(key, record []byte) ([]byte, error) {
+	if len(record) < crc32.Size {
+		return nil, fmt.Errorf("%w at key %x: %d bytes", errDamaged, key, len(record))
+	}
+	payload := record[crc32.Size:]
+	want := binary.LittleEndian.Uint32(record)
+	if sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, payload); sum != want {
+		return nil, fmt.Errorf("%w at key %x: checksum %08x, want %08x", errDamaged, key, sum, want)
+	}
+	return payload, nil
+}
+
+// keyBytes is the length of a key up to the id.
+const keyBytes = 5
+
+// appendKey appends the key of an inventory's mark, or what the keys of its assets begin with.
+func appendKey(dst []byte, tag byte, inventory uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, tag), inventory)
+}
+
+// appendAssetKey appends the key of an asset's state or times.
+func appendAssetKey(dst []byte, tag byte, inventory uint32, asset string) []byte {
+	return index.AppendID(appendKey(dst, tag, inventory), asset)
+}
+
+// An asset's whole record has the payload
+//
+//	uvarint(sequence number of the batch), uvarint(length of the times), times, state
+//
+// and one that confirmed what was known
+//
+//	uvarint(sequence number of the batch), times
+//
+// which counts if its number is the higher one: a new whole record outdates it, and need
+// not remove it.
+func appendWhole(dst []byte, seq uint64, times, state []byte) []byte {
+	dst = binary.AppendUvarint(dst, seq)
+	dst = binary.AppendUvarint(dst, uint64(len(times)))
+	return append(append(dst, times...), state...)
+}
+
+func parseWhole(data []byte) (seq uint64, times, state []byte, err error) {
+	seq, n := binary.Uvarint(data)
+	if n > 0 {
+		size, m := binary.Uvarint(data[n:])
+		if rest := data[n+max(m, 0):]; m > 0 && size <= uint64(len(rest)) {
+			return seq, rest[:size], rest[size:], nil
+		}
+	}
+	return 0, nil, nil, fmt.Errorf("%w: %x is no asset", errDamaged, data[:min(len(data), 32)])
+}
+
+func appendLater(dst []byte, seq uint64, times []byte) []byte {
+	return append(binary.AppendUvarint(dst, seq), times...)
+}
+
+func parseLater(data []byte) (seq uint64, times []byte, err error) {
+	seq, n := binary.Uvarint(data)
+	if n <= 0 {
+		return 0, nil, fmt.Errorf("%w: %x are no times", errDamaged, data)
+	}
+	return seq, data[n:], nil
+}
+
+// marks are what is kept of inventories. A mark's payload is
+//
+//	version   1 byte: markVersion
+//	project   uvarint of its length, then the text
+//	category  1 byte: 0 host, 1 container
+//	data version, assets: uvarints
+//	receipt   varint, microseconds since 1970
+const markVersion = 1
+
+func appendMark(dst []byte, m *engine.Mark) []byte {
+	dst = append(dst, markVersion)
+	dst = binary.AppendUvarint(dst, uint64(len(m.Project)))
+	dst = append(dst, m.Project...)
+	dst = append(dst, byte(m.Category))
+	dst = binary.AppendUvarint(dst, m.Version)
+	dst = binary.AppendUvarint(dst, uint64(m.Assets))
+	return binary.AppendVarint(dst, m.Receipt)
+}
+
+func parseMark(data []byte) (m engine.Mark, err error) {
+	all := data
+	bad := len(data) == 0 || data[0] != markVersion
+	number := func() uint64 {
+		v, n := binary.Uvarint(data)
+		if bad = bad || n <= 0; bad {
+			return 0
+		}
+		data = data[n:]
+		return v
+	}
+	if !bad {
+		data = data[1:]
+	}
+	n := number()
+	if bad = bad || n >= uint64(len(data)); !bad {
+		m.Project, m.Category, data = string(data[:n]), engine.Category(data[n]), data[n+1:]
+	}
+	m.Version = number()
+	assets := number()
+	receipt, w := binary.Varint(data)
+	if bad || w <= 0 || w != len(data) || assets > index.MaxAssets {
+		return engine.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, all)
+	}
+	m.Assets, m.Receipt = int(assets), receipt
+	return m, nil
+}
+
+// sequenceKey is the key of the sequence number, whose payload is a version byte and a uvarint.
+var sequenceKey = []byte{sequenceTag}
+
+const sequenceVersion = 1
+
+func appendSequence(dst []byte, seq uint64) []byte {
+	return binary.AppendUvarint(append(dst, sequenceVersion), seq)
+}
+
+func parseSequence(data []byte) (uint64, error) {
+	if len(data) > 1 && data[0] == sequenceVersion {
+		if seq, n := binary.Uvarint(data[1:]); n == len(data)-1 {
+			return seq, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %x is no sequence number", errDamaged, data)
+}

@@ -1,0 +1,357 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"golang.org/x/sync/errgroup"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// Load implements [engine.Journal]. The data versions begin one higher than they were, as
+// the assets come in another order than they had.
+func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var last uint64 // read if all went well only: else it may still be written to
+	err = s.fatal.do(func() error {
+		n, contents, err := s.contents()
+		if err != nil {
+			return err
+		}
+		if err := s.witness.check(n); err != nil {
+			return err
+		}
+		last = n
+		if err := s.fill(ctx, contents, into); err != nil {
+			return err
+		}
+		return s.keepMarks(contents)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", s.dir.path, err)
+	}
+	s.seq = last
+	return last, nil
+}
+
+// content is one inventory as it is kept.
+type content struct {
+	number uint32
+	mark   engine.Mark
+}
+
+// contents reads everything but the assets.
+func (s *Store) contents() (seq uint64, list []content, err error) {
+	it, err := s.db.NewIter(nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("read database: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; {
+		key := it.Key()
+		switch key[0] {
+		case stateTag, timesTag:
+			ok = it.SeekGE([]byte{key[0] + 1})
+			continue
+		case sequenceTag:
+			if seq, err = readSequence(key, it.Value()); err != nil {
+				return 0, nil, err
+			}
+		case inventoryTag:
+			c, err := readContent(key, it.Value())
+			if err != nil {
+				return 0, nil, err
+			}
+			at := place(c.mark.Project, c.mark.Category)
+			if _, twice := s.inventories[at]; twice || c.number != uint32(len(s.inventories))+1 {
+				return 0, nil, fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, len(s.inventories))
+			}
+			s.inventories[at] = c.number
+			list = append(list, c)
+		default:
+			return 0, nil, fmt.Errorf("%w at key %x: no such kind", errDamaged, key)
+		}
+		ok = it.Next()
+	}
+	if (len(list) > 0) != (seq > 0) {
+		return 0, nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(list), seq)
+	}
+	return seq, list, errors.Join(it.Error(), s.strays(it, uint32(len(list))))
+}
+
+// strays looks for assets of inventories that there are none of.
+func (s *Store) strays(it *pebble.Iterator, last uint32) error {
+	for _, tag := range []byte{stateTag, timesTag} {
+		for _, bounds := range [][2][]byte{
+			{{tag}, appendKey(nil, tag, 1)},
+			{appendKey(nil, tag, last+1), {tag + 1}},
+		} {
+			if it.SeekGE(bounds[0]) && bytes.Compare(it.Key(), bounds[1]) < 0 {
+				return fmt.Errorf("%w at key %x: there are inventories 1 to %d", errDamaged, it.Key(), last)
+			}
+		}
+	}
+	return it.Error()
+}
+
+func readSequence(key, record []byte) (uint64, error) {
+	payload, err := payloadOf(key, record)
+	if err != nil {
+		return 0, err
+	}
+	return parseSequence(payload)
+}
+
+func readContent(key, record []byte) (c content, err error) {
+	payload, err := payloadOf(key, record)
+	if err != nil {
+		return c, err
+	}
+	if len(key) != keyBytes {
+		return c, fmt.Errorf("%w at key %x: the key has %d bytes", errDamaged, key, len(key))
+	}
+	c.number = uint32(key[1])<<24 | uint32(key[2])<<16 | uint32(key[3])<<8 | uint32(key[4])
+	c.mark, err = parseMark(payload)
+	return c, err
+}
+
+// fill loads the assets of all inventories, several at a time.
+func (s *Store) fill(ctx context.Context, contents []content, into *engine.Loader) error {
+	p := progress{tell: s.opts.Progress}
+	for i := range contents {
+		p.total += contents[i].mark.Assets
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range contents {
+		c := &contents[i]
+		if !s.opts.sameVersions {
+			c.mark.Version++
+		}
+		filling, err := into.Inventory(c.mark)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		g.Go(func() error { return s.fillOne(ctx, c.number, filling, &p) })
+	}
+	return g.Wait()
+}
+
+// keepMarks keeps the data versions as they are now.
+func (s *Store) keepMarks(contents []content) error {
+	if len(contents) == 0 || s.readOnly {
+		return nil
+	}
+	w := writer{store: s, batch: s.db.NewBatch()}
+	for i := range contents {
+		w.mark(contents[i].number, &contents[i].mark)
+	}
+	if w.err == nil {
+		w.err = s.db.Apply(w.batch, pebble.Sync)
+	}
+	return errors.Join(w.err, w.batch.Close())
+}
+
+// progress is told as assets are loaded.
+type progress struct {
+	tell        func(done, total int)
+	mu          sync.Mutex // guards done, and calls of tell
+	done, total int
+}
+
+func (p *progress) add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done += n; p.tell != nil {
+		p.tell(p.done, p.total)
+	}
+}
+
+// chunkAssets is how many assets are handed on together.
+const chunkAssets = 1024
+
+// chunk is assets as they are read, in one piece of memory.
+type chunk struct {
+	data   []byte
+	assets []rawAsset
+}
+
+// rawAsset is where in a chunk's data an asset's state and times end.
+type rawAsset struct {
+	id               string
+	start, mid, stop int
+}
+
+// fillOne loads the assets of an inventory. While some are read, others are added.
+func (s *Store) fillOne(ctx context.Context, number uint32, into *engine.Filling, p *progress) error {
+	full, empty := make(chan *chunk, 2), make(chan *chunk, 3)
+	for range cap(empty) {
+		empty <- new(chunk)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(full)
+		return s.read(ctx, number, empty, full)
+	})
+	g.Go(func() error {
+		for c := range full {
+			for _, a := range c.assets {
+				if err := into.Add(a.id, c.data[a.start:a.mid], c.data[a.mid:a.stop]); err != nil {
+					return err
+				}
+			}
+			p.add(len(c.assets))
+			c.data, c.assets = c.data[:0], c.assets[:0]
+			empty <- c
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// read reads an inventory's assets into chunks.
+func (s *Store) read(ctx context.Context, number uint32, empty <-chan *chunk, full chan<- *chunk) error {
+	pairs, err := s.pairs(number)
+	if err != nil {
+		return err
+	}
+	defer pairs.close()
+	for more := true; more; {
+		var c *chunk
+		select {
+		case c = <-empty:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for len(c.assets) < chunkAssets {
+			if more, err = pairs.next(); err != nil {
+				return err
+			}
+			if !more {
+				break
+			}
+			a := rawAsset{id: pairs.id, start: len(c.data)}
+			c.data = append(c.data, pairs.state...)
+			a.mid = len(c.data)
+			c.data = append(c.data, pairs.times...)
+			a.stop = len(c.data)
+			c.assets = append(c.assets, a)
+		}
+		select {
+		case full <- c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// pairs walks the whole records of an inventory and the later times that belong to them.
+type pairs struct {
+	wholes, laters *pebble.Iterator
+	begun          bool
+
+	id           string
+	state, times []byte // valid until the next step
+	kept         []byte // later times
+}
+
+func (s *Store) pairs(number uint32) (*pairs, error) {
+	p := &pairs{}
+	var err error
+	if p.wholes, err = s.within(stateTag, number); err != nil {
+		return nil, err
+	}
+	if p.laters, err = s.within(timesTag, number); err != nil {
+		return nil, errors.Join(err, p.wholes.Close())
+	}
+	return p, nil
+}
+
+// within returns an iterator over one kind of record of an inventory.
+func (s *Store) within(tag byte, number uint32) (*pebble.Iterator, error) {
+	upper := appendKey(nil, tag, number+1)
+	if number == math.MaxUint32 {
+		upper = []byte{tag + 1}
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: appendKey(nil, tag, number), UpperBound: upper})
+	if err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	return it, nil
+}
+
+func (p *pairs) close() error { return errors.Join(p.wholes.Close(), p.laters.Close()) }
+
+// next goes on to the next asset and says whether there is one.
+func (p *pairs) next() (bool, error) {
+	var more bool
+	if p.begun {
+		more = p.wholes.Next()
+	} else {
+		more, p.begun = p.wholes.First(), true
+		p.laters.First()
+	}
+	if err := errors.Join(p.wholes.Error(), p.laters.Error()); err != nil {
+		return false, fmt.Errorf("read database: %w", err)
+	}
+	if p.laters.Valid() && (!more || bytes.Compare(p.laters.Key()[1:], p.wholes.Key()[1:]) < 0) {
+		return false, fmt.Errorf("%w at key %x: times of an asset that is not there", errDamaged, p.laters.Key())
+	}
+	if !more {
+		return false, nil
+	}
+	return true, p.read(p.wholes.Key())
+}
+
+// read reads an asset's records. After damage the walk may go on.
+func (p *pairs) read(key []byte) (err error) {
+	later, found := uint64(0), p.laters.Valid() && bytes.Equal(p.laters.Key()[1:], key[1:])
+	if found {
+		later, err = p.readLater() // before the iterator goes on
+		p.laters.Next()
+	}
+	if err != nil {
+		return err
+	}
+	payload, err := payloadOf(key, p.wholes.Value())
+	if err != nil {
+		return err
+	}
+	written, times, state, err := parseWhole(payload)
+	if err != nil {
+		return fmt.Errorf("%w at key %x", err, key)
+	}
+	if p.id, err = index.ParseID(key[keyBytes:]); err != nil {
+		return fmt.Errorf("%w at key %x: %w", errDamaged, key, err)
+	}
+	if p.state = state; !found || later < written {
+		p.times = times
+		return nil
+	}
+	if later == written {
+		return fmt.Errorf("%w at key %x: batch %d wrote the asset twice", errDamaged, key, later)
+	}
+	p.times = p.kept
+	return nil
+}
+
+// readLater keeps the later times that the walk is at.
+func (p *pairs) readLater() (seq uint64, err error) {
+	payload, err := payloadOf(p.laters.Key(), p.laters.Value())
+	if err != nil {
+		return 0, err
+	}
+	seq, times, err := parseLater(payload)
+	p.kept = append(p.kept[:0], times...)
+	return seq, err
+}

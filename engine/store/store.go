@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"portolan/engine"
+)
+
+// Options configures a [Store]. Nil and the zero value are the defaults.
+type Options struct {
+	// Log hears of what goes wrong; nil is nobody.
+	Log *slog.Logger
+	// Progress, if it is set, is called now and then while a directory is being loaded,
+	// with how many assets are loaded, of how many. Calls do not overlap.
+	Progress func(done, total int)
+
+	fs           vfs.FS // nil: the disk
+	sameVersions bool   // for tests: data versions do not grow when a directory is loaded
+}
+
+func (o *Options) withDefaults() Options {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.fs == nil {
+		c.fs = vfs.Default
+	}
+	return c
+}
+
+// Store keeps the batches of one engine in a directory. It implements [engine.Journal].
+type Store struct {
+	opts     Options
+	readOnly bool
+	dir      *directory
+	db       *pebble.DB
+	fatal    *fatal
+	witness  *witness
+
+	mu          sync.Mutex             // guards what follows
+	inventories map[engine.Mark]uint32 // numbers, by project and category
+	seq         uint64                 // of the last batch
+	closed      bool
+}
+
+// Sequence returns the sequence number of the last batch that is kept.
+func (s *Store) Sequence() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
+// place is what of a mark says which inventory it is.
+func place(project string, category engine.Category) engine.Mark {
+	return engine.Mark{Project: project, Category: category}
+}
+
+// Open opens a data directory, which it makes if it is not there or empty, and locks it
+// until Close. A nil opts is legal. The error is [ErrInUse], [ErrForeign], [ErrNewer] or
+// [ErrIncomplete], or one of the disk.
+func Open(path string, opts *Options) (*Store, error) { return open(path, opts, false) }
+
+func open(path string, opts *Options, readOnly bool) (*Store, error) {
+	o := opts.withDefaults()
+	dir, fresh, err := takeDirectory(o.fs, path, !readOnly)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[engine.Mark]uint32)}
+	if fresh {
+		err = s.create()
+	}
+	if err == nil {
+		err = s.openDatabase(false)
+	}
+	if err == nil {
+		if s.witness, err = openWitness(dir, readOnly); err != nil {
+			err = errors.Join(err, s.fatal.close(s.db.Close))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), dir.release())
+	}
+	return s, nil
+}
+
+// create makes an empty database. It is closed again, since the first log of a new one is
+// of an old format, in which a damaged record looks like the end of the log.
+func (s *Store) create() error {
+	if err := s.openDatabase(true); err != nil {
+		return err
+	}
+	return errors.Join(s.fatal.close(s.db.Close), s.dir.mark(ready))
+}
+
+// The sizes of the database. A larger memtable is written out less often.
+const (
+	memTableSize = 64 << 20
+	cacheSize    = 16 << 20
+)
+
+func (s *Store) openDatabase(create bool) error {
+	opts := &pebble.Options{
+		FS:                          s.opts.fs,
+		ErrorIfExists:               create,
+		ErrorIfNotExists:            !create,
+		FormatMajorVersion:          pebble.FormatTableFormatV6, // pinned: see FORMAT.md
+		MemTableSize:                memTableSize,
+		MemTableStopWritesThreshold: 4,
+		CacheSize:                   cacheSize,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
+		Logger:                      s.fatal,
+		EventListener:               s.fatal.listener(),
+		ReadOnly:                    s.readOnly,
+	}
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return s.fatal.do(func() (err error) {
+		if s.db, err = pebble.Open(s.dir.at(databaseName), opts); err != nil {
+			return fmt.Errorf("open database: %w", err)
+		}
+		return nil
+	})
+}
+
+// Close lets the directory go. The engine is closed first. The error is that of the disk,
+// if the store has come to its end before.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("store is closed")
+	}
+	s.closed = true
+	err := s.fatal.close(s.db.Close)
+	return errors.Join(err, s.witness.close(), s.dir.release())
+}
+
+// Ready implements [engine.Journal].
+func (s *Store) Ready() error {
+	return s.fatal.ended()
+}
+
+// maxBatch is how many bytes of a group are written at once, in a batch of the database,
+// whose limit is 4 GiB. A group's batches may be written one after the other.
+const maxBatch = 1 << 30
+
+// Commit implements [engine.Journal]: it returns when the group is synced.
+func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("store is closed")
+	}
+	for len(group) > 0 {
+		n, size := 0, 0
+		for n < len(group) && (n == 0 || size < maxBatch) {
+			size += sizeOf(&group[n])
+			n++
+		}
+		if err := s.write(group[:n], size); err != nil {
+			return err
+		}
+		group = group[n:]
+	}
+	return nil
+}
+
+// sizeOf is about how many bytes a batch takes.
+func sizeOf(b *engine.Batch) int {
+	const perChange = 64 // two keys and their lengths
+	n := perChange * (len(b.Changed) + len(b.Marks) + 1)
+	for i := range b.Changed {
+		n += len(b.Changed[i].State) + len(b.Changed[i].Times)
+	}
+	return n
+}
+
+// write writes batches in one step.
+func (s *Store) write(group []engine.Batch, size int) error {
+	w := writer{store: s, batch: s.db.NewBatchWithSize(size)}
+	for i := range group {
+		w.add(&group[i])
+	}
+	w.set(sequenceKey, appendSequence(w.payload[:0], group[len(group)-1].Seq))
+	if w.err != nil {
+		return errors.Join(w.err, w.batch.Close())
+	}
+	err := s.fatal.do(func() error {
+		if err := s.db.Apply(w.batch, pebble.Sync); err != nil {
+			return fmt.Errorf("write to database: %w", err)
+		}
+		return w.batch.Close()
+	})
+	if err != nil {
+		return err
+	}
+	s.seq = group[len(group)-1].Seq
+	if err := s.witness.tell(s.seq); err != nil { // the batch is safe all the same
+		s.opts.Log.Warn("database: the last batch cannot be noted", "problem", err)
+	}
+	return nil
+}
+
+// writer fills a batch of the database. It stops at the first error.
+type writer struct {
+	store                *Store
+	batch                *pebble.Batch
+	key, payload, record []byte
+	err                  error
+}
+
+func (w *writer) add(b *engine.Batch) {
+	for i := range b.Marks {
+		m := &b.Marks[i]
+		w.mark(w.store.inventory(m.Project, m.Category), m)
+	}
+	for i := range b.Changed {
+		w.asset(&b.Changed[i], b.Seq)
+	}
+}
+
+func (w *writer) asset(c *engine.Change, seq uint64) {
+	n := w.store.inventory(c.Project, c.Category)
+	w.key = appendAssetKey(w.key[:0], stateTag, n, c.Asset)
+	switch {
+	case c.Times == nil:
+		w.remove(w.key)
+		w.key[0] = timesTag
+		w.remove(w.key)
+	case c.State == nil:
+		w.key[0] = timesTag
+		w.payload = appendLater(w.payload[:0], seq, c.Times)
+		w.set(w.key, w.payload)
+	default:
+		w.payload = appendWhole(w.payload[:0], seq, c.Times, c.State)
+		w.set(w.key, w.payload)
+	}
+}
+
+func (w *writer) remove(key []byte) {
+	if w.err == nil {
+		w.err = w.batch.Delete(key, nil)
+	}
+}
+
+func (w *writer) mark(inventory uint32, m *engine.Mark) {
+	w.key = appendKey(w.key[:0], inventoryTag, inventory)
+	w.payload = appendMark(w.payload[:0], m)
+	w.set(w.key, w.payload)
+}
+
+func (w *writer) set(key, payload []byte) {
+	if w.err != nil {
+		return
+	}
+	w.record = appendRecord(w.record[:0], key, payload)
+	w.err = w.batch.Set(key, w.record, nil)
+}
+
+// inventory returns the number of an inventory, the next one if it is new. The lock is held.
+func (s *Store) inventory(project string, category engine.Category) uint32 {
+	n, known := s.inventories[place(project, category)]
+	if !known {
+		n = uint32(len(s.inventories)) + 1
+		s.inventories[place(project, category)] = n
+	}
+	return n
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"portolan/engine"
+	"portolan/engine/enginetest"
+)
+
+// durable is an engine with its store.
+type durable struct {
+	*engine.Engine
+	store *Store
+}
+
+func (d durable) Close() error {
+	if err := d.Engine.Close(); err != nil {
+		return err
+	}
+	return d.store.Close()
+}
+
+// openOn opens an engine on a directory.
+func openOn(t testing.TB, path string, opts *Options, engineOpts *engine.Options) durable {
+	t.Helper()
+	s, err := Open(path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.Open(engineOpts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Attach(context.Background(), s); err != nil {
+		t.Fatal(err)
+	}
+	return durable{e, s}
+}
+
+// inMemory opens engines on file systems in memory, a new one each.
+func inMemory(t *testing.T) func() enginetest.Open {
+	return func() enginetest.Open {
+		opts := &Options{fs: vfs.NewMem(), sameVersions: true}
+		return func(engineOpts *engine.Options) enginetest.Engine { return openOn(t, "data", opts, engineOpts) }
+	}
+}
+
+func TestConformance(t *testing.T) {
+	enginetest.Run(t, func(opts *engine.Options) enginetest.Engine { return inMemory(t)()(opts) })
+}
+
+// TestConformanceRestarted closes and opens the store at every write.
+func TestConformanceRestarted(t *testing.T) {
+	if testing.Short() || racing {
+		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector")
+	}
+	enginetest.Run(t, enginetest.Restarting(inMemory(t)))
+}
+
+// TestClosedTwice: a store that is closed says so.
+func TestClosedTwice(t *testing.T) {
+	d := openOn(t, t.TempDir(), nil, nil)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store.Close(); err == nil {
+		t.Error("closed twice without an error")
+	}
+	if err := d.store.Commit(t.Context(), nil); err == nil || errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("a commit to a store that is closed: %v", err)
+	}
+}
