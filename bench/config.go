@@ -19,10 +19,11 @@ const (
 	SuiteLibrary Suite = "library"
 	SuiteHTTP    Suite = "http"
 	SuiteLoad    Suite = "load"
+	SuiteStore   Suite = "store"
 )
 
 // Suites returns every suite, in the order in which they run.
-func Suites() []Suite { return []Suite{SuiteMemory, SuiteLibrary, SuiteHTTP, SuiteLoad} }
+func Suites() []Suite { return []Suite{SuiteMemory, SuiteLibrary, SuiteHTTP, SuiteLoad, SuiteStore} }
 
 // Defaults of [Config].
 const (
@@ -55,6 +56,9 @@ type Config struct {
 	// output, for the http suite; without one the client runs in this process, and the
 	// results are marked.
 	Client []string
+	// Dir is the folder in which the store suite makes one of its own, which it removes;
+	// empty is the system's for temporary files.
+	Dir string
 	// Progress is told what is measured next; it may be nil.
 	Progress func(what string)
 }

@@ -41,16 +41,16 @@ func (run *run) load(ctx context.Context, hosts int) error {
 		if e, err = engine.Open(nil); err != nil {
 			return err
 		}
-		if err := run.loadBatches(ctx, name, hosts, e, reports, size, enough); err != nil {
+		if err := run.loadBatches(ctx, SuiteLoad, name, hosts, e, reports, size, enough); err != nil {
 			return err
 		}
 	}
 	again := fleet.Churn(run.c.Seed, 0, reports)
-	if err := run.loadBatches(ctx, "the same again", hosts, e, again, loadBatch, 0); err != nil {
+	if err := run.loadBatches(ctx, SuiteLoad, "the same again", hosts, e, again, loadBatch, 0); err != nil {
 		return err
 	}
 	changed := fleet.Churn(run.c.Seed, changedFraction, again)
-	if err := run.loadBatches(ctx, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
+	if err := run.loadBatches(ctx, SuiteLoad, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
 		return err
 	}
 	if run.c.Growth && hosts/10 >= textHosts {
@@ -61,8 +61,8 @@ func (run *run) load(ctx context.Context, hosts int) error {
 
 // loadBatches applies reports in calls of so many, for enough time where that is not
 // 0, and adds the result. Making the reports up is not timed.
-func (run *run) loadBatches(ctx context.Context, name string, hosts int, e *engine.Engine, reports iter.Seq[engine.Report], size int, enough time.Duration) error {
-	run.progress("load: %s", name)
+func (run *run) loadBatches(ctx context.Context, suite Suite, name string, hosts int, e *engine.Engine, reports iter.Seq[engine.Report], size int, enough time.Duration) error {
+	run.progress("%s: %s", suite, name)
 	var took []time.Duration
 	var total time.Duration
 	var spent usage
@@ -72,7 +72,7 @@ func (run *run) loadBatches(ctx context.Context, name string, hosts int, e *engi
 		for part := range slices.Chunk(batch, size) {
 			start := run.timer.now()
 			if _, err := e.Apply(ctx, part); err != nil {
-				return fmt.Errorf("load: %s: %w", name, err)
+				return fmt.Errorf("%s: %s: %w", suite, name, err)
 			}
 			one := run.timer.now() - start
 			took, total = append(took, one), total+one
@@ -87,7 +87,7 @@ func (run *run) loadBatches(ctx context.Context, name string, hosts int, e *engi
 	if total <= 0 {
 		return errClock
 	}
-	result := Result{Suite: SuiteLoad, Name: name, Hosts: hosts, Samples: int64(len(took))}
+	result := Result{Suite: suite, Name: name, Hosts: hosts, Samples: int64(len(took))}
 	result.addRates(assets, observations, total, &spent)
 	if len(took) > 1 {
 		result.add("median-call-ns", float64(median(took))) // sorts

@@ -103,7 +103,7 @@ func wrongUse() []goldenCase {
 	for name, line := range map[string]string{
 		"unknown-command": "prots", "unknown-flag": "ports --prot 1" + scan, "no-source": "ports",
 		"two-sources": "ports --server http://127.0.0.1:1" + scan, "strict-server": "ports --strict --server http://127.0.0.1:1",
-		"bench-suite": "bench speed", "bench-store": "bench store", "bench-hosts": "bench --hosts 0", "bench-profile": "bench --profile zoo", "bench-for": "bench library --for -1s",
+		"bench-suite": "bench speed", "bench-hosts": "bench --hosts 0", "bench-profile": "bench --profile zoo", "bench-for": "bench library --for -1s",
 		"bench-output": "bench -o xml", "stray-argument": "ports b.xml" + scan, "bad-port": "ports --port 70000" + scan, "bad-match": "ports --match 8x" + scan, "empty-match": "ports --match=" + scan, "bad-type": "ports --type quic" + scan,
 		"bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
