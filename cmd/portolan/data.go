@@ -21,7 +21,7 @@ type data struct {
 
 // openData opens a data directory, none if the path is empty. Its contents are yet to be
 // loaded.
-func (c *cli) openData(path string, log *slog.Logger) (*data, error) {
+func (c *cli) openData(path string, minFree uint64, log *slog.Logger) (*data, error) {
 	e, err := engine.Open(nil)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (c *cli) openData(path string, log *slog.Logger) (*data, error) {
 	if path == "" {
 		return d, nil
 	}
-	opts := &store.Options{Log: log}
+	opts := &store.Options{Log: log, MinFree: minFree}
 	opts.Progress, d.loaded = c.loadProgress()
 	if d.store, err = store.Open(path, opts); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)

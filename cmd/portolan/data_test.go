@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,14 +28,22 @@ const childEnv = "PORTOLAN_TEST_CHILD"
 // child is the program as a process of its own.
 type child struct {
 	*exec.Cmd
-	base string
-	log  bytes.Buffer
+	base         string
+	log          bytes.Buffer
+	acknowledged int // calls
 }
 
 // startServer starts serve on a data directory and returns when it answers.
 func startServer(t *testing.T, data string, args ...string) *child {
 	t.Helper()
-	c := &child{Cmd: exec.Command(os.Args[0], append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)}
+	return startUnder(t, nil, data, args...)
+}
+
+// startUnder is startServer with a program that watches over the server.
+func startUnder(t *testing.T, watcher []string, data string, args ...string) *child {
+	t.Helper()
+	line := append(append(watcher, os.Args[0], "serve", "--data", data, "--listen", "127.0.0.1:0"), args...)
+	c := &child{Cmd: exec.Command(line[0], line[1:]...)}
 	c.Env = append(os.Environ(), childEnv+"=1", "PORTOLAN_TOKEN="+testToken)
 	c.Stderr = &c.log
 	out, err := c.StdoutPipe()
@@ -53,6 +62,36 @@ func startServer(t *testing.T, data string, args ...string) *child {
 	}
 	t.Fatalf("the server ended before it answered: %v\n%s", c.Wait(), &c.log)
 	return nil
+}
+
+// interrupt asks the server to end.
+func (c *child) interrupt() error {
+	server := c.Process
+	if c.Path != os.Args[0] { // that is a program that watches over it
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
+		if err != nil {
+			return err
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+		if err != nil {
+			return err
+		}
+		if server, err = os.FindProcess(pid); err != nil {
+			return err
+		}
+	}
+	return server.Signal(os.Interrupt)
+}
+
+// stop has the server end well.
+func (c *child) stop(t *testing.T) {
+	t.Helper()
+	if err := c.interrupt(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Fatalf("the server did not end well: %v\n%s", err, &c.log)
+	}
 }
 
 // ask asks the server; an error is one of the connection.
@@ -174,12 +213,7 @@ func TestKilledServers(t *testing.T) {
 		if r := call(t, nil, "verify", "--data", data); r.code != exitFailed || !strings.Contains(r.stderr, "is in use") {
 			t.Errorf("verify beside a server: %+v", r)
 		}
-		if err := again.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
-		if err := again.Wait(); err != nil {
-			t.Fatalf("the server did not end well: %v\n%s", err, &again.log)
-		}
+		again.stop(t)
 	}
 	if t.Logf("%d calls, %d acknowledged", len(sent), len(acknowledged)); len(acknowledged) == 0 {
 		t.Error("no call was acknowledged: the test tests nothing")

@@ -10,6 +10,7 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/scanfile"
+	"portolan/engine/store"
 	"portolan/server"
 )
 
@@ -21,6 +22,7 @@ type serveFlags struct {
 	project, enterprise string
 	category            *choice
 	data                string
+	minFree             *number
 	demo                *number
 	maxBody             *number
 }
@@ -28,6 +30,7 @@ type serveFlags struct {
 func (c *cli) serveCommand() *cobra.Command {
 	f := &serveFlags{
 		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
+		minFree: &number{value: store.DefaultMinFree, min: 1, what: "bytes"},
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
@@ -61,6 +64,7 @@ SIGHUP; one that is broken changes nothing.`,
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.readFlags.addTo(cmd)
 	cmd.Flags().StringVar(&f.data, "data", "", "keep everything in this `DIRECTORY`, which is made if it is not there")
+	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
 	return cmd
@@ -90,7 +94,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		return err
 	}
 	defer closer.Close()
-	data, err := c.openData(f.data, log)
+	data, err := c.openData(f.data, uint64(f.minFree.value), log)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func takeDirectory(fsys vfs.FS, path string, mayCreate bool) (d *directory, fres
 		return nil, false, fmt.Errorf("make data directory: %w", err)
 	}
 	if d.lock, err = fsys.Lock(d.at(lockName)); err != nil {
-		return nil, false, lockError(path, err)
+		return nil, false, fmt.Errorf("lock data directory: %w", lockError(path, err))
 	}
 	if state, err = d.inspect(); err == nil && state != ready { // another process may have been faster
 		err = errors.Join(fsys.RemoveAll(d.at(databaseName)), fsys.RemoveAll(d.at(witnessName)), d.mark(creating))
@@ -93,14 +93,14 @@ func makeDirectory(fsys vfs.FS, path string) error {
 	return syncDirectory(fsys, above)
 }
 
-// lockError says why a directory cannot be locked.
+// lockError names the error of a lock that another has, and returns others as they are.
 func lockError(path string, err error) error {
 	// Within one process the file system knows itself who has it.
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && !errors.Is(err, fs.ErrPermission) ||
 		strings.Contains(err.Error(), "lock held") {
 		return fmt.Errorf("%w: %s is open in a process, which must end first", ErrInUse, path)
 	}
-	return fmt.Errorf("lock data directory: %w", err)
+	return err
 }
 
 func (d *directory) at(name string) string { return d.fs.PathJoin(d.path, name) }

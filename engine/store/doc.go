@@ -22,9 +22,13 @@
 //
 // # Caveats
 //
-// One process has a directory at a time. After an error of the disk the store takes
-// nothing more, since nobody knows then what is on the disk; open it again. The goroutine
-// in which the error came up is left behind, and holds what it held.
+// One process has a directory at a time. After an error of the disk, whether it met a
+// commit or Pebble's work behind the scenes, the store takes nothing more, since nobody
+// knows then what is on the disk: the engine goes on answering, and the next process loads
+// what was acknowledged. The goroutine in which the error came up is left behind for ever
+// and holds what it held, the directory's lock included.
+//
+// Writes are refused before the disk is full: see [Options].MinFree.
 //
 // One call's changes must take less than 2 GiB, some ten million reports.
 package store

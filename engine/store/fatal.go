@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // fatal is the end of a database: Pebble asks its logger to end the process when it cannot
@@ -35,8 +36,11 @@ func (f *fatal) Errorf(format string, args ...any) {
 }
 
 // Fatalf implements [pebble.Logger]. It does not return.
-func (f *fatal) Fatalf(format string, args ...any) {
-	f.end(fmt.Errorf("database: %s", oneLine(fmt.Sprintf(format, args...))))
+func (f *fatal) Fatalf(format string, args ...any) { f.halt(fmt.Sprintf(format, args...)) }
+
+// halt ends the database and does not return.
+func (f *fatal) halt(reason string) {
+	f.end(fmt.Errorf("database: %s", oneLine(reason)))
 	f.stop.Do(func() { close(f.stuck) })
 	select {}
 }
@@ -44,14 +48,48 @@ func (f *fatal) Fatalf(format string, args ...any) {
 func (f *fatal) end(err error) {
 	f.once.Do(func() {
 		f.err = err
+		f.log.Error("database has ended; writes are refused, questions are answered", "problem", err)
 		close(f.over)
 	})
+}
+
+// haltingFS is a file system for Pebble, which panics when a directory cannot be synced,
+// also in goroutines of its own.
+type haltingFS struct {
+	vfs.FS
+	fatal *fatal
+}
+
+// OpenDir implements [vfs.FS].
+func (h haltingFS) OpenDir(name string) (vfs.File, error) {
+	f, err := h.FS.OpenDir(name)
+	return haltingFile{f, h.fatal}, err
+}
+
+type haltingFile struct {
+	vfs.File
+	fatal *fatal
+}
+
+// Sync implements [vfs.File]. It does not return an error.
+func (h haltingFile) Sync() error {
+	if err := h.File.Sync(); err != nil {
+		h.fatal.halt("sync of a directory: " + err.Error())
+	}
+	return nil
 }
 
 // do runs what uses the database, and returns when it is done or the database has ended.
 func (f *fatal) do(use func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- use() }()
+	go func() {
+		defer func() {
+			if problem := recover(); problem != nil {
+				f.halt(fmt.Sprint("panic: ", problem))
+			}
+		}()
+		done <- use()
+	}()
 	select {
 	case err := <-done:
 		return err
@@ -94,12 +132,11 @@ func oneLine(text string) string {
 	return line
 }
 
-// listener hears of what goes wrong behind the database's back.
+// listener hears of what goes wrong behind the database's back. Pebble would try again at
+// once and without end, and writers would wait for it.
 func (f *fatal) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) {
-			f.log.Warn("database: writing behind the scenes failed", "problem", oneLine(err.Error()))
-		},
+		BackgroundError: func(err error) { f.halt(err.Error()) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			f.end(fmt.Errorf("database: %s", oneLine(info.String())))
 		},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,6 +21,9 @@ type Options struct {
 	// Progress, if it is set, is called now and then while a directory is being loaded,
 	// with how many assets are loaded, of how many. Calls do not overlap.
 	Progress func(done, total int)
+	// MinFree is how many bytes of the disk stay free: with less, writes are refused with
+	// [engine.ErrRefused]. 0 is DefaultMinFree.
+	MinFree uint64
 
 	fs           vfs.FS // nil: the disk
 	sameVersions bool   // for tests: data versions do not grow when a directory is loaded
@@ -36,6 +40,9 @@ func (o *Options) withDefaults() Options {
 	if c.fs == nil {
 		c.fs = vfs.Default
 	}
+	if c.MinFree == 0 {
+		c.MinFree = DefaultMinFree
+	}
 	return c
 }
 
@@ -47,6 +54,7 @@ type Store struct {
 	db       *pebble.DB
 	fatal    *fatal
 	witness  *witness
+	floor    floor
 
 	mu          sync.Mutex             // guards what follows
 	inventories map[engine.Mark]uint32 // numbers, by project and category
@@ -78,6 +86,7 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[engine.Mark]uint32)}
+	s.floor.fs, s.floor.path, s.floor.least, s.floor.now = o.fs, path, o.MinFree, time.Now
 	if fresh {
 		err = s.create()
 	}
@@ -112,7 +121,7 @@ const (
 
 func (s *Store) openDatabase(create bool) error {
 	opts := &pebble.Options{
-		FS:                          s.opts.fs,
+		FS:                          haltingFS{s.opts.fs, s.fatal},
 		ErrorIfExists:               create,
 		ErrorIfNotExists:            !create,
 		FormatMajorVersion:          pebble.FormatTableFormatV6, // pinned: see FORMAT.md
@@ -127,7 +136,7 @@ func (s *Store) openDatabase(create bool) error {
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return s.fatal.do(func() (err error) {
 		if s.db, err = pebble.Open(s.dir.at(databaseName), opts); err != nil {
-			return fmt.Errorf("open database: %w", err)
+			return fmt.Errorf("open database: %w", lockError(s.dir.path, err)) // one that was halted keeps its lock
 		}
 		return nil
 	})
@@ -148,7 +157,10 @@ func (s *Store) Close() error {
 
 // Ready implements [engine.Journal].
 func (s *Store) Ready() error {
-	return s.fatal.ended()
+	if err := s.fatal.ended(); err != nil {
+		return err
+	}
+	return s.floor.check()
 }
 
 // maxBatch is how many bytes of a group are written at once, in a batch of the database,

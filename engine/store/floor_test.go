@@ -1,0 +1,53 @@
+package store
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"portolan/engine"
+)
+
+// TestFreeSpaceFloor: writes are refused while too little is free, with nothing changed,
+// and taken again when there is more. Questions are answered all the time.
+func TestFreeSpaceFloor(t *testing.T) {
+	disk := vfs.NewMem()
+	d := openOn(t, "data", &Options{fs: disk}, nil)
+	now := time.Now()
+	d.store.floor.now = func() time.Time { return now }
+	free := func(bytes uint64) {
+		disk.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: bytes})
+		now = now.Add(askAfter)
+	}
+	h := history{5}
+	free(DefaultMinFree)
+	must(t, h.step(t.Context(), d.Engine, 1))
+	free(DefaultMinFree - 1)
+	for range 3 {
+		_, err := d.Apply(t.Context(), []engine.Report{numbered(9)})
+		if !errors.Is(err, engine.ErrRefused) || !strings.Contains(err.Error(), "255 MiB free, of which 256 MiB are kept free") {
+			t.Fatalf("error %v, want %v", err, engine.ErrRefused)
+		}
+		if n, err := d.Remove(t.Context(), "p1", engine.Host, "a1"); n != 0 || !errors.Is(err, engine.ErrRefused) {
+			t.Fatalf("removed %d, %v", n, err)
+		}
+	}
+	if got, want := answers(t, d.Engine), h.after(t, 1); got != want {
+		t.Errorf("after refusals:\n%s\nwant\n%s", got, want)
+	}
+	free(DefaultMinFree)
+	must(t, h.step(t.Context(), d.Engine, 2))
+	must(t, d.Check(t.Context()), d.Close())
+	again := openOn(t, "data", &Options{fs: disk, MinFree: DefaultMinFree * 2}, nil)
+	if got, want := answers(t, again.Engine), h.after(t, 2); got != want {
+		t.Errorf("opened again:\n%s\nwant\n%s", got, want)
+	}
+	again.store.floor.now = func() time.Time { return now.Add(time.Hour) }
+	if err := again.store.Ready(); err == nil || !strings.Contains(err.Error(), "512 MiB are kept") {
+		t.Errorf("with another floor: %v", err)
+	}
+	must(t, again.Close())
+}
