@@ -17,7 +17,6 @@ type pipeline struct {
 	journal Journal // nil: a batch is shown at once
 	tenants *tenants
 	failure atomic.Pointer[error] // why no more is accepted
-	shown   atomic.Uint64         // the last batch that readers see
 
 	mu      sync.Mutex // guards what follows
 	seq     uint64     // of the last batch
@@ -25,7 +24,7 @@ type pipeline struct {
 	led     bool // somebody is committing
 }
 
-// batch is one call's on its way to readers. It belongs to the call until it is
+// batch is one call on its way to readers. It belongs to the call until it is
 // submitted, then to whoever leads.
 type batch struct {
 	Batch
@@ -125,7 +124,6 @@ func (p *pipeline) show(b *batch) {
 	for i := range b.parts {
 		b.parts[i].v.x.Show(b.parts[i].frozen)
 	}
-	p.shown.Store(b.Seq)
 }
 
 // finish freezes what a call has made of its parts' inventories, unlocks them and

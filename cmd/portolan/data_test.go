@@ -239,6 +239,42 @@ func TestKeptFiles(t *testing.T) {
 	}
 }
 
+// TestDamagedData: damage is named once, by serve and verify alike.
+func TestDamagedData(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	path := filepath.Join(t.TempDir(), "data")
+	startServer(t, path, "--import", scanXML).stop(t)
+	startServer(t, path).stop(t) // writes a table
+	tables, err := filepath.Glob(filepath.Join(path, "db", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("tables %v, %v", tables, err)
+	}
+	for _, table := range tables {
+		data, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[40] ^= 4
+		if err := os.WriteFile(table, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range []string{"verify", "serve"} {
+		cmd := exec.Command(os.Args[0], command, "--data", path)
+		cmd.Env = append(os.Environ(), childEnv+"=1", "PORTOLAN_LISTEN=127.0.0.1:0")
+		said, err := cmd.CombinedOutput()
+		var told []string
+		for line := range strings.Lines(string(said)) {
+			if strings.HasPrefix(line, "portolan: ") || strings.HasPrefix(line, " ") {
+				told = append(told, line)
+			}
+		}
+		if err == nil || len(told) != 1 || !strings.Contains(told[0], path) || !strings.Contains(told[0], "checksum mismatch") {
+			t.Errorf("%s: %v\n%s", command, err, said)
+		}
+	}
+}
+
 // TestBadData: a data directory that cannot be used ends serve and verify with a line that
 // says why.
 func TestBadData(t *testing.T) {
@@ -249,6 +285,11 @@ func TestBadData(t *testing.T) {
 	for _, args := range [][]string{{"serve", "--data", file}, {"verify", "--data", file}} {
 		if r := call(t, nil, args...); r.code != exitFailed || !strings.Contains(r.stderr, file+" is a file") || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	for _, command := range []string{"serve", "verify"} {
+		if r := call(t, nil, command, "--data", ""); r.code != exitUsage || !strings.Contains(r.stderr, "want the path of a directory") {
+			t.Errorf("%s with an empty path: %+v", command, r)
 		}
 	}
 	if r := call(t, nil, "verify"); r.code != exitUsage || !strings.Contains(r.stderr, `"data"`) {

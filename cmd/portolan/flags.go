@@ -169,6 +169,22 @@ func (d *digits) Set(text string) error {
 	return nil
 }
 
+// directory is the value of a flag that takes the path of a directory. An empty one would
+// quietly be none at all.
+type directory struct{ path string }
+
+func (d *directory) String() string { return d.path }
+
+func (d *directory) Type() string { return "DIRECTORY" }
+
+func (d *directory) Set(text string) error {
+	if text == "" {
+		return errors.New("want the path of a directory")
+	}
+	d.path = text
+	return nil
+}
+
 // newPort returns a port number, 0 until it is given.
 func newPort() *number { return &number{min: 1, max: index.MaxPort, what: "number"} }
 

@@ -148,6 +148,18 @@ func (l *listeners) serve(what string, addr *net.TCPAddr, srv *http.Server) (net
 	return ln.Addr(), nil
 }
 
+// until answers until the context is done, or an address can be answered on no more.
+func (l *listeners) until(ctx context.Context, s *server.Server) error {
+	select {
+	case err := <-l.failed:
+		_ = l.close()
+		return err
+	case <-ctx.Done():
+	}
+	s.Stopping()
+	return l.drain()
+}
+
 // close cuts every connection off.
 func (l *listeners) close() error {
 	errs := make([]error, 0, len(l.servers))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -21,7 +20,7 @@ type serveFlags struct {
 	identityFlags
 	project, enterprise string
 	category            *choice
-	data                string
+	data                directory
 	minFree             *number
 	demo                *number
 	maxBody             *number
@@ -63,7 +62,7 @@ SIGHUP; one that is broken changes nothing.`,
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.readFlags.addTo(cmd)
-	cmd.Flags().StringVar(&f.data, "data", "", "keep everything in this `DIRECTORY`, which is made if it is not there")
+	cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
 	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
@@ -94,11 +93,15 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		return err
 	}
 	defer closer.Close()
-	data, err := c.openData(f.data, uint64(f.minFree.value), log)
+	data, err := c.openData(f.data.path, uint64(f.minFree.value), log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, data.close()) }()
+	defer func() {
+		if closed := data.close(); err == nil { // it may be the same once more
+			err = closed
+		}
+	}()
 	s, err := server.New(data.engine, &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value), RateLimit: int(f.rate.value),
 		AccessLog: accesses, AccessSample: int(f.accessSample.value), Loading: true,
@@ -120,21 +123,14 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		}
 		return err
 	}
-	s.Loaded()
 	held, err := data.engine.Stats()
 	if err != nil {
 		_ = l.close()
 		return err
 	}
+	s.Loaded()
 	c.greet(f, l.at, who.token, held)
-	select {
-	case err := <-l.failed:
-		_ = l.close()
-		return err
-	case <-ctx.Done():
-	}
-	s.Stopping()
-	return l.drain()
+	return l.until(ctx, s)
 }
 
 // keyPair returns the certificate to show, nil for none.

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *cli) verifyCommand() *cobra.Command {
-	var path string
+	var data directory
 	cmd := &cobra.Command{
 		Use:   "verify --data DIRECTORY",
 		Short: "Check a data directory",
@@ -20,9 +20,9 @@ assets. Nothing is changed. No server may have the directory. What is damaged is
 named, and the exit code is then 1.`,
 		Example: `  portolan verify --data /var/lib/portolan`,
 		Args:    arguments(0, 0, ""),
-		RunE:    body(func(ctx context.Context, _ []string) error { return c.verify(ctx, path) }),
+		RunE:    body(func(ctx context.Context, _ []string) error { return c.verify(ctx, data.path) }),
 	}
-	cmd.Flags().StringVar(&path, "data", "", "the `DIRECTORY` to check")
+	cmd.Flags().Var(&data, "data", "the `DIRECTORY` to check")
 	_ = cmd.MarkFlagRequired("data") // It fails for a flag that is not there.
 	return cmd
 }

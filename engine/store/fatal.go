@@ -48,7 +48,7 @@ func (f *fatal) halt(reason string) {
 func (f *fatal) end(err error) {
 	f.once.Do(func() {
 		f.err = err
-		f.log.Error("database has ended; writes are refused, questions are answered", "problem", err)
+		f.log.Error("database has ended and takes nothing more", "problem", err)
 		close(f.over)
 	})
 }

@@ -21,7 +21,8 @@ import (
 func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var last uint64 // read if all went well only: else it may still be written to
+	clear(s.inventories) // an earlier load may have been cut short
+	var last uint64      // read if all went well only: else it may still be written to
 	err = s.fatal.do(func() error {
 		n, contents, err := s.contents()
 		if err != nil {

@@ -174,6 +174,9 @@ func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
 	if s.closed {
 		return errors.New("store is closed")
 	}
+	if len(group) > 0 && group[0].Seq != s.seq+1 {
+		return fmt.Errorf("batch %d comes after batch %d: a store is for one engine, which has loaded it", group[0].Seq, s.seq)
+	}
 	for len(group) > 0 {
 		n, size := 0, 0
 		for n < len(group) && (n == 0 || size < maxBatch) {

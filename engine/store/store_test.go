@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -72,5 +73,29 @@ func TestClosedTwice(t *testing.T) {
 	}
 	if err := d.store.Commit(t.Context(), nil); err == nil || errors.Is(err, engine.ErrReadOnly) {
 		t.Errorf("a commit to a store that is closed: %v", err)
+	}
+}
+
+// TestOneEngine: a store can be loaded again, as after a load that was cut short, but takes
+// the batches of one engine only.
+func TestOneEngine(t *testing.T) {
+	path := t.TempDir()
+	someData(t, path)
+	s, err := Open(path, nil)
+	must(t, err)
+	first, err := engine.Open(nil)
+	must(t, err)
+	must(t, first.Attach(t.Context(), s))
+	second, err := engine.Open(nil)
+	must(t, err)
+	must(t, second.Attach(t.Context(), s))
+	_, err = first.Apply(t.Context(), []engine.Report{numbered(4)})
+	must(t, err)
+	if _, err := second.Apply(t.Context(), []engine.Report{numbered(5)}); !errors.Is(err, engine.ErrReadOnly) || !strings.Contains(err.Error(), "a store is for one engine") {
+		t.Errorf("another engine's batch: %v", err)
+	}
+	must(t, first.Check(t.Context()), first.Close(), second.Close(), s.Close())
+	if v, err := Verify(t.Context(), path, nil); err != nil || v.Sequence != 2 || v.Stats.Assets != 4 {
+		t.Errorf("%+v, %v", v, err)
 	}
 }

@@ -27,7 +27,10 @@ func Verify(ctx context.Context, path string, opts *Options) (v Verified, err er
 		return v, err
 	}
 	v, err = s.verify(ctx)
-	if err = errors.Join(err, s.Close()); err != nil {
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
 		return v, fmt.Errorf("%s: %w", path, err)
 	}
 	return v, nil
