@@ -35,7 +35,7 @@ func (e *Engine) EnterpriseProjects(ctx context.Context, project string) ([]Ente
 // Assets answers the query from the newest snapshot. The error is [ErrNoProject],
 // or a [*FieldError] for a query that makes no sense.
 func (e *Engine) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
-	s, err := e.Snapshot(q.Project, q.Category)
+	s, err := e.with(ctx, q.AtLeast, q.Project, q.Category)
 	if err != nil {
 		return AssetPage{}, err
 	}
@@ -49,10 +49,10 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if err := ctx.Err(); err != nil {
 		return AssetPage{}, err
 	}
-	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
+	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
 		return AssetPage{}, err
 	}
-	page := AssetPage{Version: s.Version()}
+	page := AssetPage{Version: s.Version(), Sequence: s.included(q.AtLeast)}
 	if s.s == nil {
 		return page, nil
 	}
@@ -76,7 +76,7 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 
 // searchAssets looks for the prefix among all assets of the view.
 func (s Snapshot) searchAssets(q *AssetQuery, w *walk, assets index.Set) (AssetPage, error) {
-	page, prefix := AssetPage{Version: s.Version()}, []byte(q.Prefix)
+	page, prefix := AssetPage{Version: s.Version(), Sequence: s.included(q.AtLeast)}, []byte(q.Prefix)
 	for o := range assets.From(0) {
 		if err := w.step(); err != nil {
 			return AssetPage{}, err

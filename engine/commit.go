@@ -8,21 +8,36 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"portolan/index"
 )
 
 // pipeline has the batches of an engine committed, group by group, and shown to readers
 // in the order of their sequence numbers. While a group is being committed, others are
 // applied and wait: they are the next group, and share its commit.
+//
+// With a time to lag it is the other way round: a batch is shown at once and waits for a
+// timer, which has everything committed that waits.
 type pipeline struct {
-	journal Journal // nil: a batch is shown at once
+	journal Journal       // nil: a batch is shown at once
+	lag     time.Duration // how long a batch may be shown before it is committed
 	tenants *tenants
 	failure atomic.Pointer[error] // why no more is accepted
+	shown   atomic.Uint64         // the last batch that readers see
+	kept    atomic.Uint64         // the last batch that is committed
 
 	mu      sync.Mutex // guards what follows
 	seq     uint64     // of the last batch
 	waiting []*batch
-	led     bool // somebody is committing
+	size    int           // of those that wait, in bytes, with a time to lag
+	due     bool          // the timer runs
+	led     bool          // somebody is committing
+	news    chan struct{} // closed when a batch is shown or kept, or fails; nil: nobody listens
 }
+
+// maxLagging is how many bytes of changes wait for the timer; more are committed at once.
+const maxLagging = 64 << 20
 
 // batch is one call on its way to readers. It belongs to the call until it is
 // submitted, then to whoever leads.
@@ -58,8 +73,12 @@ func (p *pipeline) submit(b *batch) {
 	defer p.mu.Unlock()
 	p.seq++
 	b.Seq = p.seq
-	if p.journal == nil {
+	if p.journal == nil || p.lag > 0 {
 		p.show(b)
+		p.tell()
+		b.parts = nil
+	}
+	if p.journal == nil {
 		b.done = true
 		return
 	}
@@ -67,9 +86,13 @@ func (p *pipeline) submit(b *batch) {
 	p.waiting = append(p.waiting, b)
 }
 
-// wait returns when the batch is durable and readers see it, or neither will be. Of
-// those that wait one leads: it commits everything that waits.
+// wait returns when the batch is durable and readers see it, or neither will be; with a
+// time to lag, when readers see it. Of those that wait one leads: it commits everything
+// that waits.
 func (p *pipeline) wait(ctx context.Context, b *batch) error {
+	if p.journal != nil && p.lag > 0 {
+		return p.keepLater(ctx, b)
+	}
 	p.mu.Lock()
 	if !b.done && p.led {
 		p.mu.Unlock()
@@ -96,10 +119,94 @@ func (p *pipeline) wait(ctx context.Context, b *batch) error {
 	if p.led = len(p.waiting) > 0; p.led {
 		p.waiting[0].wake <- struct{}{}
 	}
+	p.tell()
 	return b.err
 }
 
-// commit has a group committed and shows it. The caller leads.
+// keepLater has a batch that is shown committed by the timer, or now if too much waits.
+func (p *pipeline) keepLater(ctx context.Context, b *batch) error {
+	p.mu.Lock()
+	p.size += b.size()
+	tooMuch := p.size > maxLagging
+	if !p.due {
+		p.due = true
+		time.AfterFunc(p.lag/2, p.flush) // the rest is for the commit itself
+	}
+	p.mu.Unlock()
+	if !tooMuch {
+		return nil
+	}
+	p.flush()
+	return p.reach(context.WithoutCancel(ctx), &p.kept, b.Seq)
+}
+
+// flush has everything committed that waits, by the caller or whoever is at it already.
+func (p *pipeline) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.due = false
+	if p.led {
+		return
+	}
+	p.led = true
+	for len(p.waiting) > 0 {
+		group := p.waiting
+		p.waiting, p.size = nil, 0
+		p.mu.Unlock()
+		_ = p.commit(context.Background(), group) // an error stays, and whoever asks hears of it
+		p.mu.Lock()
+		p.tell()
+	}
+	p.led = false
+}
+
+// tell wakes those that wait for a batch. The lock is held.
+func (p *pipeline) tell() {
+	if p.news != nil {
+		close(p.news)
+		p.news = nil
+	}
+}
+
+// reach returns when at, which is shown or kept, has come to a batch that has its number.
+func (p *pipeline) reach(ctx context.Context, at *atomic.Uint64, seq uint64) error {
+	for at.Load() < seq {
+		p.mu.Lock()
+		last, failure := p.seq, p.failure.Load()
+		if p.news == nil {
+			p.news = make(chan struct{})
+		}
+		news, there := p.news, at.Load() >= seq
+		p.mu.Unlock()
+		switch {
+		case there:
+			return nil
+		case seq > last:
+			return fmt.Errorf("%w: it has batches 1 to %d, not %d", ErrBehind, last, seq)
+		case failure != nil:
+			return fmt.Errorf("%w: %w", ErrReadOnly, *failure)
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// settle returns when everything that is shown is committed, as is any batch without a
+// time to lag.
+func (p *pipeline) settle(ctx context.Context) error {
+	if p.journal == nil || p.lag == 0 {
+		return nil
+	}
+	seq := p.shown.Load()
+	p.flush()
+	return p.reach(ctx, &p.kept, seq)
+}
+
+// commit has a group committed and shows it, if it is not shown yet. The caller leads.
 func (p *pipeline) commit(ctx context.Context, group []*batch) error {
 	if err := p.failure.Load(); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *err)
@@ -112,8 +219,11 @@ func (p *pipeline) commit(ctx context.Context, group []*batch) error {
 		p.fail(err)
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
-	for _, b := range group {
-		p.show(b)
+	p.kept.Store(group[len(group)-1].Seq)
+	if p.lag == 0 {
+		for _, b := range group {
+			p.show(b)
+		}
 	}
 	return nil
 }
@@ -124,32 +234,40 @@ func (p *pipeline) show(b *batch) {
 	for i := range b.parts {
 		b.parts[i].v.x.Show(b.parts[i].frozen)
 	}
+	p.shown.Store(b.Seq)
 }
 
 // finish freezes what a call has made of its parts' inventories, unlocks them and
-// returns when that is durable and visible. removed are the ids of the assets that it
-// removed, of the first part.
-func (e *Engine) finish(ctx context.Context, parts []part, removed []string) error {
-	b := &batch{parts: parts}
+// returns when that is durable and visible, and says so in the result. removed are the ids
+// of the assets that it removed, of the first part.
+func (e *Engine) finish(ctx context.Context, parts []part, removed []string, result *Result) error {
+	p, b := &e.pipeline, &batch{parts: parts}
 	for i := range parts {
 		parts[i].frozen = parts[i].v.x.Freeze()
 	}
-	if e.pipeline.journal != nil {
-		b.describe(removed)
+	if p.journal != nil {
+		b.describe(removed, p.lag > 0)
 	}
-	e.pipeline.submit(b)
+	p.submit(b)
 	unlock(parts)
-	return e.pipeline.wait(ctx, b)
+	if err := p.wait(ctx, b); err != nil {
+		return err
+	}
+	result.Sequence, result.Durable = b.Seq, p.journal != nil && p.kept.Load() >= b.Seq
+	return nil
 }
 
-// describe says what there is to commit. The inventories of the parts are locked and
-// frozen.
-func (b *batch) describe(removed []string) {
+// describe says what there is to commit, which outlives the call if it is to last. The
+// inventories of the parts are locked and frozen.
+func (b *batch) describe(removed []string, lasting bool) {
 	for i := range b.parts {
 		p := &b.parts[i]
 		for j := range p.reports {
 			r := p.reports[j]
 			r.Seen = time.UnixMicro(p.times[j]).UTC()
+			if lasting {
+				r.Open = slices.Clone(r.Open)
+			}
 			b.Records = append(b.Records, Record{Report: r})
 		}
 		b.Changed = p.v.appendChanges(b.Changed, p.name, p.category)
@@ -163,6 +281,18 @@ func (b *batch) describe(removed []string) {
 		b.Records = append(b.Records, Record{Report{Project: p.name, Category: p.category, Asset: id}, true})
 		b.Changed = append(b.Changed, Change{Project: p.name, Category: p.category, Asset: id})
 	}
+}
+
+// size is about how many bytes a batch holds.
+func (b *batch) size() int {
+	n := 0
+	for i := range b.Changed {
+		n += len(b.Changed[i].State) + len(b.Changed[i].Times)
+	}
+	for i := range b.Records {
+		n += int(unsafe.Sizeof(b.Records[i])) + len(b.Records[i].Report.Open)*int(unsafe.Sizeof(index.Key(0)))
+	}
+	return n
 }
 
 // appendChanges appends the assets that were touched since the last time.

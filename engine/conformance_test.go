@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
@@ -23,6 +24,19 @@ func TestModel(t *testing.T) { enginetest.Model(t, open(t)) }
 
 // TestConformanceJournaled runs the suite with a journal behind the engine.
 func TestConformanceJournaled(t *testing.T) { enginetest.Run(t, enginetest.Journaled(t)) }
+
+// TestConformanceLagging runs the suite with engines that commit what is visible already.
+func TestConformanceLagging(t *testing.T) {
+	journaled := enginetest.Journaled(t)
+	enginetest.Run(t, func(opts *engine.Options) enginetest.Engine {
+		var lagging engine.Options
+		if opts != nil {
+			lagging = *opts
+		}
+		lagging.DurableWithin = time.Millisecond
+		return journaled(&lagging)
+	})
+}
 
 // TestConformanceRestarted runs the suite with engines that are cut at every write:
 // whatever the history, what an engine has committed is all that its answers, now and

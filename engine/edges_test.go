@@ -34,8 +34,8 @@ func TestMissingAssetsAreNamed(t *testing.T) {
 		for i := range ids {
 			ids[i] = fmt.Sprintf("a%d", i)
 		}
-		if removed, err := e.Remove(t.Context(), "p", engine.Host, ids...); removed != 0 || err == nil || err.Error() != want {
-			t.Errorf("%d: removed %d, %v, want %s", n, removed, err, want)
+		if removed, err := e.Remove(t.Context(), "p", engine.Host, ids...); removed.Removed != 0 || err == nil || err.Error() != want {
+			t.Errorf("%d: removed %d, %v, want %s", n, removed.Removed, err, want)
 		}
 	}
 	if _, err := e.Remove(t.Context(), "p", 2, "h0"); !errors.Is(err, engine.ErrInvalid) {

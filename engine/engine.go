@@ -24,15 +24,31 @@ type Options struct {
 	// MaxAssets is the most hosts, and the most containers, that a project may
 	// have; 0 is the most that there can be, 2,147,483,647.
 	MaxAssets int
+	// DurableWithin is how long what readers see, and Apply returned from, may be lost in
+	// a crash: then a commit that many calls share suffices, and their results say that
+	// they are not durable yet. If that commit fails, readers see to the end what is
+	// lost, and Sync, Close and every write say so. 0 is not at all: readers see what is
+	// durable. Without a journal it means nothing.
+	DurableWithin time.Duration
 }
 
 // Validate reports every option that is not allowed, joined. A nil o is legal.
 func (o *Options) Validate() error {
-	if o != nil && (o.MaxAssets < 0 || o.MaxAssets > index.MaxAssets) {
-		return &FieldError{Field: "MaxAssets", Value: strconv.Itoa(o.MaxAssets), Allowed: fmt.Sprintf("0 to %d", index.MaxAssets)}
+	if o == nil {
+		return nil
 	}
-	return nil
+	var errs []error
+	if o.MaxAssets < 0 || o.MaxAssets > index.MaxAssets {
+		errs = append(errs, &FieldError{Field: "MaxAssets", Value: strconv.Itoa(o.MaxAssets), Allowed: fmt.Sprintf("0 to %d", index.MaxAssets)})
+	}
+	if o.DurableWithin < 0 || o.DurableWithin > maxLag {
+		errs = append(errs, &FieldError{Field: "DurableWithin", Value: o.DurableWithin.String(), Allowed: fmt.Sprintf("0 to %v", maxLag)})
+	}
+	return errors.Join(errs...)
 }
+
+// maxLag is the longest time that may be chosen for losing what was acknowledged.
+const maxLag = time.Hour
 
 // Engine holds the inventories of any number of projects in memory.
 // All methods may be called concurrently; readers never wait for a writer.
@@ -76,7 +92,8 @@ func (p *project) snapshot(c Category) *index.Snapshot {
 	return nothing
 }
 
-// Open returns an empty engine. A nil opts is legal. The error is a [*FieldError].
+// Open returns an empty engine. A nil opts is legal. The error has a [*FieldError] for
+// every option that is not allowed.
 func Open(opts *Options) (*Engine, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -91,6 +108,9 @@ func Open(opts *Options) (*Engine, error) {
 	if opts != nil && opts.MaxAssets > 0 {
 		e.maxAssets = opts.MaxAssets
 	}
+	if opts != nil {
+		e.pipeline.lag = opts.DurableWithin
+	}
 	e.tenants.coming = make(map[string]*newcomer)
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
 	e.pipeline.tenants = &e.tenants
@@ -98,14 +118,35 @@ func Open(opts *Options) (*Engine, error) {
 }
 
 // Close makes every later call return [ErrClosed], and returns when the writes that
-// have begun are done: then a journal may be closed, too. Closing twice is an error.
+// have begun are done: then a journal may be closed, too. Closing twice is an error, and so
+// is that something is not durable which the options allowed to be shown before.
 func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return ErrClosed
 	}
 	e.writers.Lock()
 	defer e.writers.Unlock()
-	return nil
+	return e.pipeline.settle(context.Background())
+}
+
+// Sync returns when everything that readers see is durable. That takes more than no time
+// only with [Options].DurableWithin. The error is [ErrReadOnly] if it never will be.
+// Without a journal nothing is, and that is no error.
+func (e *Engine) Sync(ctx context.Context) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	return e.pipeline.settle(ctx)
+}
+
+// Await returns when readers see a batch, given a [Result].Sequence. It waits for one
+// that is being written only: the error of one that has not begun is [ErrBehind], and of
+// one that failed [ErrReadOnly].
+func (e *Engine) Await(ctx context.Context, seq uint64) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	return e.pipeline.reach(ctx, &e.pipeline.shown, seq)
 }
 
 // beginWrite says why a write cannot be accepted; if it can, endWrite is called when it
@@ -154,26 +195,26 @@ func (e *Engine) Projects() ([]string, error) {
 // Remove forgets assets and their times, and returns how many were there when readers
 // see that they are gone, all at once. The error is [ErrNoProject], or [ErrNoAsset], which
 // names ids that are not there; the others are gone then.
-func (e *Engine) Remove(ctx context.Context, project string, category Category, ids ...string) (int, error) {
+func (e *Engine) Remove(ctx context.Context, project string, category Category, ids ...string) (Result, error) {
 	return e.RemoveWithin(ctx, All(), project, category, ids...)
 }
 
 // RemoveWithin is [Engine.Remove] for a caller to whom assets that are not in the view are
 // not there.
-func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, category Category, ids ...string) (int, error) {
+func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, category Category, ids ...string) (Result, error) {
 	if err := e.beginWrite(ctx); err != nil {
-		return 0, err
+		return Result{}, err
 	}
 	defer e.endWrite()
 	if err := checkCategory(category); err != nil {
-		return 0, err
+		return Result{}, err
 	}
 	if _, err := e.named(project); err != nil {
-		return 0, err
+		return Result{}, err
 	}
 	parts, err := e.lock([]part{{name: project, category: category}}, func(*part) error { return nil })
 	if err != nil {
-		return 0, err
+		return Result{}, err
 	}
 	var removed, missing []string
 	for _, id := range ids {
@@ -185,12 +226,13 @@ func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, ca
 	}
 	if len(removed) == 0 {
 		unlock(parts)
-		return 0, errMissing(missing)
+		return Result{}, errMissing(missing)
 	}
-	if err := e.finish(ctx, parts, removed); err != nil {
-		return 0, err
+	result := Result{Removed: len(removed)}
+	if err := e.finish(ctx, parts, removed, &result); err != nil {
+		return Result{}, err
 	}
-	return len(removed), errMissing(missing)
+	return result, errMissing(missing)
 }
 
 // maxNamed is how many ids an error names.

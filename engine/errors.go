@@ -22,6 +22,9 @@ var (
 	// Nothing of that one is visible; questions are answered from what was before it.
 	// The error that it comes with says why.
 	ErrReadOnly = errors.New("engine is read-only, as a commit failed")
+	// ErrBehind is returned for a question that is to include a batch which the engine, or
+	// the snapshot that is asked, has not got.
+	ErrBehind = errors.New("data is behind what is asked for")
 )
 
 // Errors about what is not there.

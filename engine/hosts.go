@@ -10,7 +10,7 @@ import (
 // Hosts answers the query from the newest snapshot. The error is [ErrNoProject],
 // or a [*FieldError] for a query that makes no sense.
 func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
-	s, err := e.Snapshot(q.Project, q.Category)
+	s, err := e.with(ctx, q.AtLeast, q.Project, q.Category)
 	if err != nil {
 		return HostPage{}, err
 	}
@@ -29,11 +29,11 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	if err := ctx.Err(); err != nil {
 		return HostPage{}, err
 	}
-	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
+	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
 		return HostPage{}, err
 	}
 	h := hostSearch{Snapshot: s, walk: walk{ctx: ctx}, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
-	h.page.Version = s.Version()
+	h.page.Version, h.page.Sequence = s.Version(), s.included(q.AtLeast)
 	filter, some, err := s.filter(q.Port, q.Type, q.Status)
 	switch {
 	case err != nil:

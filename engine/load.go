@@ -43,6 +43,8 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 		f.v.x.Publish()
 	}
 	e.pipeline.journal, e.pipeline.seq = j, seq
+	e.pipeline.shown.Store(seq)
+	e.pipeline.kept.Store(seq)
 	e.tenants.shown.Store(shown)
 	return nil
 }

@@ -30,8 +30,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	full := heap() - empty - baseline
 	remove := func(ids []string) {
 		t.Helper()
-		if n, err := e.Remove(t.Context(), fleet.Project, engine.Host, ids...); n != len(ids) || err != nil {
-			t.Fatalf("removed %d of %d: %v", n, len(ids), err)
+		if n, err := e.Remove(t.Context(), fleet.Project, engine.Host, ids...); n.Removed != len(ids) || err != nil {
+			t.Fatalf("removed %d of %d: %v", n.Removed, len(ids), err)
 		}
 		if err := e.Check(t.Context()); err != nil {
 			t.Fatal(err)

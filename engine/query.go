@@ -48,6 +48,8 @@ type PortQuery struct {
 	Project  string
 	View     View
 	Category Category
+	// AtLeast is the [Result].Sequence of a write that the answer must include.
+	AtLeast uint64
 	// Port is the exact port; a number outside 1..65535 matches nothing.
 	Port int
 	// PortString matches ports whose decimal text contains it.
@@ -84,6 +86,9 @@ type PortPage struct {
 	Total   int
 	Rows    []PortCount
 	Version uint64 // the inventory's data version the page was read from
+	// Sequence is a batch that the page includes, with all before it, if the query has
+	// AtLeast; else 0, as the number tells of other projects, too.
+	Sequence uint64
 }
 
 // HostQuery asks which assets have which keys open: which assets have a port
@@ -94,6 +99,8 @@ type HostQuery struct {
 	Project  string
 	View     View
 	Category Category
+	// AtLeast is the [Result].Sequence of a write that the answer must include.
+	AtLeast uint64
 	// Asset is the exact id of the asset; one that is not there matches nothing.
 	Asset string
 	// Name and Address are contained in the asset's, byte for byte.
@@ -129,6 +136,9 @@ type HostPage struct {
 	Total   int
 	Rows    []HostPort
 	Version uint64 // the inventory's data version the page was read from
+	// Sequence is a batch that the page includes, with all before it, if the query has
+	// AtLeast; else 0, as the number tells of other projects, too.
+	Sequence uint64
 }
 
 // AssetQuery asks which assets there are. The zero value of every field means no
@@ -138,6 +148,8 @@ type AssetQuery struct {
 	Project  string
 	View     View
 	Category Category
+	// AtLeast is the [Result].Sequence of a write that the answer must include.
+	AtLeast uint64
 	// Prefix is what the ids begin with, byte for byte.
 	Prefix string
 	// Offset is how many assets to skip; at or past the end the page is empty.
@@ -153,6 +165,9 @@ type AssetPage struct {
 	Total   int
 	Rows    []Asset
 	Version uint64 // the inventory's data version the page was read from
+	// Sequence is a batch that the page includes, with all before it, if the query has
+	// AtLeast; else 0, as the number tells of other projects, too.
+	Sequence uint64
 }
 
 // EnterpriseProject is one enterprise project that has assets.
@@ -173,7 +188,7 @@ type Asset struct {
 	Version uint64
 }
 
-// Result counts what became of the reports of one call.
+// Result says what became of a write, or of several.
 type Result struct {
 	// Applied reports changed an answer: a key, a name, an address, an
 	// enterprise project, or a new asset.
@@ -187,14 +202,27 @@ type Result struct {
 	// Clamped reports had a time up to 24 h ahead, taken as now. They are
 	// counted above, too.
 	Clamped int
+	// Removed is how many assets were forgotten.
+	Removed int
+	// Sequence is the number of the batch that the write became, 0 if there was nothing to
+	// write. Batches are numbered from 1 in the order in which they count; with a journal
+	// that goes on after a restart. A question with the number in AtLeast is answered with
+	// the write, and all before it, included.
+	Sequence uint64
+	// Durable says that a journal has committed the batch: see [Options].DurableWithin.
+	Durable bool
 }
 
-// Add adds the counts of o.
+// Add adds what became of a later write.
 func (r *Result) Add(o Result) {
 	r.Applied += o.Applied
 	r.Unchanged += o.Unchanged
 	r.Stale += o.Stale
 	r.Clamped += o.Clamped
+	r.Removed += o.Removed
+	if o.Sequence >= r.Sequence {
+		r.Sequence, r.Durable = o.Sequence, o.Durable
+	}
 }
 
 // Stats describes the size of what the engine holds.

@@ -17,6 +17,7 @@ type Snapshot struct {
 	policy   *Policy
 	project  string
 	category Category
+	sequence uint64
 }
 
 // Snapshot returns the newest state of a project's hosts or containers. With
@@ -29,7 +30,8 @@ func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
 	if err := checkCategory(category); err != nil {
 		return Snapshot{}, err
 	}
-	snapshot := Snapshot{policy: e.policy, project: project, category: category}
+	// The number is read first: what is read then includes at least that batch.
+	snapshot := Snapshot{policy: e.policy, project: project, category: category, sequence: e.pipeline.shown.Load()}
 	p, err := e.named(project)
 	if err == nil {
 		snapshot.s = p.snapshot(category)
@@ -44,6 +46,18 @@ func (s Snapshot) Version() uint64 {
 		return 0
 	}
 	return s.s.Version()
+}
+
+// Sequence is a batch that the snapshot includes, with all before it: see
+// [Result].Sequence.
+func (s Snapshot) Sequence() uint64 { return s.sequence }
+
+// included returns the number that a page carries.
+func (s Snapshot) included(atLeast uint64) uint64 {
+	if atLeast == 0 {
+		return 0
+	}
+	return s.sequence
 }
 
 // Policy returns the policy that gives the snapshot's rows their status.
@@ -69,15 +83,28 @@ func (s Snapshot) Memory() Memory {
 	return s.s.Memory()
 }
 
+// with returns the newest state that includes a batch.
+func (e *Engine) with(ctx context.Context, seq uint64, project string, category Category) (Snapshot, error) {
+	if seq > 0 {
+		if err := e.Await(ctx, seq); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	return e.Snapshot(project, category)
+}
+
 // check refuses a question whose window makes no sense, or that is about another
-// inventory than this one. An empty project and the zero category stand for
-// those of the snapshot.
-func (s Snapshot) check(project string, category Category, offset, limit int) error {
+// inventory than this one, or a later state of it. An empty project and the zero category
+// stand for those of the snapshot.
+func (s Snapshot) check(project string, category Category, atLeast uint64, offset, limit int) error {
 	if project != "" && project != s.project {
 		return &FieldError{Field: "project_id", Value: project, Allowed: strconv.Quote(s.project) + ", whose snapshot this is"}
 	}
 	if category != Host && category != s.category {
 		return &FieldError{Field: "category", Value: category.String(), Allowed: s.category.String() + ", whose snapshot this is"}
+	}
+	if atLeast > s.sequence {
+		return fmt.Errorf("%w: the snapshot includes batch %d, not %d", ErrBehind, s.sequence, atLeast)
 	}
 	return checkWindow(offset, limit)
 }
@@ -86,7 +113,7 @@ func (s Snapshot) check(project string, category Category, offset, limit int) er
 // or a [*FieldError] for a query that makes no sense. An enterprise project
 // without data gives an empty page.
 func (e *Engine) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
-	s, err := e.Snapshot(q.Project, q.Category)
+	s, err := e.with(ctx, q.AtLeast, q.Project, q.Category)
 	if err != nil {
 		return PortPage{}, err
 	}
@@ -99,10 +126,10 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	if err := ctx.Err(); err != nil {
 		return PortPage{}, err
 	}
-	if err := s.check(q.Project, q.Category, q.Offset, q.Limit); err != nil {
+	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
 		return PortPage{}, err
 	}
-	page := PortPage{Rows: q.Into[:0], Version: s.Version()}
+	page := PortPage{Rows: q.Into[:0], Version: s.Version(), Sequence: s.included(q.AtLeast)}
 	filter, some, err := s.filter(q.Port, q.Type, q.Status)
 	if err != nil {
 		return PortPage{}, err

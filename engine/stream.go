@@ -171,7 +171,7 @@ func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 			return Result{}, err
 		}
 	}
-	if err := e.finish(ctx, parts, nil); err != nil {
+	if err := e.finish(ctx, parts, nil, &total); err != nil {
 		return Result{}, err
 	}
 	return total, nil

@@ -107,8 +107,8 @@ func TestRemoveWithin(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := e.RemoveWithin(t.Context(), engine.In("shop"), "p", engine.Host, "a", "b", "c")
-	if n != 1 || !errors.Is(err, engine.ErrNoAsset) {
-		t.Errorf("%d removed, %v", n, err)
+	if n.Removed != 1 || !errors.Is(err, engine.ErrNoAsset) {
+		t.Errorf("%d removed, %v", n.Removed, err)
 	}
 	if _, err := e.Asset(t.Context(), "p", engine.Host, "b"); err != nil {
 		t.Errorf("another's asset: %v", err)

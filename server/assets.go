@@ -36,9 +36,11 @@ func (s *Server) removeAsset(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.RemoveWithin(ctx, c.caller.EnterpriseProjects.View(), c.project, category, c.asset); err != nil {
+	result, err := s.engine.RemoveWithin(ctx, c.caller.EnterpriseProjects.View(), c.project, category, c.asset)
+	if err != nil {
 		return err
 	}
+	c.wrote(result)
 	c.reply(http.StatusNoContent, nil)
 	return nil
 }

@@ -66,6 +66,8 @@ func failureOf(err error) *failure {
 		return &failure{kind: noAsset}
 	case errors.Is(err, engine.ErrInvalid):
 		return &failure{kind: invalid, detail: err.Error()}
+	case errors.Is(err, engine.ErrBehind):
+		return &failure{kind: behind, detail: err.Error()}
 	case errors.Is(err, engine.ErrRefused):
 		return &failure{kind: unwritable, detail: err.Error(), retry: retrySoon, cause: err}
 	case errors.Is(err, engine.ErrReadOnly):

@@ -23,6 +23,7 @@ var (
 	loading      = kind{http.StatusServiceUnavailable, "HSS.0008", "The server is loading.", false}
 	busy         = kind{http.StatusServiceUnavailable, "HSS.0009", "The server is busy with other bodies.", false}
 	unwritable   = kind{http.StatusServiceUnavailable, "HSS.0010", "The server cannot keep what is written at present; questions are answered.", false}
+	behind       = kind{http.StatusPreconditionFailed, "HSS.0011", "The data is behind what is asked for.", false}
 	unknownInput = kind{http.StatusBadRequest, "HSS.0001", "Invalid request body.", false}
 )
 

@@ -142,6 +142,7 @@ func (s *Server) reports(ctx context.Context, c *call) error {
 	if err != nil {
 		return loadFailure(sum, err)
 	}
+	c.wrote(sum.Result)
 	c.reply(http.StatusOK, toJSON(sum))
 	return nil
 }

@@ -114,6 +114,11 @@ func (s *Server) serve(ctx context.Context, c *call) error {
 	if err := s.admit(ctx, c, rt.access); err != nil {
 		return err
 	}
+	if rt.access == reads {
+		if err := s.await(ctx, c); err != nil {
+			return err
+		}
+	}
 	return rt.serve(ctx, c)
 }
 

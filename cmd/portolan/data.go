@@ -19,20 +19,23 @@ type data struct {
 	loaded func() // wipes the progress bar
 }
 
-// openData opens a data directory, none if the path is empty. Its contents are yet to be
-// loaded.
-func (c *cli) openData(path string, minFree uint64, log *slog.Logger) (*data, error) {
-	e, err := engine.Open(nil)
+// openData opens the data directory of the flags, if they name one. Its contents are yet to
+// be loaded.
+func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
+	if f.lag != 0 && f.data.path == "" {
+		return nil, misuse("--durable-within goes with --data")
+	}
+	e, err := engine.Open(&engine.Options{DurableWithin: f.lag})
 	if err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	d := &data{engine: e, log: log, loaded: func() {}}
-	if path == "" {
+	if f.data.path == "" {
 		return d, nil
 	}
-	opts := &store.Options{Log: log, MinFree: minFree}
+	opts := &store.Options{Log: log, MinFree: uint64(f.minFree.value)}
 	opts.Progress, d.loaded = c.loadProgress()
-	if d.store, err = store.Open(path, opts); err != nil {
+	if d.store, err = store.Open(f.data.path, opts); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	return d, nil

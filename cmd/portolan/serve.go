@@ -22,6 +22,7 @@ type serveFlags struct {
 	category            *choice
 	data                directory
 	minFree             *number
+	lag                 time.Duration
 	demo                *number
 	maxBody             *number
 }
@@ -38,8 +39,9 @@ func (c *cli) serveCommand() *cobra.Command {
 		Long: `Answer over HTTP: GET /v5/{project_id}/asset/port/statistics and its siblings and,
 to fill it, POST /v1/projects/{project_id}/reports. Files given with --import are
 read before the first answer. With --data everything is kept in a directory: what was
-acknowledged is there after a crash, and the next start needs no --import. Without it
-all is kept in memory only.
+acknowledged is there after a crash, and the next start needs no --import; with
+--durable-within a crash may take what was acknowledged less than that before. Without
+--data all is kept in memory only.
 
 Callers are known by a token file, an access key file, a Keystone or the token of
 PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
@@ -63,6 +65,7 @@ SIGHUP; one that is broken changes nothing.`,
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.readFlags.addTo(cmd)
 	cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
+	cmd.Flags().DurationVar(&f.lag, "durable-within", 0, "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
 	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
@@ -93,7 +96,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		return err
 	}
 	defer closer.Close()
-	data, err := c.openData(f.data.path, uint64(f.minFree.value), log)
+	data, err := c.openData(f, log)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.Offset, q.Limit, q.Type, q.Status); err != nil {
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.PortPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
@@ -31,7 +31,7 @@ func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPag
 	return engine.PortPage{
 		Total:   len(rows),
 		Rows:    append(q.Into[:0], pageOf(rows, q.Offset, q.Limit)...),
-		Version: inv.dataVersion(),
+		Version: inv.dataVersion(), Sequence: r.included(q.AtLeast),
 	}, nil
 }
 
@@ -66,7 +66,7 @@ func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
 func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.Offset, q.Limit, q.Type, q.Status); err != nil {
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.HostPage{}, err
 	}
 	if q.Asset == "" && q.Port == 0 {
@@ -86,7 +86,7 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 		}
 	}
 	slices.SortFunc(rows, compareHosts)
-	return engine.HostPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion()}, nil
+	return engine.HostPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
 }
 
 // asks says whether the query is about the asset.
@@ -133,7 +133,7 @@ func (inv *inventory) asset(category engine.Category, id string) engine.Asset {
 func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.AssetPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
 		return engine.AssetPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
@@ -143,7 +143,7 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 			rows = append(rows, inv.asset(q.Category, id))
 		}
 	}
-	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion()}, nil
+	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
 }
 
 // EnterpriseProjects counts the assets of each.
@@ -213,7 +213,10 @@ func (inv *inventory) dataVersion() uint64 {
 	return inv.version
 }
 
-func (r *Reference) checkQuery(project string, offset, limit int, t engine.Type, status engine.Status) error {
+func (r *Reference) checkQuery(project string, atLeast uint64, offset, limit int, t engine.Type, status engine.Status) error {
+	if atLeast > r.sequence && !r.closed {
+		return engine.ErrBehind
+	}
 	if err := r.checkProject(project); err != nil {
 		return err
 	}
@@ -228,6 +231,14 @@ func (r *Reference) checkQuery(project string, offset, limit int, t engine.Type,
 		return &engine.FieldError{Field: "status", Value: status.String(), Allowed: "a status"}
 	}
 	return nil
+}
+
+// included returns the number that a page carries.
+func (r *Reference) included(atLeast uint64) uint64 {
+	if atLeast == 0 {
+		return 0
+	}
+	return r.sequence
 }
 
 // pageOf returns at most limit rows from offset on; limit 0 means all.

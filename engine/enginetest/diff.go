@@ -247,6 +247,8 @@ func kindOf(err error) string {
 		return "no asset"
 	case errors.Is(err, engine.ErrFull):
 		return "full"
+	case errors.Is(err, engine.ErrBehind):
+		return "behind"
 	case errors.As(err, &field):
 		return "field " + field.Field
 	}

@@ -37,7 +37,7 @@ type Engine interface {
 	Asset(ctx context.Context, project string, category engine.Category, id string) (engine.Asset, error)
 	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
 	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
-	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (int, error)
+	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error)
 	Projects() ([]string, error)
 	Stats() (engine.Stats, error)
 	Check(ctx context.Context) error

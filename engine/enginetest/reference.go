@@ -25,6 +25,7 @@ type Reference struct {
 
 	mu          sync.RWMutex // guards all below; answers are copies and outlive it
 	closed      bool
+	sequence    uint64           // of the last batch
 	receipts    map[string]int64 // the newest receipt time given, by project
 	inventories map[place]*inventory
 }
@@ -127,6 +128,10 @@ func (r *Reference) Apply(_ context.Context, reports []engine.Report) (engine.Re
 	}
 	for inv := range touched {
 		inv.version++
+	}
+	if len(reports) > 0 {
+		r.sequence++
+		result.Sequence = r.sequence
 	}
 	return result, nil
 }
@@ -284,27 +289,29 @@ func setOf(list []index.Key) keys {
 }
 
 // Remove forgets assets and everything said about them.
-func (r *Reference) Remove(_ context.Context, project string, category engine.Category, ids ...string) (int, error) {
+func (r *Reference) Remove(_ context.Context, project string, category engine.Category, ids ...string) (engine.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var result engine.Result
 	if err := r.checkProject(project); err != nil {
-		return 0, err
+		return result, err
 	}
 	inv := r.inventories[place{project, category}]
-	removed := 0
 	for _, id := range ids {
 		if inv != nil && inv.assets[id] != nil {
 			delete(inv.assets, id)
-			removed++
+			result.Removed++
 		}
 	}
-	if removed > 0 {
+	if result.Removed > 0 {
 		inv.version++
+		r.sequence++
+		result.Sequence = r.sequence
 	}
-	if removed < len(ids) {
-		return removed, engine.ErrNoAsset
+	if result.Removed < len(ids) {
+		return result, engine.ErrNoAsset
 	}
-	return removed, nil
+	return result, nil
 }
 
 // Projects returns the names of the projects that hold or held assets, in order.

@@ -48,17 +48,17 @@ func (r *restarting) Apply(ctx context.Context, reports []engine.Report) (engine
 	return result, r.again()
 }
 
-func (r *restarting) Remove(ctx context.Context, project string, category engine.Category, ids ...string) (int, error) {
+func (r *restarting) Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, err := r.Engine.Remove(ctx, project, category, ids...)
-	if n == 0 {
-		return n, err
+	result, err := r.Engine.Remove(ctx, project, category, ids...)
+	if result.Removed == 0 {
+		return result, err
 	}
 	if err := r.again(); err != nil {
-		return n, err
+		return result, err
 	}
-	return n, err
+	return result, err
 }
 
 func (r *restarting) Close() error {

@@ -100,9 +100,9 @@ func (r *rig) remove(category engine.Category, id string) {
 // kind of error.
 func (r *rig) removeOf(project string, category engine.Category, want int, kind string, ids ...string) {
 	r.Helper()
-	n, err := r.engine.Remove(r.Context(), project, category, ids...)
-	if n != want || kindOf(err) != kind {
-		r.Fatalf("Remove(%s %q): %d, %v, want %d, %s", category, ids, n, err, want, kind)
+	result, err := r.engine.Remove(r.Context(), project, category, ids...)
+	if result.Removed != want || kindOf(err) != kind {
+		r.Fatalf("Remove(%s %q): %d, %v, want %d, %s", category, ids, result.Removed, err, want, kind)
 	}
 }
 

@@ -22,6 +22,7 @@ func Run(t *testing.T, open Open) {
 		{"hosts", hostCases()},
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
+		{"sequence", sequenceCases()},
 		{"same", sameCases()},
 		{"concurrency", concurrencyCases()},
 	} {

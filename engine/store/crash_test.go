@@ -54,7 +54,7 @@ func (h history) step(ctx context.Context, e *engine.Engine, seq int) error {
 	if seq > 5 && rng.IntN(8) == 0 {
 		r := numbered(seq)
 		n, err := e.Remove(ctx, r.Project, r.Category, r.Asset)
-		if n > 0 || !errors.Is(err, engine.ErrNotFound) {
+		if n.Removed > 0 || !errors.Is(err, engine.ErrNotFound) {
 			return err
 		}
 	}

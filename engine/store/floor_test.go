@@ -31,8 +31,8 @@ func TestFreeSpaceFloor(t *testing.T) {
 		if !errors.Is(err, engine.ErrRefused) || !strings.Contains(err.Error(), "255 MiB free, of which 256 MiB are kept free") {
 			t.Fatalf("error %v, want %v", err, engine.ErrRefused)
 		}
-		if n, err := d.Remove(t.Context(), "p1", engine.Host, "a1"); n != 0 || !errors.Is(err, engine.ErrRefused) {
-			t.Fatalf("removed %d, %v", n, err)
+		if n, err := d.Remove(t.Context(), "p1", engine.Host, "a1"); n.Removed != 0 || !errors.Is(err, engine.ErrRefused) {
+			t.Fatalf("removed %d, %v", n.Removed, err)
 		}
 	}
 	if got, want := answers(t, d.Engine), h.after(t, 1); got != want {
