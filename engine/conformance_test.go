@@ -22,6 +22,8 @@ func TestConformance(t *testing.T) { enginetest.Run(t, open(t)) }
 
 func TestModel(t *testing.T) { enginetest.Model(t, open(t)) }
 
+func TestModelExpiring(t *testing.T) { enginetest.ModelExpiring(t, open(t)) }
+
 // TestConformanceJournaled runs the suite with a journal behind the engine.
 func TestConformanceJournaled(t *testing.T) { enginetest.Run(t, enginetest.Journaled(t)) }
 
@@ -44,3 +46,5 @@ func TestConformanceLagging(t *testing.T) {
 func TestConformanceRestarted(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t)) }
 
 func TestModelRestarted(t *testing.T) { enginetest.Model(t, enginetest.Restarted(t)) }
+
+func TestModelExpiringRestarted(t *testing.T) { enginetest.ModelExpiring(t, enginetest.Restarted(t)) }

@@ -30,6 +30,10 @@ type Options struct {
 	// lost, and Sync, Close and every write say so. 0 is not at all: readers see what is
 	// durable. Without a journal it means nothing.
 	DurableWithin time.Duration
+	// Expire is how long an asset is kept after the newest report about it: see
+	// [Engine.Expire]. A report that is older is invalid, as what it might have confirmed
+	// may be gone. 0 is for ever.
+	Expire time.Duration
 }
 
 // Validate reports every option that is not allowed, joined. A nil o is legal.
@@ -44,6 +48,9 @@ func (o *Options) Validate() error {
 	if o.DurableWithin < 0 || o.DurableWithin > maxLag {
 		errs = append(errs, &FieldError{Field: "DurableWithin", Value: o.DurableWithin.String(), Allowed: fmt.Sprintf("0 to %v", maxLag)})
 	}
+	if o.Expire < 0 {
+		errs = append(errs, &FieldError{Field: "Expire", Value: o.Expire.String(), Allowed: "0 or more"})
+	}
 	return errors.Join(errs...)
 }
 
@@ -56,6 +63,8 @@ type Engine struct {
 	policy    *Policy
 	now       func() time.Time
 	maxAssets int
+	expire    time.Duration
+	expired   atomic.Int64 // assets
 	closed    atomic.Bool
 	writers   sync.RWMutex // read-locked by writes, locked by Close and Attach
 	tenants   tenants
@@ -109,7 +118,7 @@ func Open(opts *Options) (*Engine, error) {
 		e.maxAssets = opts.MaxAssets
 	}
 	if opts != nil {
-		e.pipeline.lag = opts.DurableWithin
+		e.pipeline.lag, e.expire = opts.DurableWithin, opts.Expire
 	}
 	e.tenants.coming = make(map[string]*newcomer)
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
@@ -202,6 +211,13 @@ func (e *Engine) Remove(ctx context.Context, project string, category Category, 
 // RemoveWithin is [Engine.Remove] for a caller to whom assets that are not in the view are
 // not there.
 func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, category Category, ids ...string) (Result, error) {
+	return e.forget(ctx, project, category, ids, func(v *inventory, o index.Ordinal) bool {
+		return view.IsAll() || view.Has(v.x.Group(o))
+	})
+}
+
+// forget removes those of the assets that which says; to it the others are not there.
+func (e *Engine) forget(ctx context.Context, project string, category Category, ids []string, which func(*inventory, index.Ordinal) bool) (Result, error) {
 	if err := e.beginWrite(ctx); err != nil {
 		return Result{}, err
 	}
@@ -218,7 +234,7 @@ func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, ca
 	}
 	var removed, missing []string
 	for _, id := range ids {
-		if parts[0].v.remove(id, view) {
+		if parts[0].v.remove(id, which) {
 			removed = append(removed, id)
 		} else {
 			missing = append(missing, id)
@@ -256,6 +272,7 @@ func (e *Engine) Stats() (Stats, error) {
 	if e.closed.Load() {
 		return total, ErrClosed
 	}
+	total.Expired = int(e.expired.Load())
 	e.tenants.shown.Load().Scan(func(_ string, p *project) bool {
 		total.Projects++
 		for c := range Category(numCategories) {

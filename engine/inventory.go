@@ -401,10 +401,10 @@ func (v *inventory) check(ctx context.Context) error {
 	return err
 }
 
-// remove forgets an asset and says whether it was there. The lock is held.
-func (v *inventory) remove(id string, within View) bool {
+// remove forgets an asset, if it is one of those, and says whether it was. The lock is held.
+func (v *inventory) remove(id string, which func(*inventory, index.Ordinal) bool) bool {
 	o, ok := v.x.Find(id)
-	if !ok || !within.IsAll() && !within.Has(v.x.Group(o)) {
+	if !ok || !which(v, o) {
 		return false
 	}
 	v.w.had = v.x.Keys(o, v.w.had[:0])

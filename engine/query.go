@@ -231,6 +231,7 @@ type Stats struct {
 	Assets       int // hosts and containers
 	Observations int // open keys, summed over assets
 	Keys         int // distinct open keys, summed over inventories
+	Expired      int // assets that have expired since the engine was opened
 }
 
 // count counts what became of one report.

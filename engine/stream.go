@@ -69,7 +69,7 @@ func (s *Stream) Check(r *Report) error {
 	if s.engine.closed.Load() {
 		return ErrClosed
 	}
-	if err := check(r, s.engine.now().UnixMicro()); err != nil || s.within.IsAll() {
+	if err := s.engine.check(r, s.engine.now().UnixMicro()); err != nil || s.within.IsAll() {
 		return err
 	}
 	var in string
@@ -127,7 +127,7 @@ func (s *Stream) admitAll(p *part) error {
 }
 
 // check holds a report against its limits and the clock.
-func check(r *Report, now micros) error {
+func (e *Engine) check(r *Report, now micros) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func check(r *Report, now micros) error {
 			Allowed: fmt.Sprintf("a time at most %v ahead of %s", MaxAhead, time.UnixMicro(now).UTC().Format(time.RFC3339)),
 		}
 	}
-	return nil
+	return checkAge(r.Seen, e.oldest(now))
 }
 
 // Apply is [Engine.Apply] with the stream's receipt time.
@@ -149,7 +149,7 @@ func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 	defer e.endWrite()
 	now := e.now().UnixMicro()
 	for i := range reports {
-		if err := check(&reports[i], now); err != nil {
+		if err := e.check(&reports[i], now); err != nil {
 			return Result{}, &ReportError{i, err}
 		}
 	}

@@ -75,6 +75,13 @@ func (s *Snapshot) HasPrefix(o Ordinal, prefix []byte) bool {
 	return bytes.HasPrefix(appendFormat(room[:0], id.kind, id.id), prefix)
 }
 
+// Note returns the caller's note about the asset with the ordinal, which must be there. It
+// must not be changed.
+func (s *Snapshot) Note(o Ordinal) []byte {
+	st := s.stateOf(o)
+	return s.noteOf(&st)
+}
+
 // Group returns the name of the asset's group; the asset must be there.
 func (s *Snapshot) Group(o Ordinal) string { return s.group(o) }
 

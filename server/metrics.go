@@ -135,6 +135,7 @@ var (
 	projectsDesc     = prometheus.NewDesc("portolan_projects", "Projects that hold or held assets.", nil, nil)
 	assetsDesc       = prometheus.NewDesc("portolan_assets", "Hosts and containers.", nil, nil)
 	observationsDesc = prometheus.NewDesc("portolan_observations", "Open ports, summed over hosts and containers.", nil, nil)
+	expiredDesc      = prometheus.NewDesc("portolan_expired_assets_total", "Hosts and containers forgotten because no report was about them for too long.", nil, nil)
 	keysDesc         = prometheus.NewDesc("portolan_keys", "Distinct open ports and types, summed over inventories.", nil, nil)
 	memoryDesc       = prometheus.NewDesc("portolan_memory_bytes", "Memory of live objects; a large fleet is nearly all of it.", nil, nil)
 	versionDesc      = prometheus.NewDesc("portolan_snapshot_version", "Data version that readers see.", []string{"project", "category"}, nil)
@@ -142,7 +143,7 @@ var (
 
 // Describe is [prometheus.Collector.Describe].
 func (h holdings) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
+	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, expiredDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
 		to <- d
 	}
 }
@@ -161,6 +162,7 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 	gauge(observationsDesc, float64(s.Observations))
 	gauge(keysDesc, float64(s.Keys))
 	gauge(memoryDesc, liveBytes())
+	to <- prometheus.MustNewConstMetric(expiredDesc, prometheus.CounterValue, float64(s.Expired))
 	projects, _ := h.engine.Projects() // none if it was closed just now
 	for _, project := range projects {
 		for _, category := range []engine.Category{engine.Host, engine.Container} {

@@ -25,7 +25,7 @@ func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
 	if f.lag != 0 && f.data.path == "" {
 		return nil, misuse("--durable-within goes with --data")
 	}
-	e, err := engine.Open(&engine.Options{DurableWithin: f.lag})
+	e, err := engine.Open(&engine.Options{DurableWithin: f.lag, Expire: f.expire})
 	if err != nil {
 		return nil, usageError{err}
 	}

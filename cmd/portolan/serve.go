@@ -22,7 +22,7 @@ type serveFlags struct {
 	category            *choice
 	data                directory
 	minFree             *number
-	lag                 time.Duration
+	lag, expire         time.Duration
 	demo                *number
 	maxBody             *number
 }
@@ -66,6 +66,7 @@ SIGHUP; one that is broken changes nothing.`,
 	f.readFlags.addTo(cmd)
 	cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
 	cmd.Flags().DurationVar(&f.lag, "durable-within", 0, "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
+	cmd.Flags().DurationVar(&f.expire, "expire", 0, "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
 	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
@@ -125,6 +126,10 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 			return nil
 		}
 		return err
+	}
+	if f.expire > 0 {
+		expireNow(ctx, data.engine, log) // an answer is never of what is too old
+		defer startExpiring(ctx, data.engine, f.expire, log)()
 	}
 	held, err := data.engine.Stats()
 	if err != nil {

@@ -179,7 +179,7 @@ func (r *Reference) Stats() (engine.Stats, error) {
 	if r.closed {
 		return engine.Stats{}, engine.ErrClosed
 	}
-	s := engine.Stats{Projects: len(r.projects())}
+	s := engine.Stats{Projects: len(r.projects()), Expired: r.expired}
 	for _, inv := range r.inventories {
 		distinct := keys{}
 		for _, a := range inv.assets {

@@ -20,7 +20,7 @@ import (
 // failure is shrunk and shown with its seed and its reports.
 func Model(t *testing.T, open Open) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newModel(open)
+		m := newModel(open, func(*engine.Options) {})
 		defer m.engine.Close()
 		rt.Repeat(map[string]func(*rapid.T){
 			"":       m.check,
@@ -37,12 +37,14 @@ type model struct {
 	want   *Reference
 	engine Engine
 	clock  *clock
+	tick   time.Duration // how far apart calls of Apply are
 }
 
-func newModel(open Open) *model {
+func newModel(open Open, change func(*engine.Options)) *model {
 	c := newClock()
 	opts := &engine.Options{Policy: testPolicy, Now: c.now}
-	return &model{want: NewReference(opts), engine: open(opts), clock: c}
+	change(opts)
+	return &model{want: NewReference(opts), engine: open(opts), clock: c, tick: time.Second}
 }
 
 // check compares everything there is.
@@ -81,7 +83,7 @@ func (m *model) refuse(t *rapid.T) {
 }
 
 func (m *model) applyBoth(t *rapid.T, reports []engine.Report) {
-	m.clock.advance(time.Second)
+	m.clock.advance(m.tick)
 	want, wantErr := m.want.Apply(context.Background(), reports)
 	got, err := m.engine.Apply(context.Background(), reports)
 	got.Durable = false // the reference keeps nothing

@@ -21,10 +21,12 @@ type Reference struct {
 	now    func() time.Time
 	ledger func() ledger // makes a new asset's
 
-	maxAssets int // of an inventory; 0 is any
+	maxAssets int           // of an inventory; 0 is any
+	expire    time.Duration // 0 is never
 
 	mu          sync.RWMutex // guards all below; answers are copies and outlive it
 	closed      bool
+	expired     int              // assets
 	sequence    uint64           // of the last batch
 	receipts    map[string]int64 // the newest receipt time given, by project
 	inventories map[place]*inventory
@@ -76,7 +78,7 @@ func newReference(opts *engine.Options, newLedger func() ledger) *Reference {
 		r.now = opts.Now
 	}
 	if opts != nil {
-		r.maxAssets = opts.MaxAssets
+		r.maxAssets, r.expire = opts.MaxAssets, opts.Expire
 	}
 	return r
 }
@@ -112,7 +114,11 @@ func (r *Reference) Apply(_ context.Context, reports []engine.Report) (engine.Re
 	}
 	now := r.now().UnixMicro()
 	for i := range reports {
-		if err := checkReport(&reports[i], now); err != nil {
+		err := checkReport(&reports[i], now)
+		if err == nil && r.isOld(reports[i].Seen, now) {
+			err = &engine.FieldError{Field: "seen", Value: reports[i].Seen.String(), Allowed: "a time that has not expired"}
+		}
+		if err != nil {
 			return result, &engine.ReportError{Index: i, Err: err}
 		}
 	}
@@ -310,6 +316,33 @@ func (r *Reference) Remove(_ context.Context, project string, category engine.Ca
 	}
 	if result.Removed < len(ids) {
 		return result, engine.ErrNoAsset
+	}
+	return result, nil
+}
+
+// isOld says whether a time that was given has expired.
+func (r *Reference) isOld(seen time.Time, now int64) bool {
+	return r.expire > 0 && !seen.IsZero() && seen.UnixMicro() < now-r.expire.Microseconds()
+}
+
+// Expire forgets the assets of which nothing was heard for too long.
+func (r *Reference) Expire(context.Context) (engine.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var result engine.Result
+	if r.closed {
+		return result, engine.ErrClosed
+	}
+	now := r.now().UnixMicro()
+	for _, inv := range r.inventories {
+		had := len(inv.assets)
+		maps.DeleteFunc(inv.assets, func(_ string, a *asset) bool { return r.isOld(time.UnixMicro(a.seen), now) })
+		if gone := had - len(inv.assets); gone > 0 {
+			inv.version++
+			r.sequence++
+			r.expired += gone
+			result.Removed, result.Sequence = result.Removed+gone, r.sequence
+		}
 	}
 	return result, nil
 }

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"portolan/engine"
@@ -24,6 +25,7 @@ type restarting struct {
 	Engine
 	restart func() Engine
 	closed  bool
+	expired int // assets, in the engines before
 }
 
 // again restarts the engine. The lock is held.
@@ -31,9 +33,11 @@ func (r *restarting) again() error {
 	if r.closed {
 		return nil
 	}
-	if err := r.Engine.Close(); err != nil {
+	stats, err := r.Engine.Stats()
+	if err := errors.Join(err, r.Engine.Close()); err != nil {
 		return err
 	}
+	r.expired += stats.Expired
 	r.Engine = r.restart()
 	return nil
 }
@@ -55,10 +59,17 @@ func (r *restarting) Remove(ctx context.Context, project string, category engine
 	if result.Removed == 0 {
 		return result, err
 	}
-	if err := r.again(); err != nil {
+	return result, errors.Join(err, r.again())
+}
+
+func (r *restarting) Expire(ctx context.Context) (engine.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result, err := r.Engine.Expire(ctx)
+	if result.Removed == 0 {
 		return result, err
 	}
-	return result, err
+	return result, errors.Join(err, r.again())
 }
 
 func (r *restarting) Close() error {
@@ -107,7 +118,11 @@ func (r *restarting) Projects() ([]string, error) {
 func (r *restarting) Stats() (engine.Stats, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.Engine.Stats()
+	stats, err := r.Engine.Stats()
+	if err == nil {
+		stats.Expired += r.expired
+	}
+	return stats, err
 }
 
 func (r *restarting) Check(ctx context.Context) error {

@@ -53,8 +53,10 @@ func newRig(t *testing.T, open Open) *rig {
 }
 
 // another opens one more engine with the same options.
-func (r *rig) another() Engine {
-	e := r.open(r.options())
+func (r *rig) another() Engine { return r.start(r.options()) }
+
+func (r *rig) start(opts *engine.Options) Engine {
+	e := r.open(opts)
 	r.Cleanup(func() {
 		ctx := context.Background() // the test's own has ended
 		if err := e.Check(ctx); err != nil && !errors.Is(err, engine.ErrClosed) {
@@ -65,6 +67,13 @@ func (r *rig) another() Engine {
 		}
 	})
 	return e
+}
+
+// expiring makes the engine one whose assets expire after a day.
+func (r *rig) expiring() {
+	opts := r.options()
+	opts.Expire = day
+	r.engine = r.start(opts)
 }
 
 func (r *rig) options() *engine.Options {

@@ -23,6 +23,7 @@ func Run(t *testing.T, open Open) {
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
 		{"sequence", sequenceCases()},
+		{"expiry", expiryCases()},
 		{"same", sameCases()},
 		{"concurrency", concurrencyCases()},
 	} {

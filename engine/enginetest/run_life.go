@@ -139,6 +139,8 @@ func afterClose(r *rig) {
 	_, err = r.engine.Asset(ctx, "p", engine.Host, "a")
 	r.wantErr("Asset", err, "closed")
 	r.removeOf("p", engine.Host, 0, "closed", "a")
+	_, err = r.engine.Expire(ctx)
+	r.wantErr("Expire", err, "closed")
 	r.wantErr("Check", r.engine.Check(ctx), "closed")
 	_, err = r.engine.Assets(ctx, engine.AssetQuery{Project: "p"})
 	r.wantErr("Assets", err, "closed")
