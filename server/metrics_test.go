@@ -23,7 +23,7 @@ func (r *rig) scrape() string {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(s.Metrics())
 	w := httptest.NewRecorder()
-	server.NewAdmin(s, registry).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	server.NewAdmin(s, registry, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	if w.Code != http.StatusOK {
 		r.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -77,7 +77,7 @@ func TestMetrics(t *testing.T) {
 // TestAdmin: what operators see is on their address and on no other.
 func TestAdmin(t *testing.T) {
 	r := newRig(t, nil)
-	admin := server.NewAdmin(r.handler.(*server.Server), prometheus.NewRegistry())
+	admin := server.NewAdmin(r.handler.(*server.Server), prometheus.NewRegistry(), nil)
 	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/healthz", "/readyz"} {
 		w := httptest.NewRecorder()
 		if admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody)); w.Code != http.StatusOK {

@@ -60,9 +60,9 @@ type client struct {
 
 // client returns the client that the flags describe.
 func (c *cli) client(f *serverFlags) (*client, error) {
-	u, err := url.Parse(f.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, misuse("--server %q is not a base address: want one such as http://127.0.0.1:8080", f.url)
+	cl, err := newClient("--server", f.url)
+	if err != nil {
+		return nil, err
 	}
 	token := strings.TrimSpace(c.getenv(f.tokenEnv))
 	if token == "" {
@@ -71,8 +71,18 @@ func (c *cli) client(f *serverFlags) (*client, error) {
 	if err := checkToken(token, f.tokenEnv); err != nil {
 		return nil, err
 	}
+	cl.project, cl.token, cl.tokenEnv = f.project, token, f.tokenEnv
+	return cl, nil
+}
+
+// newClient returns a client without a token for the address that a flag gives.
+func newClient(flag, address string) (*client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, misuse("%s %q is not a base address: want one such as http://127.0.0.1:8080", flag, address)
+	}
 	return &client{
-		base: strings.TrimSuffix(f.url, "/"), project: f.project, token: token, tokenEnv: f.tokenEnv,
+		base: strings.TrimSuffix(address, "/"),
 		http: &http.Client{
 			Transport: transport(),
 			// A redirect would carry the token elsewhere.
@@ -114,7 +124,9 @@ func (cl *client) do(ctx context.Context, method, path string, query url.Values,
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set(tokenHeader, cl.token)
+	if cl.token != "" {
+		req.Header.Set(tokenHeader, cl.token)
+	}
 	if body != nil {
 		req.Body, req.ContentLength, req.Trailer = body, -1, body.trailer
 		req.Header.Set("Content-Type", "application/octet-stream")

@@ -72,6 +72,11 @@ func (d *data) close() error {
 
 // loadProgress shows, to somebody who watches, how many assets are loaded.
 func (c *cli) loadProgress() (tell func(done, total int), end func()) {
+	return c.assetProgress("loading assets")
+}
+
+// assetProgress shows, to somebody who watches, of how many assets something is done.
+func (c *cli) assetProgress(what string) (tell func(done, total int), end func()) {
 	if !isTerminal(c.stderr) {
 		return nil, func() {}
 	}
@@ -79,7 +84,7 @@ func (c *cli) loadProgress() (tell func(done, total int), end func()) {
 	end = func() {}
 	tell = func(done, total int) {
 		if update == nil {
-			update, end = progressOf(c.stderr, "loading assets", int64(total), false)
+			update, end = progressOf(c.stderr, what, int64(total), false)
 		}
 		update(int64(done))
 	}

@@ -122,7 +122,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "bench", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
 	}
 	return cases

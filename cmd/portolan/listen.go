@@ -43,7 +43,7 @@ func newListenFlags() listenFlags {
 func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.public, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`")
-	flags.StringVar(&f.admin, "admin-listen", "", "show metrics and profiles on this `ADDRESS`, to whoever reaches it; without a host, to this machine")
+	flags.StringVar(&f.admin, "admin-listen", "", "give metrics, profiles and backups on this `ADDRESS`, to whoever reaches it; without a host, to this machine")
 	flags.StringVar(&f.cert, "tls-cert", "", "speak TLS with the certificate of this PEM `FILE`, read again when it changes")
 	flags.StringVar(&f.key, "tls-key", "", "the PEM `FILE` of the certificate's key")
 	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
@@ -109,7 +109,7 @@ type listeners struct {
 
 // listen begins to answer: the API in public, and what operators see on an
 // address of their own.
-func (f *listenFlags) listen(p places, s *server.Server, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
+func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	public := server.NewHTTPServer(s, &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry})
@@ -122,7 +122,7 @@ func (f *listenFlags) listen(p places, s *server.Server, pair *server.KeyPair, l
 		return nil, err
 	}
 	if p.admin != nil {
-		admin := server.NewHTTPServer(server.NewAdmin(s, registry), &server.HTTPOptions{Log: log})
+		admin := server.NewHTTPServer(server.NewAdmin(s, registry, backup), &server.HTTPOptions{Log: log})
 		if _, err := l.serve("listening for operators", p.admin, admin); err != nil {
 			return nil, errors.Join(err, l.close())
 		}

@@ -64,7 +64,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong use.`,
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	for _, cmd := range []*cobra.Command{
-		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.importCommand(), c.convertCommand(), c.removeCommand(), c.verifyCommand(), c.tokenCommand(), c.benchCommand(), c.benchClientCommand(), c.versionCommand(),
+		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.importCommand(), c.convertCommand(), c.removeCommand(), c.verifyCommand(), c.backupCommand(), c.restoreCommand(), c.tokenCommand(), c.benchCommand(), c.benchClientCommand(), c.versionCommand(),
 	} {
 		describeEnv(cmd)
 		root.AddCommand(cmd)

@@ -9,7 +9,6 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/scanfile"
-	"portolan/engine/store"
 	"portolan/server"
 )
 
@@ -30,7 +29,7 @@ type serveFlags struct {
 func (c *cli) serveCommand() *cobra.Command {
 	f := &serveFlags{
 		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
-		minFree: &number{value: store.DefaultMinFree, min: 1, what: "bytes"},
+		minFree: newMinFree(),
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
@@ -115,7 +114,11 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	stop := watch(ctx, who, pair, log)
 	defer stop()
-	l, err := f.listen(at, s, pair, log)
+	var backup server.Backup
+	if data.store != nil {
+		backup = data.backup
+	}
+	l, err := f.listen(at, s, backup, pair, log)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ const formatVersion = 1
 const (
 	markerTitle = "Portolan data directory"
 	creating    = "being created" // nothing was acknowledged yet
+	copying     = "being copied"  // not all of it is there
 	ready       = "ready"
 )
 
@@ -138,6 +139,9 @@ func (d *directory) inspect() (state string, err error) {
 	if state, err = d.readMarker(); err != nil {
 		return "", err
 	}
+	if state == copying {
+		return "", fmt.Errorf("%w: %s is a copy that was not finished; remove it and copy again", ErrIncomplete, d.path)
+	}
 	if state == ready && !slices.Contains(names, databaseName) {
 		return "", fmt.Errorf("%w: %s has no %q", ErrIncomplete, d.path, databaseName)
 	}
@@ -179,7 +183,7 @@ func parseMarker(path, text string) (state string, err error) {
 		return "", fmt.Errorf("%w: %s has format %d, this version knows formats up to %d", ErrNewer, path, version, formatVersion)
 	}
 	state, _ = strings.CutPrefix(lines[2], "state: ")
-	if state != ready && state != creating {
+	if state != ready && state != creating && state != copying {
 		return "", fmt.Errorf("%w: the %s of %s has %q where the state should be", ErrIncomplete, markerName, path, lines[2])
 	}
 	return state, nil
@@ -187,11 +191,14 @@ func parseMarker(path, text string) (state string, err error) {
 
 // mark writes the marker so that there is the old one or the new one, whatever happens.
 func (d *directory) mark(state string) error {
-	text := fmt.Sprintf("%s\nformat: %d\nstate: %s\n", markerTitle, formatVersion, state)
-	if err := d.writeFile(markerDraft, markerName, []byte(text)); err != nil {
+	if err := d.writeFile(markerDraft, markerName, []byte(markerText(state))); err != nil {
 		return fmt.Errorf("mark data directory: %w", err)
 	}
 	return nil
+}
+
+func markerText(state string) string {
+	return fmt.Sprintf("%s\nformat: %d\nstate: %s\n", markerTitle, formatVersion, state)
 }
 
 // writeFile writes a file under the name of a draft, and gives it its name when it is on disk.

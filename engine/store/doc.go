@@ -20,6 +20,10 @@
 // A [Store] is a Pebble database with one record per asset; bitmaps and counts are not in
 // it, as they follow from the assets. FORMAT.md describes every file and record.
 //
+// [Store.Backup] writes all that is committed as an archive, while commits go on; [Unpack]
+// makes a directory of one, and [Restore] of another directory. Both read every record of
+// what they made.
+//
 // # Caveats
 //
 // One process has a directory at a time. After an error of the disk, whether it met a

@@ -80,21 +80,36 @@ func (h haltingFile) Sync() error {
 }
 
 // do runs what uses the database, and returns when it is done or the database has ended.
+// Then it may still run: what it finds out it must return, by result.
 func (f *fatal) do(use func() error) error {
-	done := make(chan error, 1)
+	_, err := result(f, func() (struct{}, error) { return struct{}{}, use() })
+	return err
+}
+
+// result is [fatal.do] for what finds something out. There is none with an error.
+func result[T any](f *fatal, use func() (T, error)) (found T, err error) {
+	type outcome struct {
+		found T
+		err   error
+	}
+	done := make(chan outcome, 1)
 	go func() {
 		defer func() {
 			if problem := recover(); problem != nil {
 				f.halt(fmt.Sprint("panic: ", problem))
 			}
 		}()
-		done <- use()
+		found, err := use()
+		done <- outcome{found, err}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case o := <-done:
+		if o.err == nil {
+			found = o.found
+		}
+		return found, o.err
 	case <-f.over:
-		return f.err
+		return found, f.err
 	}
 }
 
@@ -112,6 +127,11 @@ func (f *fatal) ended() error {
 func (f *fatal) close(what func() error) error {
 	done := make(chan error, 1)
 	go func() {
+		defer func() { // Pebble panics if it has lost count of what is open, as after damage
+			if problem := recover(); problem != nil {
+				done <- fmt.Errorf("database: close: %v", problem)
+			}
+		}()
 		select {
 		case <-f.stuck:
 		default:

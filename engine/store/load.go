@@ -21,27 +21,28 @@ import (
 func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.fatal.ended(); err != nil {
+		return 0, err // what was loading may still be at it
+	}
 	clear(s.inventories) // an earlier load may have been cut short
-	var last uint64      // read if all went well only: else it may still be written to
-	err = s.fatal.do(func() error {
-		n, contents, err := s.contents()
-		if err != nil {
-			return err
+	seq, err = result(s.fatal, func() (uint64, error) {
+		seq, contents, err := s.contents()
+		if err == nil {
+			err = s.witness.check(seq)
 		}
-		if err := s.witness.check(n); err != nil {
-			return err
+		if err == nil {
+			err = s.fill(ctx, contents, into)
 		}
-		last = n
-		if err := s.fill(ctx, contents, into); err != nil {
-			return err
+		if err == nil {
+			err = s.keepMarks(contents)
 		}
-		return s.keepMarks(contents)
+		return seq, err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", s.dir.path, err)
 	}
-	s.seq = last
-	return last, nil
+	s.seq = seq
+	return seq, nil
 }
 
 // content is one inventory as it is kept.

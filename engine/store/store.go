@@ -55,6 +55,7 @@ type Store struct {
 	fatal    *fatal
 	witness  *witness
 	floor    floor
+	backup   sync.Mutex // held while one is made
 
 	mu          sync.Mutex             // guards what follows
 	inventories map[engine.Mark]uint32 // numbers, by project and category
@@ -89,6 +90,8 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	s.floor.fs, s.floor.path, s.floor.least, s.floor.now = o.fs, path, o.MinFree, time.Now
 	if fresh {
 		err = s.create()
+	} else if !readOnly {
+		err = dir.clean()
 	}
 	if err == nil {
 		err = s.openDatabase(false)
@@ -142,9 +145,12 @@ func (s *Store) openDatabase(create bool) error {
 	})
 }
 
-// Close lets the directory go. The engine is closed first. The error is that of the disk,
+// Close lets the directory go. The engine is closed first, and a backup that is being made
+// comes to its end. The error is that of the disk,
 // if the store has come to its end before.
 func (s *Store) Close() error {
+	s.backup.Lock()
+	defer s.backup.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -45,14 +45,14 @@ func (s *Store) verify(ctx context.Context) (v Verified, err error) {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	all := &verifier{Store: s}
-	if err := e.Attach(ctx, all); err != nil || len(all.faults) > 0 {
-		return v, errors.Join(append(all.faults, err)...)
+	j := &verifier{Store: s}
+	if err := e.Attach(ctx, j); err != nil {
+		return v, err
 	}
 	if err := e.Check(ctx); err != nil {
 		return v, err
 	}
-	v.Sequence, v.Inventories = all.seq, len(s.inventories)
+	v.Sequence, v.Inventories = j.seq, len(s.inventories)
 	v.Stats, err = e.Stats()
 	return v, err
 }
@@ -60,47 +60,52 @@ func (s *Store) verify(ctx context.Context) (v Verified, err error) {
 // verifier loads a store and goes on after damage.
 type verifier struct {
 	*Store
-	seq    uint64
-	faults []error
+	seq uint64
 }
 
-func (v *verifier) fault(err error) (full bool) {
-	if err != nil && len(v.faults) < maxFaults {
-		v.faults = append(v.faults, err)
-	}
-	return len(v.faults) == maxFaults
-}
-
-// Load implements [engine.Journal].
-func (v *verifier) Load(ctx context.Context, into *engine.Loader) (uint64, error) {
-	err := v.fatal.do(func() error {
+// Load implements [engine.Journal]. Its error has all faults.
+func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
+	v.seq, err = result(v.fatal, func() (uint64, error) {
 		seq, contents, err := v.contents()
 		if err != nil {
-			return err
+			return 0, err
 		}
-		v.fault(v.witness.check(seq))
-		v.seq = seq
-		p := progress{tell: v.opts.Progress}
+		w := walker{store: v.Store, progress: progress{tell: v.opts.Progress}}
+		w.fault(v.witness.check(seq))
 		for i := range contents {
-			p.total += contents[i].mark.Assets
+			w.progress.total += contents[i].mark.Assets
 		}
 		for i := range contents {
 			filling, err := into.Inventory(contents[i].mark)
-			if err != nil {
-				return err
+			if err == nil {
+				err = w.walk(ctx, contents[i].number, filling)
 			}
-			if err := v.verify(ctx, contents[i].number, filling, &p); err != nil {
-				return err
+			if err != nil {
+				return 0, errors.Join(append(w.faults, err)...)
 			}
 		}
-		return nil
+		return seq, errors.Join(w.faults...)
 	})
 	return v.seq, err
 }
 
-// verify walks the assets of an inventory.
-func (v *verifier) verify(ctx context.Context, number uint32, into *engine.Filling, p *progress) (err error) {
-	pairs, err := v.pairs(number)
+// walker collects what is wrong with the assets of inventories.
+type walker struct {
+	store    *Store
+	progress progress
+	faults   []error
+}
+
+func (w *walker) fault(err error) (full bool) {
+	if err != nil && len(w.faults) < maxFaults {
+		w.faults = append(w.faults, err)
+	}
+	return len(w.faults) == maxFaults
+}
+
+// walk walks the assets of an inventory. The error is not about one of them.
+func (w *walker) walk(ctx context.Context, number uint32, into *engine.Filling) (err error) {
+	pairs, err := w.store.pairs(number)
 	if err != nil {
 		return err
 	}
@@ -108,7 +113,7 @@ func (v *verifier) verify(ctx context.Context, number uint32, into *engine.Filli
 	for n := 0; ; n++ {
 		if n%chunkAssets == 0 {
 			if n > 0 {
-				p.add(chunkAssets)
+				w.progress.add(chunkAssets)
 			}
 			if err := ctx.Err(); err != nil {
 				return err
@@ -121,7 +126,7 @@ func (v *verifier) verify(ctx context.Context, number uint32, into *engine.Filli
 		if err == nil {
 			err = into.Add(pairs.id, pairs.state, pairs.times)
 		}
-		if v.fault(err) {
+		if w.fault(err) {
 			return errors.New("there may be more faults")
 		}
 	}

@@ -64,11 +64,16 @@ func (w *witness) check(seq uint64) error {
 
 // tell records the last batch.
 func (w *witness) tell(seq uint64) error {
-	var b [witnessBytes]byte
-	binary.LittleEndian.PutUint64(b[:8], seq)
-	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[:8], castagnoli))
-	_, err := w.file.WriteAt(b[:], 0)
+	var room [witnessBytes]byte
+	_, err := w.file.WriteAt(appendWitness(room[:0], seq), 0)
 	return err
+}
+
+// appendWitness appends what a witness of a batch has in it.
+func appendWitness(b []byte, seq uint64) []byte {
+	at := len(b)
+	b = binary.LittleEndian.AppendUint64(b, seq)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
 }
 
 func (w *witness) close() error {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// startWithAdmin starts serve on a data directory and returns the address for operators,
+// too.
+func startWithAdmin(t *testing.T, args ...string) (s *served, admin string) {
+	t.Helper()
+	var log safeBuffer
+	s = serveTo(t, &log, nil, append([]string{"--admin-listen", ":0"}, args...)...)
+	found := operatorAddress.FindStringSubmatch(log.String())
+	if len(found) != 2 {
+		t.Fatalf("no operators' address in %s", log.String())
+	}
+	return s, "http://" + found[1]
+}
+
+// TestBackupAndRestore copies what a server keeps while it runs; what comes later is not in
+// the copy, which answers as the server did.
+func TestBackupAndRestore(t *testing.T) {
+	dir := t.TempDir()
+	data, backup, restored := filepath.Join(dir, "data"), filepath.Join(dir, "backup"), filepath.Join(dir, "new", "restored")
+	s, admin := startWithAdmin(t, "--data", data, "--durable-within", "1h", "--import", "testdata/agents.ndjson")
+	answer := fmt.Sprint(s.get(t, statistics+"limit=200"))
+	r := call(t, nil, "backup", "--admin", admin, backup)
+	if r.code != exitOK || !strings.HasPrefix(r.stdout, backup+" is whole: ") {
+		t.Fatalf("backup: %+v", r)
+	}
+	if r = callWith(t, s.env(), `{"asset":"later","open":["9/tcp"]}`, "import", "-", "--server", s.url); r.code != exitOK {
+		t.Fatalf("import: %+v", r)
+	}
+	if fmt.Sprint(s.get(t, statistics+"limit=200")) == answer {
+		t.Fatal("what came later changed nothing")
+	}
+	for name, c := range map[string]struct {
+		line string
+		says string
+	}{
+		"into a directory in use": {"backup --admin " + admin + " " + data, "needs an empty directory"},
+		"restore from a server":   {"restore --from " + data + " --data " + filepath.Join(dir, "x"), "is open in a process"},
+		"restore of nothing":      {"restore --from " + filepath.Join(dir, "y") + " --data " + filepath.Join(dir, "x"), "has no data"},
+		"restore over another":    {"restore --from " + backup + " --data " + backup, `has "PORTOLAN" in it`},
+		"no server":               {"backup --admin http://127.0.0.1:1 " + filepath.Join(dir, "x"), "refused"},
+		"the public address":      {"backup --admin " + s.url + " " + filepath.Join(dir, "x"), "404"},
+	} {
+		if r := call(t, nil, strings.Fields(c.line)...); r.code != exitFailed || !strings.Contains(r.stderr, c.says) || strings.Contains(r.stderr, "goroutine") {
+			t.Errorf("%s: %d %s, want %s", name, r.code, r.stderr, c.says)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "x")); err == nil {
+		t.Error("something was left behind")
+	}
+	s.stop()
+	if r := call(t, nil, "restore", "--from", backup, "--data", restored); r.code != exitOK || !strings.HasPrefix(r.stdout, restored+" is whole: ") {
+		t.Fatalf("restore: %+v", r)
+	}
+	for _, path := range []string{backup, restored} {
+		if r := call(t, nil, "verify", "--data", path); r.code != exitOK {
+			t.Errorf("verify: %+v", r)
+		}
+		again, _ := startWithAdmin(t, "--data", path)
+		if got := fmt.Sprint(again.get(t, statistics+"limit=200")); got != answer {
+			t.Errorf("%s:\n%s\nwant\n%s", path, got, answer)
+		}
+		again.stop()
+	}
+}
+
+// TestBackupOfNothing: a server without a directory says so.
+func TestBackupOfNothing(t *testing.T) {
+	_, admin := startWithAdmin(t)
+	path := filepath.Join(t.TempDir(), "x")
+	if r := call(t, nil, "backup", "--admin", admin, path); r.code != exitFailed || !strings.Contains(r.stderr, "has no data directory") {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{"backup", path}, {"backup", "--admin", "nowhere", path}, {"backup", "--admin", admin}, {"restore", "--data", path}, {"restore", "--from", path}, {"restore", "--from", "", "--data", path}} {
+		if r := call(t, nil, args...); r.code != exitUsage {
+			t.Errorf("%s: %d %s", fmt.Sprint(args), r.code, r.stderr)
+		}
+	}
+}

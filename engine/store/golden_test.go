@@ -1,0 +1,162 @@
+package store
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// update makes the golden directories of this version's format, if there are none.
+var update = flag.Bool("update", false, "make the golden directories of this version's format")
+
+// goldenReports are reports of every kind: ids of every form, scopes, texts, times in any
+// order, both categories, and one asset with more looks than are kept.
+func goldenReports(seed uint64, n int) []engine.Report {
+	rng := rand.New(rand.NewPCG(seed, 17))
+	ids := []string{
+		"web-1", "Ünïcode", "i-0abc", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "00ff00ff00ff00ff", "10.1.2.3", "2001:db8::1", strings.Repeat("long", 50),
+	}
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	reports := make([]engine.Report, n)
+	for i := range reports {
+		r := &reports[i]
+		r.Project, r.Category, r.Asset = fmt.Sprintf("p%d", rng.IntN(2)), engine.Category(rng.IntN(2)), ids[rng.IntN(len(ids))]
+		r.Seen = day.Add(time.Duration(rng.IntN(1000)) * time.Minute)
+		for range rng.IntN(6) {
+			r.Open = append(r.Open, index.MakeKey(uint16(1+rng.IntN(300)), []index.Type{index.TCP, index.UDP, index.TCP6, index.SCTP}[rng.IntN(4)]))
+		}
+		lo := uint16(1 + rng.IntN(250))
+		switch rng.IntN(4) {
+		case 0:
+			r.Scope = engine.ScopeAll()
+		case 1:
+			r.Scope = engine.ScopeOf(index.Range{Type: index.TCP, Lo: lo, Hi: lo + 50}, index.Range{Type: index.UDP, Lo: lo, Hi: lo})
+		case 2:
+			r.Project, r.Category, r.Asset = "p0", engine.Host, "looked-at"
+			r.Scope = engine.ScopeOf(index.Range{Type: index.TCP, Lo: lo, Hi: lo})
+		}
+		if rng.IntN(3) == 0 {
+			r.Name, r.Address, r.EnterpriseProject = fmt.Sprintf("name-%d", i), fmt.Sprintf("10.0.0.%d", i%256), fmt.Sprintf("e%d", rng.IntN(3))
+		}
+	}
+	return reports
+}
+
+// everything is all that an engine answers, as text.
+func everything(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	var b strings.Builder
+	projects, err := e.Projects()
+	must(t, err)
+	for _, p := range projects {
+		groups, err := e.EnterpriseProjects(t.Context(), p)
+		must(t, err)
+		fmt.Fprintln(&b, p, groups)
+		for _, c := range []engine.Category{engine.Host, engine.Container} {
+			ports, err := e.Ports(t.Context(), engine.PortQuery{Project: p, Category: c})
+			must(t, err)
+			for _, row := range ports.Rows {
+				fmt.Fprintf(&b, "%s %s %s: %d\n", p, c, row.Key(), row.Num)
+			}
+			assets, err := e.Assets(t.Context(), engine.AssetQuery{Project: p, Category: c})
+			must(t, err)
+			for _, a := range assets.Rows {
+				fmt.Fprintf(&b, "%s %s %q %q %q %q %s %v\n", p, c, a.ID, a.Name, a.Address, a.EnterpriseProject, a.LastSeen.Format(time.RFC3339Nano), a.Open)
+			}
+		}
+	}
+	return b.String()
+}
+
+// TestGoldenDirectories: what an earlier version, or this one, has written opens, answers as
+// it did, and takes late reports as it would have.
+func TestGoldenDirectories(t *testing.T) {
+	if *update {
+		makeGolden(t)
+	}
+	paths, err := filepath.Glob(filepath.Join("testdata", "format*", "*"))
+	must(t, err)
+	if len(paths) < 2*formatVersion {
+		t.Fatalf("golden directories %q: -update makes those of this version's format", paths)
+	}
+	for _, golden := range paths {
+		path := filepath.Join(t.TempDir(), "data")
+		must(t, os.CopyFS(path, os.DirFS(filepath.Join(golden, "data"))))
+		if _, err := Verify(t.Context(), path, nil); err != nil {
+			t.Errorf("%s: %v", golden, err)
+		}
+		d := openOn(t, path, nil, nil)
+		compareGolden(t, filepath.Join(golden, "answers.txt"), everything(t, d.Engine))
+		if n := d.store.Sequence(); n != goldenBatches+1 {
+			t.Errorf("%s: batch %d", golden, n)
+		}
+		_, err := d.Apply(t.Context(), goldenReports(2, 100))
+		must(t, err)
+		compareGolden(t, filepath.Join(golden, "later.txt"), everything(t, d.Engine))
+		must(t, d.Check(t.Context()), d.Close())
+	}
+}
+
+const goldenBatches = 60
+
+// makeGolden makes two directories: of a process that ended well, and of one that was killed.
+func makeGolden(t *testing.T) {
+	t.Helper()
+	reports := goldenReports(1, 5*goldenBatches)
+	for _, kind := range []string{"closed", "killed"} {
+		golden := filepath.Join("testdata", fmt.Sprintf("format%d", formatVersion), kind)
+		if _, err := os.Stat(golden); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("%s is there: golden directories are not made again (%v)", golden, err)
+		}
+		path := filepath.Join(t.TempDir(), "data")
+		var d durable
+		for n := range goldenBatches {
+			if n%20 == 0 {
+				if n > 0 {
+					must(t, d.Close())
+				}
+				d = openOn(t, path, nil, nil)
+			}
+			_, err := d.Apply(t.Context(), reports[5*n:5*n+5])
+			must(t, err)
+		}
+		_, err := d.Remove(t.Context(), "p1", reports[0].Category, "web-1", "10.1.2.3")
+		if err != nil && !errors.Is(err, engine.ErrNoAsset) {
+			t.Fatal(err)
+		}
+		if kind == "closed" {
+			must(t, d.Close())
+		}
+		must(t, os.CopyFS(filepath.Join(golden, "data"), os.DirFS(path)))
+		d = openOn(t, copyOf(t, path), nil, nil)
+		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
+		_, err = d.Apply(t.Context(), goldenReports(2, 100))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(golden, "later.txt"), []byte(everything(t, d.Engine)), 0o644), d.Close())
+	}
+}
+
+func copyOf(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "data")
+	must(t, os.CopyFS(to, os.DirFS(path)))
+	return to
+}
+
+func compareGolden(t *testing.T, path, got string) {
+	t.Helper()
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if got != string(want) {
+		t.Errorf("%s: want\n%s\ngot\n%s", path, want, got)
+	}
+}
