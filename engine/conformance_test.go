@@ -43,8 +43,11 @@ func TestConformanceLagging(t *testing.T) {
 // TestConformanceRestarted runs the suite with engines that are cut at every write:
 // whatever the history, what an engine has committed is all that its answers, now and
 // later, depend on.
-func TestConformanceRestarted(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t)) }
+func TestConformanceRestarted(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t, false)) }
 
-func TestModelRestarted(t *testing.T) { enginetest.Model(t, enginetest.Restarted(t)) }
+// TestConformanceImaged runs the suite with engines that are loaded from images.
+func TestConformanceImaged(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t, true)) }
 
-func TestModelExpiringRestarted(t *testing.T) { enginetest.ModelExpiring(t, enginetest.Restarted(t)) }
+func TestModelImaged(t *testing.T) { enginetest.ModelExpiring(t, enginetest.Restarted(t, true)) }
+
+func TestModelRestarted(t *testing.T) { enginetest.Model(t, enginetest.Restarted(t, false)) }

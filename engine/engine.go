@@ -135,7 +135,13 @@ func (e *Engine) Close() error {
 	}
 	e.writers.Lock()
 	defer e.writers.Unlock()
-	return e.pipeline.settle(context.Background())
+	if err := e.pipeline.settle(context.Background()); err != nil {
+		return err
+	}
+	if k, ok := e.pipeline.journal.(ImageKeeper); ok && e.pipeline.failure.Load() == nil {
+		k.KeepImage(e.pipeline.seq, e.writeImage)
+	}
+	return nil
 }
 
 // Sync returns when everything that readers see is durable. That takes more than no time

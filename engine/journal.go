@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Journal keeps what an engine applies. It is an ordered log of batches: what an engine
 // makes of a batch follows from the batches before it and from nothing else, neither
@@ -22,6 +25,15 @@ type Journal interface {
 	// engine's own and must not be kept. After an error the engine never shows the
 	// batches and accepts no more: see [ErrReadOnly].
 	Commit(ctx context.Context, group []Batch) error
+}
+
+// ImageKeeper is a [Journal] that keeps an image of the engine, besides its assets. It is
+// what an engine can be loaded from in less time, and may be lost.
+type ImageKeeper interface {
+	Journal
+	// KeepImage is called when the engine is closed, with the number of the last batch.
+	// What write writes is for [Loader.Image].
+	KeepImage(seq uint64, write func(io.Writer) error)
 }
 
 // Batch is what one call made of the inventories.

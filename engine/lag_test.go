@@ -112,13 +112,13 @@ func TestLagIsBounded(t *testing.T) {
 	if err := e.Attach(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
-	name := strings.Repeat("n", 200)
+	text := strings.Repeat("\U0001F9ED", engine.MaxNameLen) // a kilobyte
 	durable := 0
 	for call := range 3 {
-		reports := make([]engine.Report, 100_000)
+		reports := make([]engine.Report, 15_000)
 		for i := range reports {
 			reports[i] = seenOn(fmt.Sprint(call, "-", i), someDay, 22)
-			reports[i].Name = name
+			reports[i].Name, reports[i].Address = text, text
 		}
 		result, err := e.Apply(t.Context(), reports)
 		if err != nil {

@@ -64,20 +64,26 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.projects[m.Project]
-	if p == nil {
-		p = &project{name: m.Project}
-		l.projects[m.Project] = p
-	}
+	p := l.project(&m)
 	if p.inventories[m.Category].Load() != nil {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
-	p.receipts.last = max(p.receipts.last, m.Receipt)
 	f := &Filling{v: p.inventory(m.Category, true), scopes: make(map[string]Scope), mark: m}
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)
 	l.fillings = append(l.fillings, f)
 	return f, nil
+}
+
+// project returns the project of a mark. The lock is held.
+func (l *Loader) project(m *Mark) *project {
+	p := l.projects[m.Project]
+	if p == nil {
+		p = &project{name: m.Project}
+		l.projects[m.Project] = p
+	}
+	p.receipts.last = max(p.receipts.last, m.Receipt)
+	return p
 }
 
 // Filling is an inventory being loaded. It is for one goroutine at a time.

@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"fmt"
@@ -279,6 +280,19 @@ func TestModel(t *testing.T) {
 				}
 			},
 			"keep": func(*rapid.T) { kept, keptModel = x.Publish(), m.clone() },
+			"read an image": func(t *rapid.T) {
+				var image bytes.Buffer
+				x.Publish()
+				err := x.WriteImage(&image)
+				left := int64(image.Len())
+				if err == nil {
+					x, err = index.ReadImage(bufio.NewReader(&image), &left)
+				}
+				if err != nil || left != 0 {
+					t.Fatalf("%d bytes are left, %v", left, err)
+				}
+				index.FlushAfter(x, rapid.SampledFrom([]int{1, 30, 1 << 20}).Draw(t, "flush after"))
+			},
 			"": func(t *rapid.T) {
 				s := x.Publish()
 				compareModel(t, s, m)

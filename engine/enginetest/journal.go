@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -19,6 +20,8 @@ type Journal struct {
 	Refuse func() error
 	// Before, if it is set, is called before a group is kept; its error refuses it.
 	Before func(group []engine.Batch) error
+	// Images says that images are kept, and loaded if they are of the last batch.
+	Images bool
 
 	mu     sync.Mutex // guards what follows
 	seq    uint64
@@ -28,6 +31,8 @@ type Journal struct {
 	groups int
 	wholes int // states written
 	times  int // times written
+	image  []byte
+	imaged uint64 // the last batch in it
 }
 
 // home is where an asset is.
@@ -56,6 +61,10 @@ func (j *Journal) Ready() error {
 func (j *Journal) Load(_ context.Context, into *engine.Loader) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.Images && j.imaged == j.seq && j.seq > 0 {
+		marks := slices.Collect(maps.Values(j.marks))
+		return j.seq, into.Image(bytes.NewReader(j.image), int64(len(j.image)), marks)
+	}
 	fillings := make(map[place]*engine.Filling)
 	for at, mark := range j.marks {
 		f, err := into.Inventory(mark)
@@ -132,6 +141,16 @@ func (j *Journal) keep(b *engine.Batch) error {
 	return nil
 }
 
+// KeepImage implements [engine.ImageKeeper].
+func (j *Journal) KeepImage(seq uint64, write func(io.Writer) error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var image bytes.Buffer
+	if err := write(&image); err == nil && j.Images {
+		j.image, j.imaged = image.Bytes(), seq
+	}
+}
+
 // Log returns every record committed, in order.
 func (j *Journal) Log() []engine.Record {
 	j.mu.Lock()
@@ -185,10 +204,11 @@ func attached(t *testing.T, opts *engine.Options, j *Journal) Engine {
 }
 
 // Restarted opens engines that are closed after every write and loaded again from what
-// they had committed.
-func Restarted(t *testing.T) Open {
+// they had committed, or from images.
+func Restarted(t *testing.T, images bool) Open {
 	return Restarting(func() Open {
 		j := NewJournal()
+		j.Images = images
 		return func(opts *engine.Options) Engine { return attached(t, opts, j) }
 	})
 }

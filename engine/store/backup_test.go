@@ -238,7 +238,7 @@ func TestUnpackWhere(t *testing.T) {
 	full, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	someData(t, full)
 	write(t, "hello", file)
-	for path, says := range map[string]string{full: `has "PORTOLAN" in it`, file: "data directory: "} {
+	for path, says := range map[string]string{full: `in it: what is restored needs an empty directory`, file: "data directory: "} {
 		before := listing(t, path)
 		if _, err := Unpack(t.Context(), path, bytes.NewReader(backup), nil); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)

@@ -34,7 +34,7 @@ const (
 )
 
 // formatVersion is the version of everything in the directory, as FORMAT.md counts them.
-const formatVersion = 1
+const formatVersion = 2
 
 // The first line of a marker, and its states.
 const (
@@ -49,6 +49,8 @@ type directory struct {
 	fs   vfs.FS
 	path string
 	lock io.Closer
+
+	format int // of what was found
 }
 
 // takeDirectory makes or finds a data directory and locks it. fresh says that there is no
@@ -68,8 +70,13 @@ func takeDirectory(fsys vfs.FS, path string, mayCreate bool) (d *directory, fres
 	if d.lock, err = fsys.Lock(d.at(lockName)); err != nil {
 		return nil, false, fmt.Errorf("lock data directory: %w", lockError(path, err))
 	}
-	if state, err = d.inspect(); err == nil && state != ready { // another process may have been faster
+	state, err = d.inspect() // another process may have been faster
+	switch {
+	case err != nil:
+	case state != ready:
 		err = errors.Join(fsys.RemoveAll(d.at(databaseName)), fsys.RemoveAll(d.at(witnessName)), d.mark(creating))
+	case d.format < formatVersion && mayCreate:
+		err = d.mark(ready) // earlier versions would not know what is written from now on
 	}
 	if err != nil {
 		return nil, false, errors.Join(err, d.release())
@@ -161,32 +168,33 @@ func (d *directory) readMarker() (state string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("data directory: %w", err)
 	}
-	return parseMarker(d.path, string(data))
+	state, d.format, err = parseMarker(d.path, string(data))
+	return state, err
 }
 
 // parseMarker reads a marker:
 //
 //	Portolan data directory
-//	format: 1
+//	format: 2
 //	state: ready
-func parseMarker(path, text string) (state string, err error) {
+func parseMarker(path, text string) (state string, format int, err error) {
 	lines := strings.Split(text, "\n")
 	if lines[0] != markerTitle || len(lines) < 3 {
-		return "", fmt.Errorf("%w: the %s of %s does not say so", ErrForeign, markerName, path)
+		return "", 0, fmt.Errorf("%w: the %s of %s does not say so", ErrForeign, markerName, path)
 	}
 	number, ok := strings.CutPrefix(lines[1], "format: ")
 	version, err := strconv.Atoi(number)
 	if !ok || err != nil || version < 1 {
-		return "", fmt.Errorf("%w: the %s of %s has %q where the format's version should be", ErrIncomplete, markerName, path, lines[1])
+		return "", 0, fmt.Errorf("%w: the %s of %s has %q where the format's version should be", ErrIncomplete, markerName, path, lines[1])
 	}
 	if version > formatVersion {
-		return "", fmt.Errorf("%w: %s has format %d, this version knows formats up to %d", ErrNewer, path, version, formatVersion)
+		return "", 0, fmt.Errorf("%w: %s has format %d, this version knows formats up to %d", ErrNewer, path, version, formatVersion)
 	}
 	state, _ = strings.CutPrefix(lines[2], "state: ")
 	if state != ready && state != creating && state != copying {
-		return "", fmt.Errorf("%w: the %s of %s has %q where the state should be", ErrIncomplete, markerName, path, lines[2])
+		return "", 0, fmt.Errorf("%w: the %s of %s has %q where the state should be", ErrIncomplete, markerName, path, lines[2])
 	}
-	return state, nil
+	return state, version, nil
 }
 
 // mark writes the marker so that there is the old one or the new one, whatever happens.

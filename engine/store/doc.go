@@ -18,7 +18,9 @@
 // # How it is kept
 //
 // A [Store] is a Pebble database with one record per asset; bitmaps and counts are not in
-// it, as they follow from the assets. FORMAT.md describes every file and record.
+// it, as they follow from the assets. Beside it lies an image of them that is kept when the
+// engine is closed, and makes the next start several times as fast; without it, or if there
+// is any doubt about it, all is made anew. FORMAT.md describes every file and record.
 //
 // [Store.Backup] writes all that is committed as an archive, while commits go on; [Unpack]
 // makes a directory of one, and [Restore] of another directory. Both read every record of

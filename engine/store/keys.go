@@ -12,6 +12,7 @@ import (
 
 // The first byte of a key says what its record is. See FORMAT.md.
 const (
+	imageTag     = 'c' // what there is of the image
 	inventoryTag = 'i' // + inventory number: a mark
 	sequenceTag  = 'q' // the sequence number of the last batch
 	stateTag     = 's' // + inventory number + id: an asset's times and state

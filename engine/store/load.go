@@ -25,24 +25,33 @@ func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err 
 		return 0, err // what was loading may still be at it
 	}
 	clear(s.inventories) // an earlier load may have been cut short
-	seq, err = result(s.fatal, func() (uint64, error) {
-		seq, contents, err := s.contents()
+	type loaded struct {
+		seq    uint64
+		imaged bool
+	}
+	l, err := result(s.fatal, func() (l loaded, err error) {
+		k, err := s.contents()
 		if err == nil {
-			err = s.witness.check(seq)
+			err = s.witness.check(k.seq)
 		}
-		if err == nil {
-			err = s.fill(ctx, contents, into)
+		if err != nil {
+			return l, err
 		}
-		if err == nil {
-			err = s.keepMarks(contents)
+		if l = (loaded{k.seq, s.loadImage(ctx, k, into)}); l.imaged {
+			return l, nil
 		}
-		return seq, err
+		if err = s.fill(ctx, k.list, into); err == nil {
+			err = s.keepMarks(k.list)
+		}
+		return l, err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", s.dir.path, err)
 	}
-	s.seq = seq
-	return seq, nil
+	if s.seq = l.seq; l.imaged {
+		s.imaged = l.seq
+	}
+	return l.seq, nil
 }
 
 // content is one inventory as it is kept.
@@ -51,13 +60,21 @@ type content struct {
 	mark   engine.Mark
 }
 
+// kept is everything in a database but the assets.
+type kept struct {
+	seq   uint64 // of the last batch
+	list  []content
+	image imageRecord // zero if there is none
+}
+
 // contents reads everything but the assets.
-func (s *Store) contents() (seq uint64, list []content, err error) {
+func (s *Store) contents() (_ *kept, err error) {
 	it, err := s.db.NewIter(nil)
 	if err != nil {
-		return 0, nil, fmt.Errorf("read database: %w", err)
+		return nil, fmt.Errorf("read database: %w", err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	k := new(kept)
 	for ok := it.First(); ok; {
 		key := it.Key()
 		switch key[0] {
@@ -65,29 +82,38 @@ func (s *Store) contents() (seq uint64, list []content, err error) {
 			ok = it.SeekGE([]byte{key[0] + 1})
 			continue
 		case sequenceTag:
-			if seq, err = readSequence(key, it.Value()); err != nil {
-				return 0, nil, err
-			}
+			k.seq, err = readRecord(key, it.Value(), parseSequence)
+		case imageTag:
+			k.image, err = readRecord(key, it.Value(), parseImageRecord)
 		case inventoryTag:
-			c, err := readContent(key, it.Value())
-			if err != nil {
-				return 0, nil, err
-			}
-			at := place(c.mark.Project, c.mark.Category)
-			if _, twice := s.inventories[at]; twice || c.number != uint32(len(s.inventories))+1 {
-				return 0, nil, fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, len(s.inventories))
-			}
-			s.inventories[at] = c.number
-			list = append(list, c)
+			err = s.inventoryAt(k, key, it.Value())
 		default:
-			return 0, nil, fmt.Errorf("%w at key %x: no such kind", errDamaged, key)
+			err = fmt.Errorf("%w at key %x: no such kind", errDamaged, key)
+		}
+		if err != nil {
+			return nil, err
 		}
 		ok = it.Next()
 	}
-	if (len(list) > 0) != (seq > 0) {
-		return 0, nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(list), seq)
+	if (len(k.list) > 0) != (k.seq > 0) {
+		return nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(k.list), k.seq)
 	}
-	return seq, list, errors.Join(it.Error(), s.strays(it, uint32(len(list))))
+	return k, errors.Join(it.Error(), s.strays(it, uint32(len(k.list))))
+}
+
+// inventoryAt reads what there is of an inventory but its assets.
+func (s *Store) inventoryAt(k *kept, key, record []byte) error {
+	c, err := readContent(key, record)
+	if err != nil {
+		return err
+	}
+	at := place(c.mark.Project, c.mark.Category)
+	if _, twice := s.inventories[at]; twice || c.number != uint32(len(s.inventories))+1 {
+		return fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, len(s.inventories))
+	}
+	s.inventories[at] = c.number
+	k.list = append(k.list, c)
+	return nil
 }
 
 // strays looks for assets of inventories that there are none of.
@@ -105,24 +131,22 @@ func (s *Store) strays(it *pebble.Iterator, last uint32) error {
 	return it.Error()
 }
 
-func readSequence(key, record []byte) (uint64, error) {
+// readRecord reads a record whose payload is parsed so.
+func readRecord[T any](key, record []byte, parse func(payload []byte) (T, error)) (T, error) {
 	payload, err := payloadOf(key, record)
 	if err != nil {
-		return 0, err
+		var none T
+		return none, err
 	}
-	return parseSequence(payload)
+	return parse(payload)
 }
 
 func readContent(key, record []byte) (c content, err error) {
-	payload, err := payloadOf(key, record)
-	if err != nil {
-		return c, err
-	}
 	if len(key) != keyBytes {
 		return c, fmt.Errorf("%w at key %x: the key has %d bytes", errDamaged, key, len(key))
 	}
 	c.number = uint32(key[1])<<24 | uint32(key[2])<<16 | uint32(key[3])<<8 | uint32(key[4])
-	c.mark, err = parseMark(payload)
+	c.mark, err = readRecord(key, record, parseMark)
 	return c, err
 }
 

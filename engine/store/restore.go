@@ -40,12 +40,9 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 		return c, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	seq, err := result(src.fatal, func() (uint64, error) {
-		seq, _, err := src.contents()
-		return seq, err
-	})
+	k, err := result(src.fatal, src.contents)
 	if err == nil {
-		err = src.witness.check(seq)
+		err = src.witness.check(k.seq)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", from, err)
@@ -53,7 +50,7 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 	r, w := io.Pipe()
 	go func() {
 		a := archive{ctx: ctx, fs: o.fs, tar: tar.NewWriter(w)}
-		w.CloseWithError(a.directory(src.dir.at(databaseName), seq))
+		w.CloseWithError(a.directory(src.dir.at(databaseName), k.seq))
 	}()
 	defer r.Close()
 	return Unpack(ctx, to, r, opts)
@@ -171,7 +168,8 @@ func (u *unpacking) marker() (state string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("read archive: %w", err)
 	}
-	return parseMarker("the archive", string(text))
+	state, _, err = parseMarker("the archive", string(text))
+	return state, err
 }
 
 // end reads the last marker, and the archive to its end.
@@ -253,24 +251,24 @@ func (s *Store) recheck(ctx context.Context) (c Copied, err error) {
 	if err := s.db.CheckLevels(nil); err != nil {
 		return c, fmt.Errorf("check database: %w", err)
 	}
-	seq, contents, err := s.contents()
+	k, err := s.contents()
 	if err == nil {
-		err = s.witness.check(seq)
+		err = s.witness.check(k.seq)
 	}
 	if err != nil {
 		return c, err
 	}
-	c.Sequence, c.Inventories = seq, len(contents)
+	c.Sequence, c.Inventories = k.seq, len(k.list)
 	p := progress{tell: s.opts.Progress}
-	for i := range contents {
-		p.total += contents[i].mark.Assets
+	for i := range k.list {
+		p.total += k.list[i].mark.Assets
 	}
-	for i := range contents {
-		n, err := s.count(ctx, contents[i].number, &p)
+	for i := range k.list {
+		n, err := s.count(ctx, k.list[i].number, &p)
 		if err != nil {
 			return c, err
 		}
-		if m := &contents[i].mark; n != m.Assets {
+		if m := &k.list[i].mark; n != m.Assets {
 			return c, fmt.Errorf("project %q: there are %d %vs, but there were %d", m.Project, n, m.Category, m.Assets)
 		}
 		c.Assets += n

@@ -27,6 +27,7 @@ type Options struct {
 
 	fs           vfs.FS // nil: the disk
 	sameVersions bool   // for tests: data versions do not grow when a directory is loaded
+	noImage      bool   // for tests: no image is written or loaded
 }
 
 func (o *Options) withDefaults() Options {
@@ -46,7 +47,7 @@ func (o *Options) withDefaults() Options {
 	return c
 }
 
-// Store keeps the batches of one engine in a directory. It implements [engine.Journal].
+// Store keeps the batches of one engine in a directory. It implements [engine.ImageKeeper].
 type Store struct {
 	opts     Options
 	readOnly bool
@@ -60,6 +61,8 @@ type Store struct {
 	mu          sync.Mutex             // guards what follows
 	inventories map[engine.Mark]uint32 // numbers, by project and category
 	seq         uint64                 // of the last batch
+	imaged      uint64                 // the last batch in the image; 0: there is none that counts
+	outdated    bool                   // the image was removed
 	closed      bool
 }
 
@@ -194,6 +197,7 @@ func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
 		}
 		group = group[n:]
 	}
+	s.outdateImage()
 	return nil
 }
 

@@ -43,23 +43,23 @@ func openOn(t testing.TB, path string, opts *Options, engineOpts *engine.Options
 }
 
 // inMemory opens engines on file systems in memory, a new one each.
-func inMemory(t *testing.T) func() enginetest.Open {
+func inMemory(t *testing.T, noImage bool) func() enginetest.Open {
 	return func() enginetest.Open {
-		opts := &Options{fs: vfs.NewMem(), sameVersions: true}
+		opts := &Options{fs: vfs.NewMem(), sameVersions: true, noImage: noImage}
 		return func(engineOpts *engine.Options) enginetest.Engine { return openOn(t, "data", opts, engineOpts) }
 	}
 }
 
 func TestConformance(t *testing.T) {
-	enginetest.Run(t, func(opts *engine.Options) enginetest.Engine { return inMemory(t)()(opts) })
+	enginetest.Run(t, func(opts *engine.Options) enginetest.Engine { return inMemory(t, false)()(opts) })
 }
 
-// TestConformanceRestarted closes and opens the store at every write.
+// TestConformanceRestarted closes and opens the store at every write, without images.
 func TestConformanceRestarted(t *testing.T) {
 	if testing.Short() || racing {
 		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector")
 	}
-	enginetest.Run(t, enginetest.Restarting(inMemory(t)))
+	enginetest.Run(t, enginetest.Restarting(inMemory(t, true)))
 }
 
 // TestClosedTwice: a store that is closed says so.

@@ -66,25 +66,25 @@ type verifier struct {
 // Load implements [engine.Journal]. Its error has all faults.
 func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
 	v.seq, err = result(v.fatal, func() (uint64, error) {
-		seq, contents, err := v.contents()
+		k, err := v.contents()
 		if err != nil {
 			return 0, err
 		}
 		w := walker{store: v.Store, progress: progress{tell: v.opts.Progress}}
-		w.fault(v.witness.check(seq))
-		for i := range contents {
-			w.progress.total += contents[i].mark.Assets
+		w.fault(v.witness.check(k.seq))
+		for i := range k.list {
+			w.progress.total += k.list[i].mark.Assets
 		}
-		for i := range contents {
-			filling, err := into.Inventory(contents[i].mark)
+		for i := range k.list {
+			filling, err := into.Inventory(k.list[i].mark)
 			if err == nil {
-				err = w.walk(ctx, contents[i].number, filling)
+				err = w.walk(ctx, k.list[i].number, filling)
 			}
 			if err != nil {
 				return 0, errors.Join(append(w.faults, err)...)
 			}
 		}
-		return seq, errors.Join(w.faults...)
+		return k.seq, errors.Join(w.faults...)
 	})
 	return v.seq, err
 }

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"portolan/index"
+)
+
+// An image is an engine as bytes: see [ImageKeeper].
+//
+//	version       1 byte: imageVersion
+//	inventories   uvarint of their number; of each uvarint(length) and
+//	    project, its length before it; category, 1 byte; data version, assets: uvarints; receipt: varint
+//	    scopes, to the end: uvarint of the number by which looks refer to it, and the scope as in state.go
+//	  and an image of the index
+const imageVersion = 1
+
+// writeImage writes an image of an engine that nobody writes to.
+func (e *Engine) writeImage(to io.Writer) error {
+	var list []*inventory
+	var marks []Mark
+	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
+		for c := range Category(numCategories) {
+			v := p.inventories[c].Load()
+			if v == nil || v.x.Snapshot().Version() == 0 { // nothing was ever written
+				continue
+			}
+			s := v.x.Snapshot()
+			list = append(list, v)
+			marks = append(marks, Mark{name, c, s.Version(), s.Assets(), p.receipts.newest()})
+		}
+		return true
+	})
+	buf := binary.AppendUvarint([]byte{imageVersion}, uint64(len(list)))
+	for i, v := range list {
+		head := v.appendScopes(appendMark(nil, &marks[i]))
+		buf = append(binary.AppendUvarint(buf, uint64(len(head))), head...)
+		if _, err := to.Write(buf); err != nil {
+			return err
+		}
+		if err := v.x.WriteImage(to); err != nil {
+			return err
+		}
+		buf = buf[:0]
+	}
+	_, err := to.Write(buf)
+	return err
+}
+
+func appendMark(dst []byte, m *Mark) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(m.Project)))
+	dst = append(dst, m.Project...)
+	dst = append(dst, byte(m.Category))
+	dst = binary.AppendUvarint(dst, m.Version)
+	dst = binary.AppendUvarint(dst, uint64(m.Assets))
+	return binary.AppendVarint(dst, m.Receipt)
+}
+
+// appendScopes appends the scopes that looks are at.
+func (v *inventory) appendScopes(dst []byte) []byte {
+	refs := make([]uint32, 0, len(v.scopes))
+	for ref := range v.scopes {
+		refs = append(refs, ref)
+	}
+	slices.Sort(refs)
+	for _, ref := range refs {
+		ranges := v.scopes[ref].Ranges()
+		dst = binary.AppendUvarint(dst, uint64(ref))
+		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
+		dst = appendScope(dst, ranges)
+	}
+	return dst
+}
+
+// Image loads everything from an image, of so many bytes, that an [ImageKeeper] was given:
+// the inventories of the marks, instead of each of them and its assets. It is for bytes that
+// are known to be what was kept. After an error nothing is loaded, and assets may be.
+func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
+	marks = slices.SortedFunc(slices.Values(marks), func(a, b Mark) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Category, b.Category))
+	})
+	loaded := make([]*Filling, 0, len(marks))
+	r := bufio.NewReaderSize(from, 1<<20)
+	err := readImage(r, size, func(m Mark, scopes []byte, x *index.Index) error {
+		want := m
+		if len(loaded) < len(marks) {
+			want = marks[len(loaded)]
+			m.Receipt = max(m.Receipt, want.Receipt) // the project's may have gone on in its other inventory
+			want.Receipt = m.Receipt
+		}
+		if len(loaded) == len(marks) || m != want {
+			return fmt.Errorf("%w: inventory %+v where %+v was expected", index.ErrImage, m, want)
+		}
+		v := newInventory(true)
+		v.x = x
+		x.Resume(m.Version)
+		loaded = append(loaded, &Filling{v: v, mark: m})
+		return v.readScopes(scopes)
+	})
+	if err == nil && len(loaded) < len(marks) {
+		err = fmt.Errorf("%w: %d inventories of %d", index.ErrImage, len(loaded), len(marks))
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.projects) > 0 {
+		return errors.New("something is loaded already")
+	}
+	for _, f := range loaded {
+		p := l.project(&f.mark)
+		p.inventories[f.mark.Category].Store(f.v)
+	}
+	l.fillings = loaded
+	return nil
+}
+
+// readImage calls f for every inventory of an image.
+func readImage(r *bufio.Reader, size int64, f func(m Mark, scopes []byte, x *index.Index) error) error {
+	version, err := r.ReadByte()
+	if err == nil && version != imageVersion {
+		return fmt.Errorf("%w: version %d", index.ErrImage, version)
+	}
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", index.ErrImage, err)
+	}
+	for range n {
+		m, scopes, err := readHead(r, size)
+		if err != nil {
+			return err
+		}
+		x, err := index.ReadImage(r, &size)
+		if err != nil {
+			return err
+		}
+		if err := f(m, scopes, x); err != nil {
+			return err
+		}
+	}
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: it goes on after its end", index.ErrImage)
+	}
+	return nil
+}
+
+// readHead reads what is before the image of an index.
+func readHead(r *bufio.Reader, size int64) (m Mark, scopes []byte, err error) {
+	n, err := binary.ReadUvarint(r)
+	head := make([]byte, min(n, uint64(size)))
+	if err == nil {
+		_, err = io.ReadFull(r, head)
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("%w: %w", index.ErrImage, err)
+	}
+	s := stateReader{rest: head}
+	m.Project = s.text()
+	category := s.bytes(1)
+	version, w := binary.Uvarint(s.rest)
+	s.bytes(max(w, 0))
+	m.Assets = s.uint(index.MaxAssets)
+	receipt, v := binary.Varint(s.rest)
+	s.bytes(max(v, 0))
+	if s.bad || w <= 0 || v <= 0 || category[0] >= numCategories {
+		return m, nil, fmt.Errorf("%w: %x is no inventory", index.ErrImage, clip(head))
+	}
+	m.Category, m.Version, m.Receipt = Category(category[0]), version, receipt
+	return m, s.rest, nil
+}
+
+// readScopes reads the scopes that looks are at.
+func (v *inventory) readScopes(scopes []byte) error {
+	r := stateReader{rest: scopes}
+	for len(r.rest) > 0 {
+		ref := uint32(r.uint(1<<32 - 1))
+		s, _ := r.scope()
+		if _, twice := v.scopes[ref]; r.bad || twice || ref == refAll || s.IsAll() {
+			return fmt.Errorf("%w: scope %d", index.ErrImage, ref)
+		}
+		v.scopes[ref] = s
+	}
+	return nil
+}
