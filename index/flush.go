@@ -101,15 +101,21 @@ func (x *Index) postKey(k Key, changes []change, universe int) {
 // postMembers makes the changes of which assets are in which groups, which are in
 // the order they came. An asset that moves leaves one group and enters another.
 func (x *Index) postMembers(changes []change, universe int) {
-	changes = sortByGroup(changes)
 	all := make([]change, 0, len(changes))
+	entering := areNew(changes)
+	if entering { // they have the order that they are wanted in
+		all = append(all, changes...)
+	}
+	changes = sortByGroup(changes)
 	for len(changes) > 0 {
 		n := 1
 		for n < len(changes) && changes[n].group == changes[0].group {
 			n++
 		}
 		settled := settle(changes[:n])
-		all = append(all, settled...)
+		if !entering {
+			all = append(all, settled...)
+		}
 		if len(settled) > 0 {
 			p := x.next.members.mut(changes[0].group, x.epoch)
 			if *p = x.changed(*p, settled, universe); (*p).n == 0 {
@@ -118,9 +124,23 @@ func (x *Index) postMembers(changes []change, universe int) {
 		}
 		changes = changes[n:]
 	}
-	if all = settleAll(all); len(all) > 0 {
+	if !entering {
+		all = settleAll(all)
+	}
+	if len(all) > 0 {
 		x.next.everyone = x.changed(x.next.everyone, all, universe)
 	}
+}
+
+// areNew says whether the changes are assets that enter, each once, in ascending order, as
+// where an index is filled.
+func areNew(changes []change) bool {
+	for i := range changes {
+		if !changes[i].opens() || i > 0 && changes[i-1].asset >= changes[i].asset {
+			return false
+		}
+	}
+	return true
 }
 
 // sortByGroup returns the changes ordered by group, keeping the order of those of

@@ -331,6 +331,12 @@ func (x *Index) putState(p *stripe, o Ordinal, old, st *state, keys []Key) (chan
 
 // replaceKeys records what opens and closes.
 func (x *Index) replaceKeys(o Ordinal, old *state, group uint32, keys []Key) {
+	if len(x.next.listOf(old)) == 0 {
+		for _, k := range keys {
+			x.changes = append(x.changes, makeChange(k, o, group, true))
+		}
+		return
+	}
 	x.scratch.keys = appendKeys(x.scratch.keys[:0], x.next.listOf(old))
 	diffKeys(x.scratch.keys, keys, func(k Key, opens bool) {
 		x.changes = append(x.changes, makeChange(k, o, group, opens))

@@ -17,19 +17,35 @@ import (
 // Model is the random test: it applies reports, removes assets and asks
 // questions in random order, about the universe of [Small], and after each
 // step holds every kind of answer against a [Reference] and calls Check. A
-// failure is shrunk and shown with its seed and its reports.
+// failure is shrunk and shown with its seed and its reports. An engine that is a
+// [Reopener] is opened again now and then.
 func Model(t *testing.T, open Open) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(open, func(*engine.Options) {})
 		defer m.engine.Close()
-		rt.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"":       m.check,
 			"apply":  m.apply,
 			"refuse": m.refuse,
 			"remove": m.remove,
 			"ask":    m.ask,
-		})
+		}
+		if r, ok := m.engine.(Reopener); ok {
+			actions["reopen"] = func(t *rapid.T) {
+				if err := r.Reopen(diceOf(t)); err != nil {
+					t.Fatalf("Reopen: %v", err)
+				}
+			}
+		}
+		rt.Repeat(actions)
 	})
+}
+
+// Reopener is an engine that can be ended, in ways that the dice choose, and opened again
+// on what it has kept.
+type Reopener interface {
+	Engine
+	Reopen(dice func(n int) int) error
 }
 
 // model is an engine under test beside its oracle, with one clock.

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +23,8 @@ type fatal struct {
 	err   error         // why; set before over is closed
 	stuck chan struct{} // closed when something is stopped for ever
 	stop  sync.Once
+
+	opened atomic.Bool // the database is open
 }
 
 func newFatal(log *slog.Logger) *fatal {
@@ -53,12 +57,73 @@ func (f *fatal) end(err error) {
 	})
 }
 
-// haltingFS is a file system for Pebble, which panics when a directory cannot be synced,
-// also in goroutines of its own.
+// haltingFS is a file system for Pebble, which panics when a directory cannot be synced, or
+// a log not be closed: also in goroutines of its own, or with a lock that it lets go of
+// twice, after which no process goes on.
 type haltingFS struct {
 	vfs.FS
 	fatal *fatal
 }
+
+// Create implements [vfs.FS].
+func (h haltingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := h.FS.Create(name, category)
+	return h.log(name, f, err)
+}
+
+// ReuseForWrite implements [vfs.FS].
+func (h haltingFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := h.FS.ReuseForWrite(oldname, newname, category)
+	return h.log(newname, f, err)
+}
+
+// log returns a file as it is, but for a log. That one cannot be made is an error for who
+// opens the database only.
+func (h haltingFS) log(name string, f vfs.File, err error) (vfs.File, error) {
+	switch {
+	case !strings.HasSuffix(name, ".log"):
+		return f, err
+	case err == nil:
+		return haltingLog{f, h.fatal}, nil
+	case h.fatal.opened.Load():
+		h.fatal.halt("make a log: " + err.Error())
+	}
+	return nil, err
+}
+
+// haltingLog is a log of the database. It does not return from an error.
+type haltingLog struct {
+	vfs.File
+	fatal *fatal
+}
+
+func (h haltingLog) sure(doing string, err error) error {
+	if err != nil {
+		h.fatal.halt(doing + " the log: " + err.Error())
+	}
+	return nil
+}
+
+// Write implements [vfs.File].
+func (h haltingLog) Write(p []byte) (int, error) {
+	n, err := h.File.Write(p)
+	return n, h.sure("write to", err)
+}
+
+// Sync implements [vfs.File].
+func (h haltingLog) Sync() error { return h.sure("sync", h.File.Sync()) }
+
+// SyncData implements [vfs.File].
+func (h haltingLog) SyncData() error { return h.sure("sync", h.File.SyncData()) }
+
+// SyncTo implements [vfs.File].
+func (h haltingLog) SyncTo(length int64) (fullSync bool, err error) {
+	fullSync, err = h.File.SyncTo(length)
+	return fullSync, h.sure("sync", err)
+}
+
+// Close implements [vfs.File].
+func (h haltingLog) Close() error { return h.sure("close", h.File.Close()) }
 
 // OpenDir implements [vfs.FS].
 func (h haltingFS) OpenDir(name string) (vfs.File, error) {
@@ -79,8 +144,8 @@ func (h haltingFile) Sync() error {
 	return nil
 }
 
-// do runs what uses the database, and returns when it is done or the database has ended.
-// Then it may still run: what it finds out it must return, by result.
+// do runs what uses the database, and returns when it is done or something is stopped for
+// ever. That may be what runs: what it finds out it must return, by result.
 func (f *fatal) do(use func() error) error {
 	_, err := result(f, func() (struct{}, error) { return struct{}{}, use() })
 	return err
@@ -103,12 +168,12 @@ func result[T any](f *fatal, use func() (T, error)) (found T, err error) {
 		done <- outcome{found, err}
 	}()
 	select {
-	case o := <-done:
+	case o := <-done: // also after the end, unless something is stopped
 		if o.err == nil {
-			found = o.found
+			return o.found, nil
 		}
-		return found, o.err
-	case <-f.over:
+		return found, cmp.Or(f.ended(), o.err) // that says in one line what this says in several
+	case <-f.stuck:
 		return found, f.err
 	}
 }
@@ -127,11 +192,6 @@ func (f *fatal) ended() error {
 func (f *fatal) close(what func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		defer func() { // Pebble panics if it has lost count of what is open, as after damage
-			if problem := recover(); problem != nil {
-				done <- fmt.Errorf("database: close: %v", problem)
-			}
-		}()
 		select {
 		case <-f.stuck:
 		default:
