@@ -38,6 +38,12 @@ func (f *floor) check() error {
 	return nil
 }
 
+// checkNow is check for when something was given up.
+func (f *floor) checkNow() error {
+	f.asked.Store(0)
+	return f.check()
+}
+
 func (f *floor) ask() *error {
 	usage, err := f.fs.GetDiskUsage(f.path)
 	if err != nil || usage.AvailBytes >= f.least {

@@ -51,3 +51,31 @@ func TestFreeSpaceFloor(t *testing.T) {
 	}
 	must(t, again.Close())
 }
+
+// crowded is a disk whose free space follows from whether there is an image.
+type crowded struct{ vfs.FS }
+
+func (c crowded) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	free := uint64(DefaultMinFree)
+	if _, err := c.Stat("data/" + imageName); err == nil {
+		free--
+	}
+	return vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: free}, nil
+}
+
+// TestImageOnAFullDisk: an image is never why a write is refused.
+func TestImageOnAFullDisk(t *testing.T) {
+	h, disk := history{5}, vfs.NewMem()
+	d := openOn(t, "data", &Options{fs: crowded{disk}}, nil)
+	must(t, h.step(t.Context(), d.Engine, 1), d.Close())
+	if _, err := disk.Stat("data/" + imageName); err == nil {
+		t.Error("an image was kept for which there is no room")
+	}
+	d = openOn(t, "data", &Options{fs: disk}, nil) // when there was more
+	must(t, h.step(t.Context(), d.Engine, 2), d.Close())
+	if _, err := disk.Stat("data/" + imageName); err != nil {
+		t.Fatal(err)
+	}
+	d = openOn(t, "data", &Options{fs: crowded{disk}}, nil)
+	must(t, h.step(t.Context(), d.Engine, 3), d.Check(t.Context()), d.Close())
+}

@@ -66,12 +66,17 @@ func parseImageRecord(data []byte) (r imageRecord, err error) {
 func (s *Store) KeepImage(seq uint64, write func(io.Writer) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.readOnly || s.opts.noImage || seq != s.seq || seq == 0 || s.imaged == seq || s.Ready() != nil {
+	if s.closed || s.readOnly || s.opts.noImage || seq != s.seq || seq == 0 || s.imaged == seq || s.fatal.ended() != nil || s.floor.check() != nil {
 		return
 	}
 	start := time.Now()
 	r := imageRecord{seq: seq}
 	err := r.write(s.dir, write)
+	if err == nil {
+		if err = s.floor.checkNow(); err != nil {
+			err = errors.Join(err, s.dir.fs.Remove(s.dir.at(imageName)))
+		}
+	}
 	if err == nil {
 		err = s.fatal.do(func() error {
 			return s.db.Set(imageKey, appendRecord(nil, imageKey, r.append(nil)), pebble.Sync)
@@ -162,6 +167,18 @@ func (s *Store) readImage(ctx context.Context, r *imageRecord, read func(io.Read
 		return err
 	}
 	return read(&stoppable{ctx, f})
+}
+
+// giveUpImage makes room for what is worth more than an image, and says whether there was
+// one.
+func (s *Store) giveUpImage() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outdated {
+		return false
+	}
+	s.outdateImage()
+	return true
 }
 
 // outdateImage removes the image, once. The lock is held.

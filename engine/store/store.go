@@ -180,7 +180,10 @@ func (s *Store) Ready() error {
 	if err := s.fatal.ended(); err != nil {
 		return err
 	}
-	return s.floor.check()
+	if err := s.floor.check(); err == nil || !s.giveUpImage() {
+		return err
+	}
+	return s.floor.checkNow()
 }
 
 // maxBatch is how many bytes of a group are written at once, in a batch of the database,
