@@ -20,9 +20,15 @@ func open(t *testing.T) enginetest.Open {
 
 func TestConformance(t *testing.T) { enginetest.Run(t, open(t)) }
 
-func TestModel(t *testing.T) { enginetest.Model(t, open(t)) }
+func TestModel(t *testing.T) {
+	skipRacing(t)
+	enginetest.Model(t, open(t))
+}
 
-func TestModelExpiring(t *testing.T) { enginetest.ModelExpiring(t, open(t)) }
+func TestModelExpiring(t *testing.T) {
+	skipRacing(t)
+	enginetest.ModelExpiring(t, open(t))
+}
 
 // TestConformanceJournaled runs the suite with a journal behind the engine.
 func TestConformanceJournaled(t *testing.T) { enginetest.Run(t, enginetest.Journaled(t)) }
@@ -43,11 +49,32 @@ func TestConformanceLagging(t *testing.T) {
 // TestConformanceRestarted runs the suite with engines that are cut at every write:
 // whatever the history, what an engine has committed is all that its answers, now and
 // later, depend on.
-func TestConformanceRestarted(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t, false)) }
+func TestConformanceRestarted(t *testing.T) {
+	skipRacing(t)
+	enginetest.Run(t, enginetest.Restarted(t, false))
+}
 
 // TestConformanceImaged runs the suite with engines that are loaded from images.
-func TestConformanceImaged(t *testing.T) { enginetest.Run(t, enginetest.Restarted(t, true)) }
+func TestConformanceImaged(t *testing.T) {
+	skipRacing(t)
+	enginetest.Run(t, enginetest.Restarted(t, true))
+}
 
-func TestModelImaged(t *testing.T) { enginetest.ModelExpiring(t, enginetest.Restarted(t, true)) }
+func TestModelImaged(t *testing.T) {
+	skipRacing(t)
+	enginetest.ModelExpiring(t, enginetest.Restarted(t, true))
+}
 
-func TestModelRestarted(t *testing.T) { enginetest.Model(t, enginetest.Restarted(t, false)) }
+func TestModelRestarted(t *testing.T) {
+	skipRacing(t)
+	enginetest.Model(t, enginetest.Restarted(t, false))
+}
+
+// skipRacing skips a test in which nothing runs at the same time that does not in others,
+// where that is looked for.
+func skipRacing(t *testing.T) {
+	t.Helper()
+	if racing {
+		t.Skip("it takes minutes under the race detector")
+	}
+}

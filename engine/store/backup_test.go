@@ -368,30 +368,6 @@ func TestUnpackEveryOperationFails(t *testing.T) {
 	}
 }
 
-// FuzzUnpack reads archives, up to opening what is in them.
-func FuzzUnpack(f *testing.F) {
-	begin, end := entry{name: markerName, text: markerText(copying)}, entry{name: markerName, text: markerText(ready)}
-	f.Add(archiveOf(f, begin, entry{name: "db/a", text: "x"}, entry{name: witnessName, text: "y"}, end))
-	f.Add(archiveOf(f, begin, entry{name: "db/../a", text: "x"}, end))
-	f.Add(archiveOf(f, end))
-	f.Fuzz(func(t *testing.T, archive []byte) {
-		disk := vfs.NewMem()
-		d, _, err := takeEmpty(disk, "data")
-		must(t, err)
-		u := &unpacking{ctx: t.Context(), from: tar.NewReader(bytes.NewReader(archive)), to: d}
-		err = u.unpack()
-		state, readErr := d.readMarker()
-		if (err == nil) != (readErr == nil && state == ready) {
-			t.Errorf("error %v, but the marker says %q, %v", err, state, readErr)
-		}
-		names, listErr := disk.List("")
-		must(t, listErr)
-		if len(names) != 1 {
-			t.Errorf("written beside the directory: %q", names)
-		}
-	})
-}
-
 // TestUnpackSurvives: what Unpack has returned from is on the disk.
 func TestUnpackSurvives(t *testing.T) {
 	backup, want := backupOf(t, history{6}, 10)

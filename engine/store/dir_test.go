@@ -59,7 +59,7 @@ func TestBadDirectories(t *testing.T) {
 		d := openOn(t, path, nil, nil)
 		cut := filepath.Join(t.TempDir(), "data")
 		_, err := d.Apply(t.Context(), []engine.Report{numbered(4)})
-		must(t, err, os.CopyFS(cut, os.DirFS(path)), d.Close())
+		must(t, err, copyDirectory(cut, path), d.Close())
 		path = cut // as a process that was killed leaves it
 		c.spoil(path)
 		before := listing(t, path)
@@ -148,4 +148,21 @@ func TestLockedDirectory(t *testing.T) {
 	}
 	must(t, d.Close())
 	must(t, openOn(t, path, nil, nil).Close())
+}
+
+// copyDirectory copies a directory that a database may still be tidying up: what is gone
+// when it is to be copied is not needed.
+func copyDirectory(to, from string) error {
+	for {
+		err := os.CopyFS(to, os.DirFS(from))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if _, gone := os.Stat(from); gone != nil {
+			return gone
+		}
+		if err := os.RemoveAll(to); err != nil {
+			return err
+		}
+	}
 }

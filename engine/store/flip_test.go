@@ -27,7 +27,7 @@ func TestFlippedBits(t *testing.T) {
 			}
 			if part == 2 && !shut { // as a process that was killed leaves it
 				cut := filepath.Join(t.TempDir(), "data")
-				must(t, os.CopyFS(cut, os.DirFS(whole)), d.Close())
+				must(t, copyDirectory(cut, whole), d.Close())
 				whole = cut
 				break
 			}
@@ -69,7 +69,7 @@ func (history) flipEverywhere(t *testing.T, name, whole, want string) {
 			}
 			at, bit := rng.IntN(len(data)), byte(1)<<rng.IntN(8)
 			spoilt := scratch(t)
-			must(t, os.CopyFS(spoilt, os.DirFS(whole)))
+			must(t, copyDirectory(spoilt, whole))
 			data[at] ^= bit
 			must(t, os.WriteFile(filepath.Join(spoilt, rel), data, 0o600))
 			data[at] ^= bit
@@ -118,7 +118,7 @@ func TestFlippedFirstLog(t *testing.T) {
 		must(t, h.step(t.Context(), d.Engine, n+1))
 	}
 	cut := filepath.Join(t.TempDir(), "data")
-	must(t, os.CopyFS(cut, os.DirFS(whole)), d.Close())
+	must(t, copyDirectory(cut, whole), d.Close())
 	logs, err := filepath.Glob(filepath.Join(cut, databaseName, "*.log"))
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("logs %v, %v", logs, err)
@@ -132,7 +132,7 @@ func TestFlippedFirstLog(t *testing.T) {
 			must(t, os.WriteFile(log, data, 0o600))
 			data[at] ^= 0x10
 			again := scratch(t)
-			must(t, os.CopyFS(again, os.DirFS(cut)))
+			must(t, copyDirectory(again, cut))
 			if got, err := recovered(t, again); err == nil && got != want {
 				t.Fatalf("%s: a flip at byte %d of %d: other answers without an error", filepath.Base(log), at, len(data))
 			} else if err != nil && strings.Contains(err.Error(), "panic") {

@@ -136,7 +136,7 @@ func makeGolden(t *testing.T) {
 		if kind == "closed" {
 			must(t, d.Close())
 		}
-		must(t, os.CopyFS(filepath.Join(golden, "data"), os.DirFS(path)))
+		must(t, copyDirectory(filepath.Join(golden, "data"), path))
 		d = openOn(t, copyOf(t, path), nil, nil)
 		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
 		_, err = d.Apply(t.Context(), goldenReports(2, 100))
@@ -148,7 +148,7 @@ func makeGolden(t *testing.T) {
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "data")
-	must(t, os.CopyFS(to, os.DirFS(path)))
+	must(t, copyDirectory(to, path))
 	return to
 }
 

@@ -70,7 +70,11 @@ func TestImage(t *testing.T) {
 	}
 	must(t, d.Close())
 	must(t, os.Remove(image))
+	write(t, "not finished", path, imageDraft)
 	d, log = openLogged(t, path)
+	if _, err := os.Stat(filepath.Join(path, imageDraft)); err == nil {
+		t.Error("an image that was not finished is there")
+	}
 	if got := answers(t, d.Engine); got != h.after(t, 31) || d.store.imaged != 0 || log.Len() > 0 {
 		t.Errorf("without an image: batch %d, log %s\n%s", d.store.imaged, log, got)
 	}
@@ -99,7 +103,7 @@ func TestOtherImages(t *testing.T) {
 	try := func(what string, image []byte) {
 		t.Helper()
 		spoilt := scratch(t)
-		must(t, os.CopyFS(spoilt, os.DirFS(path)))
+		must(t, copyDirectory(spoilt, path))
 		write(t, string(image), spoilt, imageName)
 		d, log := openLogged(t, spoilt)
 		if got := answers(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "the image is passed over") {

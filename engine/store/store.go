@@ -94,7 +94,7 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	if fresh {
 		err = s.create()
 	} else if !readOnly {
-		err = dir.clean()
+		err = errors.Join(dir.clean(), o.fs.RemoveAll(dir.at(imageDraft)))
 	}
 	if err == nil {
 		err = s.openDatabase(false)
