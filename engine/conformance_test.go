@@ -21,12 +21,10 @@ func open(t *testing.T) enginetest.Open {
 func TestConformance(t *testing.T) { enginetest.Run(t, open(t)) }
 
 func TestModel(t *testing.T) {
-	skipRacing(t)
 	enginetest.Model(t, open(t))
 }
 
 func TestModelExpiring(t *testing.T) {
-	skipRacing(t)
 	enginetest.ModelExpiring(t, open(t))
 }
 
@@ -50,31 +48,18 @@ func TestConformanceLagging(t *testing.T) {
 // whatever the history, what an engine has committed is all that its answers, now and
 // later, depend on.
 func TestConformanceRestarted(t *testing.T) {
-	skipRacing(t)
 	enginetest.Run(t, enginetest.Restarted(t, false))
 }
 
 // TestConformanceImaged runs the suite with engines that are loaded from images.
 func TestConformanceImaged(t *testing.T) {
-	skipRacing(t)
 	enginetest.Run(t, enginetest.Restarted(t, true))
 }
 
 func TestModelImaged(t *testing.T) {
-	skipRacing(t)
 	enginetest.ModelExpiring(t, enginetest.Restarted(t, true))
 }
 
 func TestModelRestarted(t *testing.T) {
-	skipRacing(t)
 	enginetest.Model(t, enginetest.Restarted(t, false))
-}
-
-// skipRacing skips a test in which nothing runs at the same time that does not in others,
-// where that is looked for.
-func skipRacing(t *testing.T) {
-	t.Helper()
-	if racing {
-		t.Skip("it takes minutes under the race detector")
-	}
 }

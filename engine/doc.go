@@ -24,7 +24,7 @@
 //
 // # Caveats
 //
-// The engine keeps everything in memory: some 10 bytes per open port of an asset
+// The engine keeps everything in memory: some 9 bytes per open port of an asset
 // that an agent reports whole, up to 4 more for a scanner that stamps every port
 // with a time of its own.
 //

@@ -45,7 +45,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 	t.Logf("with one asset of 20 left: %.2f of the memory", left())
 	remove(ids[:hosts/20])
-	if part := left(); part > 0.02 {
+	if part := left(); part > 0.035 { // of which the dictionary has most
 		t.Errorf("with no asset left, %.1f %% of the memory is in use", 100*part)
 	}
 	apply()

@@ -91,6 +91,32 @@ func BenchmarkPageSeen(b *testing.B) { benchPage(b, filters(16)) }
 // BenchmarkPageUnseen reads pages of ten rows of filters that it does not.
 func BenchmarkPageUnseen(b *testing.B) { benchPage(b, filters(50_000)) }
 
+// BenchmarkMerge makes views of eight groups together that the snapshot does not remember.
+func BenchmarkMerge(b *testing.B) {
+	s := benchIndex(b, 100_000).Snapshot()
+	var sets []index.Groups
+	for i := range 10 {
+		for j := range i {
+			var names []string
+			for g := range 10 {
+				if g != i && g != j {
+					names = append(names, fmt.Sprint(g))
+				}
+			}
+			sets = append(sets, index.GroupsOf(names))
+		}
+	}
+	i, n := 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n += s.View(sets[i%len(sets)]).Keys()
+		i++
+	}
+	if n == 0 {
+		b.Fatal("nothing was counted")
+	}
+}
+
 // BenchmarkPublishOne puts and publishes one asset at a time into a large index.
 func BenchmarkPublishOne(b *testing.B) {
 	x := benchIndex(b, 100_000)

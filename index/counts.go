@@ -11,11 +11,13 @@ const (
 // counts has for every key how many assets of a view have it open. It is what
 // pages of answers are served from. Everything in it is shared between versions until
 // written: the one writer copies a chunk, and in it a line of 64 counts, at most
-// once per epoch, so a change costs some 600 bytes, and a view of three assets
-// a few kilobytes.
+// once per epoch, so a change costs some 350 bytes, and a view of three assets
+// a few kilobytes. Most counts of a group are small, so a byte has the low bits of each
+// and what is above is there where a line needs it.
 //
 //	counts ── types[TCP] ── chunks[port>>10] ─┬─ open[port>>6 & 15]: bit per port, set iff its count > 0
-//	                                          └─ lines[port>>6 & 15]: 64 counts
+//	                                          └─ lines[port>>6 & 15]: 64 counts ─┬─ low: count & 255
+//	                                                                             └─ high: count >> 8
 type counts struct {
 	epoch uint64
 	types [typeLimit]*typeCounts // nil: no key of the type is open
@@ -32,12 +34,33 @@ type typeCounts struct {
 type chunk struct {
 	open  [chunkWords]uint64
 	lines [chunkWords]*countLine // nil: all counts are 0
+	high  *highLines             // nil: all counts are below 256
 	keys  int32                  // open keys in the chunk
 	own   uint16                 // lines made in the chunk's epoch, one bit each
 	epoch uint64
 }
 
-type countLine [64]uint32
+// countLine has the low bits of 64 counts: one line of the processor's cache.
+type countLine [64]uint8
+
+const lowBits = 8
+
+// highLines has what is above the low bits.
+type highLines struct {
+	epoch uint64
+	own   uint16                  // lines made in the epoch, one bit each
+	lines [chunkWords]*[64]uint32 // nil: all are 0
+}
+
+// at returns the count of a port, of which the last six bits are taken. The word's line
+// must be there.
+func (c *chunk) at(word int, port uint32) uint32 {
+	n := uint32(c.lines[word][port&63])
+	if c.high == nil || c.high.lines[word] == nil {
+		return n
+	}
+	return n | c.high.lines[word][port&63]<<lowBits
+}
 
 // emptyCounts is the view of nothing.
 var emptyCounts = new(counts)
@@ -55,16 +78,15 @@ func (c *counts) clone(epoch uint64) *counts {
 // add adds n, which may be negative, to the count of a key. The counts must be
 // of the epoch.
 func (c *counts) add(k Key, n int32, epoch uint64) {
-	line, ch, word := c.line(k, epoch)
-	bit := k.Port() & 63
-	was := line[bit]
-	line[bit] = was + uint32(n)
+	ch := c.chunk(k, epoch)
+	word, bit := int(k.Port()>>6)&(chunkWords-1), k.Port()&63
+	was, is := ch.addTo(word, uint32(bit), n, epoch)
 	c.opens += int(n)
 	switch {
-	case was == 0 && n > 0:
+	case was == 0 && is != 0:
 		ch.open[word] |= 1 << bit
 		c.addKeys(k.Type(), ch, 1)
-	case was != 0 && line[bit] == 0:
+	case was != 0 && is == 0:
 		ch.open[word] &^= 1 << bit
 		c.addKeys(k.Type(), ch, -1)
 		c.prune(k, ch, word)
@@ -91,9 +113,8 @@ func (c *counts) prune(k Key, ch *chunk, word int) {
 	}
 }
 
-// line returns the line that holds the key's count for changing in the epoch,
-// its chunk, and its place in the chunk.
-func (c *counts) line(k Key, epoch uint64) (*countLine, *chunk, int) {
+// chunk returns the chunk that holds the key's count for changing in the epoch.
+func (c *counts) chunk(k Key, epoch uint64) *chunk {
 	t, p := k.Type(), k.Port()
 	tc := c.types[t]
 	if tc == nil || tc.epoch != epoch {
@@ -105,16 +126,48 @@ func (c *counts) line(k Key, epoch uint64) (*countLine, *chunk, int) {
 		ch = ch.clone(epoch)
 		tc.chunks[p>>10] = ch
 	}
-	word := int(p>>6) & (chunkWords - 1)
-	if ch.own&(1<<word) == 0 {
+	return ch
+}
+
+// addTo adds n, which may be negative, to a count and returns what it was and is. The
+// chunk must be of the epoch.
+func (c *chunk) addTo(word int, bit uint32, n int32, epoch uint64) (was, is uint32) {
+	if c.own&(1<<word) == 0 {
 		line := new(countLine)
-		if old := ch.lines[word]; old != nil {
+		if old := c.lines[word]; old != nil {
 			*line = *old
 		}
-		ch.lines[word] = line
-		ch.own |= 1 << word
+		c.lines[word] = line
+		c.own |= 1 << word
 	}
-	return ch.lines[word], ch, word
+	was = c.at(word, bit)
+	is = was + uint32(n)
+	c.lines[word][bit] = uint8(is)
+	if was>>lowBits != is>>lowBits {
+		c.mutHigh(word, epoch)[bit] = is >> lowBits
+	}
+	return was, is
+}
+
+// mutHigh returns what is above the low bits of a line for changing in the epoch.
+func (c *chunk) mutHigh(word int, epoch uint64) *[64]uint32 {
+	if c.high == nil || c.high.epoch != epoch {
+		high := new(highLines)
+		if c.high != nil {
+			*high = *c.high
+		}
+		high.epoch, high.own = epoch, 0
+		c.high = high
+	}
+	if c.high.own&(1<<word) == 0 {
+		line := new([64]uint32)
+		if old := c.high.lines[word]; old != nil {
+			*line = *old
+		}
+		c.high.lines[word] = line
+		c.high.own |= 1 << word
+	}
+	return c.high.lines[word]
 }
 
 func (t *typeCounts) clone(epoch uint64) *typeCounts {
@@ -146,11 +199,11 @@ func (c *counts) of(k Key) int {
 	if ch == nil {
 		return 0
 	}
-	line := ch.lines[p>>6&(chunkWords-1)]
-	if line == nil {
+	word := int(p>>6) & (chunkWords - 1)
+	if ch.lines[word] == nil {
 		return 0
 	}
-	return int(line[p&63])
+	return int(ch.at(word, uint32(p)))
 }
 
 // isOpen says whether the count of a key is above 0.
@@ -177,7 +230,7 @@ func (c *counts) each(f func(k Key, n uint32)) {
 			for w, open := range ch.open {
 				for ; open != 0; open &= open - 1 {
 					bit := bits.TrailingZeros64(open)
-					f(MakeKey(uint16(i<<10|w<<6|bit), Type(t)), ch.lines[w][bit])
+					f(MakeKey(uint16(i<<10|w<<6|bit), Type(t)), ch.at(w, uint32(bit)))
 				}
 			}
 		}
@@ -187,54 +240,90 @@ func (c *counts) each(f func(k Key, n uint32)) {
 // sumCounts returns the view of several groups together; an asset is in exactly
 // one group, so counts add up.
 func sumCounts(parts []*counts) *counts {
-	sum := &counts{epoch: 1}
+	sum := new(counts)
 	for _, part := range parts {
 		sum.opens += part.opens
-		for t, tc := range part.types {
-			if tc != nil {
-				sum.addType(Type(t), tc)
-			}
+	}
+	for t := range sum.types {
+		if tc := sumType(parts, Type(t)); tc != nil {
+			sum.types[t] = tc
+			sum.keys += tc.keys
 		}
 	}
 	return sum
 }
 
-func (c *counts) addType(t Type, part *typeCounts) {
-	if c.types[t] == nil {
-		c.types[t] = &typeCounts{epoch: 1}
-	}
-	tc := c.types[t]
-	for i, from := range part.chunks[:] {
-		if from == nil {
+// sumType returns the sum of one type, nil where nothing is open.
+func sumType(parts []*counts, t Type) (sum *typeCounts) {
+	chunks := make([]*chunk, 0, len(parts))
+	for i := range numChunks {
+		chunks = chunks[:0]
+		for _, part := range parts {
+			if tc := part.types[t]; tc != nil && tc.chunks[i] != nil {
+				chunks = append(chunks, tc.chunks[i])
+			}
+		}
+		if len(chunks) == 0 {
 			continue
 		}
-		if tc.chunks[i] == nil {
-			tc.chunks[i] = &chunk{epoch: 1}
+		if sum == nil {
+			sum = new(typeCounts)
 		}
-		n := int(tc.chunks[i].add(from))
-		tc.keys += n
-		c.keys += n
+		sum.chunks[i] = sumChunks(chunks)
+		sum.keys += int(sum.chunks[i].keys)
 	}
+	return sum
 }
 
-// add adds the counts of another chunk and returns how many keys that opened.
-func (c *chunk) add(from *chunk) (opened int32) {
-	for w, line := range from.lines {
+func sumChunks(parts []*chunk) *chunk {
+	sum := new(chunk)
+	var wide [chunkWords][64]uint32
+	for _, part := range parts {
+		part.addOnto(sum, &wide)
+	}
+	sum.fill(&wide)
+	return sum
+}
+
+// addOnto adds the chunk's counts to a sum of several and what it has open to the chunk
+// that is to be made of it.
+func (c *chunk) addOnto(to *chunk, sum *[chunkWords][64]uint32) {
+	for w, line := range c.lines {
 		if line == nil {
 			continue
 		}
-		opened += int32(bits.OnesCount64(from.open[w] &^ c.open[w]))
-		c.open[w] |= from.open[w]
-		if c.lines[w] == nil {
-			p := *line
-			c.lines[w] = &p
+		to.open[w] |= c.open[w]
+		for i, n := range line {
+			sum[w][i] += uint32(n)
+		}
+		if c.high == nil || c.high.lines[w] == nil {
 			continue
 		}
-		to := c.lines[w]
-		for i, n := range line {
-			to[i] += n
+		for i, n := range c.high.lines[w] {
+			sum[w][i] += n << lowBits
 		}
 	}
-	c.keys += opened
-	return opened
+}
+
+// fill sets the chunk's counts, of which it knows what is open.
+func (c *chunk) fill(wide *[chunkWords][64]uint32) {
+	for w, open := range c.open {
+		if open == 0 {
+			continue
+		}
+		c.keys += int32(bits.OnesCount64(open))
+		c.lines[w] = new(countLine)
+		above := uint32(0)
+		for i, n := range wide[w] {
+			c.lines[w][i] = uint8(n)
+			above |= n
+		}
+		if above>>lowBits == 0 {
+			continue
+		}
+		high := c.mutHigh(w, c.epoch)
+		for i, n := range wide[w] {
+			high[i] = n >> lowBits
+		}
+	}
 }

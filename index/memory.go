@@ -122,12 +122,27 @@ func (c *counts) bytes() uint64 {
 			if ch == nil {
 				continue
 			}
-			n += uint64(unsafe.Sizeof(*ch))
-			for _, line := range ch.lines {
-				if line != nil {
-					n += uint64(unsafe.Sizeof(*line))
-				}
-			}
+			n += ch.bytes()
+		}
+	}
+	return n
+}
+
+// bytes is what the chunk takes.
+func (c *chunk) bytes() uint64 {
+	n := uint64(unsafe.Sizeof(*c))
+	for _, line := range c.lines {
+		if line != nil {
+			n += uint64(unsafe.Sizeof(*line))
+		}
+	}
+	if c.high == nil {
+		return n
+	}
+	n += uint64(unsafe.Sizeof(*c.high))
+	for _, line := range c.high.lines {
+		if line != nil {
+			n += uint64(unsafe.Sizeof(*line))
 		}
 	}
 	return n

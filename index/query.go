@@ -355,8 +355,7 @@ func (c *Cursor) takeLast() {
 func (c *Cursor) take(i, port int) {
 	c.masks[i] &^= 1 << port
 	c.key = MakeKey(uint16(c.word<<6|port), c.plan.types[i])
-	line := c.plan.counts[i].chunks[c.word/chunkWords%numChunks].lines[c.word%chunkWords]
-	c.n = line[port&63]
+	c.n = c.plan.counts[i].chunks[c.word/chunkWords%numChunks].at(c.word%chunkWords, uint32(port))
 }
 
 // Key returns the current row's key.
