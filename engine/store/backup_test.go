@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -112,8 +113,8 @@ func TestUnpackByHand(t *testing.T) {
 	}
 }
 
-// TestSpoiltArchives: an archive that is cut, or in which a bit was turned round, gives an
-// error and leaves nothing, or the same answers.
+// TestSpoiltArchives: an archive that is cut, or in which a bit was turned round or blocks
+// are not where they were, gives an error and leaves nothing, or the same answers.
 func TestSpoiltArchives(t *testing.T) {
 	backup, want := backupOf(t, history{6}, 40)
 	rng := rand.New(rand.NewPCG(4, 4))
@@ -150,6 +151,15 @@ func TestSpoiltArchives(t *testing.T) {
 			refused++
 		}
 		backup[at] ^= bit
+	}
+	const block = 512 // of a tar archive
+	blocks := len(backup)/block - 2
+	for range rounds(40) {
+		from, to := rng.IntN(blocks)*block, rng.IntN(blocks)*block
+		spoilt := slices.Concat(backup[:to], backup[from:from+block], backup[to:])
+		try("a block too many", to, spoilt)
+		try("a block for another", to, slices.Delete(spoilt, to+block, to+2*block))
+		try("a block too few", to, slices.Concat(backup[:to], backup[to+block:]))
 	}
 	if t.Logf("%d of %d flips were found", refused, rounds(60)); refused == 0 {
 		t.Error("no flip was ever found")

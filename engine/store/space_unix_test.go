@@ -1,0 +1,51 @@
+//go:build unix
+
+package store
+
+import (
+	"io/fs"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestSmallDirectory: what few assets take on the disk is a few megabytes, also after it was
+// opened and closed several times.
+func TestSmallDirectory(t *testing.T) {
+	const most = 16 << 20
+	dir, seq := filepath.Join(t.TempDir(), "data"), 0
+	for round := range 4 {
+		d := openOn(t, dir, nil, nil)
+		for range 20 {
+			seq++
+			must(t, history{1}.step(t.Context(), d.Engine, seq))
+		}
+		open := blocksBelow(t, dir)
+		must(t, d.Close())
+		if closed := blocksBelow(t, dir); open > most || closed > most {
+			t.Errorf("round %d: open, the directory takes %d bytes, closed %d; want %d at most", round, open, closed, most)
+		}
+	}
+}
+
+// blocksBelow returns how many bytes the disk has given to all files of a directory.
+func blocksBelow(t *testing.T, dir string) (sum int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			sum += st.Blocks * 512
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
