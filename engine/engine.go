@@ -45,8 +45,8 @@ func (o *Options) Validate() error {
 	if o.MaxAssets < 0 || o.MaxAssets > index.MaxAssets {
 		errs = append(errs, &FieldError{Field: "MaxAssets", Value: strconv.Itoa(o.MaxAssets), Allowed: fmt.Sprintf("0 to %d", index.MaxAssets)})
 	}
-	if o.DurableWithin < 0 || o.DurableWithin > maxLag {
-		errs = append(errs, &FieldError{Field: "DurableWithin", Value: o.DurableWithin.String(), Allowed: fmt.Sprintf("0 to %v", maxLag)})
+	if o.DurableWithin < 0 || o.DurableWithin > MaxDurableWithin {
+		errs = append(errs, &FieldError{Field: "DurableWithin", Value: o.DurableWithin.String(), Allowed: fmt.Sprintf("0 to %v", MaxDurableWithin)})
 	}
 	if o.Expire < 0 {
 		errs = append(errs, &FieldError{Field: "Expire", Value: o.Expire.String(), Allowed: "0 or more"})
@@ -54,8 +54,9 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// maxLag is the longest time that may be chosen for losing what was acknowledged.
-const maxLag = time.Hour
+// MaxDurableWithin is the longest time that may be chosen for losing what was acknowledged:
+// see [Options].
+const MaxDurableWithin = time.Hour
 
 // Engine holds the inventories of any number of projects in memory.
 // All methods may be called concurrently; readers never wait for a writer.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portolan/engine/store"
+	"portolan/server"
 )
 
 func (c *cli) backupCommand() *cobra.Command {
@@ -98,6 +99,14 @@ func (c *cli) copied(path string, copying func(*store.Options) (store.Copied, er
 	}
 	_, err = fmt.Fprintf(c.stdout, "%s is whole: %d assets, %d batches, %d bytes\n", path, copied.Assets, copied.Sequence, copied.Bytes)
 	return err
+}
+
+// backups returns what makes backups, nil where nothing is kept.
+func (d *data) backups() server.Backup {
+	if d.store == nil {
+		return nil
+	}
+	return d.backup
 }
 
 // backup writes what is kept, with all that readers see.

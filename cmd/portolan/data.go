@@ -22,10 +22,10 @@ type data struct {
 // openData opens the data directory of the flags, if they name one. Its contents are yet to
 // be loaded.
 func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
-	if f.lag != 0 && f.data.path == "" {
+	if f.lag.value != 0 && f.data.path == "" {
 		return nil, misuse("--durable-within goes with --data")
 	}
-	e, err := engine.Open(&engine.Options{DurableWithin: f.lag, Expire: f.expire})
+	e, err := engine.Open(&engine.Options{DurableWithin: f.lag.value, Expire: f.expire.value})
 	if err != nil {
 		return nil, usageError{err}
 	}

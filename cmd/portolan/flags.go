@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -151,6 +152,32 @@ func (n *number) Set(text string) error {
 		return fmt.Errorf("want a number from %d", n.min)
 	}
 	n.value = v
+	return nil
+}
+
+// span is the value of a flag that takes a time such as 1m30s, from 0 on.
+type span struct {
+	value, max time.Duration // Without a maximum, max is 0.
+}
+
+func (s *span) String() string {
+	if s.value == 0 {
+		return "0"
+	}
+	return s.value.String()
+}
+
+func (s *span) Type() string { return "TIME" }
+
+func (s *span) Set(text string) error {
+	v, err := time.ParseDuration(text)
+	switch {
+	case s.max != 0 && (err != nil || v < 0 || v > s.max):
+		return fmt.Errorf("want a time from 0s to %v, such as 1s", s.max)
+	case err != nil || v < 0:
+		return errors.New("want a time from 0s on, such as 720h")
+	}
+	s.value = v
 	return nil
 }
 

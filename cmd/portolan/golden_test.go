@@ -114,6 +114,7 @@ func wrongUse() []goldenCase {
 		"import-no-server": "import " + scanXML, "remove-nothing": "remove --server http://127.0.0.1:1",
 		"no-token": "remove h1 --server http://127.0.0.1:1", "bad-listen": "serve --listen nowhere",
 		"public-no-token": "serve --listen 0.0.0.0:0", "bad-demo": "serve --demo -5", "bad-max-body": "serve --max-body 0",
+		"bad-expire": "serve --expire -1s", "bad-lag": "serve --data d --durable-within 2h", "lag-no-data": "serve --durable-within 1s",
 	} {
 		cases = append(cases, goldenCase{name: "use-" + name, line: line})
 	}

@@ -21,7 +21,7 @@ type serveFlags struct {
 	category            *choice
 	data                directory
 	minFree             *number
-	lag, expire         time.Duration
+	lag, expire         span
 	demo                *number
 	maxBody             *number
 }
@@ -29,7 +29,7 @@ type serveFlags struct {
 func (c *cli) serveCommand() *cobra.Command {
 	f := &serveFlags{
 		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
-		minFree: newMinFree(),
+		minFree: newMinFree(), lag: span{max: engine.MaxDurableWithin},
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
@@ -64,8 +64,8 @@ SIGHUP; one that is broken changes nothing.`,
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.readFlags.addTo(cmd)
 	cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
-	cmd.Flags().DurationVar(&f.lag, "durable-within", 0, "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
-	cmd.Flags().DurationVar(&f.expire, "expire", 0, "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
+	cmd.Flags().Var(&f.lag, "durable-within", "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
+	cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
 	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
@@ -114,15 +114,12 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	}
 	stop := watch(ctx, who, pair, log)
 	defer stop()
-	var backup server.Backup
-	if data.store != nil {
-		backup = data.backup
-	}
-	l, err := f.listen(at, s, backup, pair, log)
+	l, err := f.listen(at, s, data.backups(), pair, log)
 	if err != nil {
 		return err
 	}
-	if err := c.fill(ctx, data, f, opts, log); err != nil {
+	held, err := c.fill(ctx, data, f, opts, log)
+	if err != nil {
 		_ = l.close()
 		if ctx.Err() != nil {
 			log.Info("stopped while loading")
@@ -130,14 +127,8 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		}
 		return err
 	}
-	if f.expire > 0 {
-		expireNow(ctx, data.engine, log) // an answer is never of what is too old
-		defer startExpiring(ctx, data.engine, f.expire, log)()
-	}
-	held, err := data.engine.Stats()
-	if err != nil {
-		_ = l.close()
-		return err
+	if f.expire.value > 0 {
+		defer startExpiring(ctx, data.engine, f.expire.value, log)()
 	}
 	s.Loaded()
 	c.greet(f, l.at, who.token, held)
@@ -165,26 +156,30 @@ func (f *serveFlags) loadOptions() (*scanfile.Options, error) {
 	return opts, nil
 }
 
-// fill loads what is kept, the files and the made-up fleet.
-func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfile.Options, log *slog.Logger) error {
+// fill loads what is kept, the files and the made-up fleet, and forgets what is too old
+// already: an answer is never of that.
+func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfile.Options, log *slog.Logger) (engine.Stats, error) {
 	if err := data.load(ctx); err != nil {
-		return err
+		return engine.Stats{}, err
 	}
 	e := data.engine
 	if len(f.files) > 0 {
 		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
 		if err != nil {
-			return summedError{err, sum}
+			return engine.Stats{}, summedError{err, sum}
 		}
 		logSummary(log, sum)
 	}
 	if f.demo.value > 0 {
 		if err := fillDemo(ctx, e, f.project, int(f.demo.value)); err != nil {
-			return err
+			return engine.Stats{}, err
 		}
 		log.Info("made up a fleet", "hosts", f.demo.value)
 	}
-	return nil
+	if f.expire.value > 0 {
+		expireNow(ctx, e, log)
+	}
+	return e.Stats()
 }
 
 // logSummary logs what became of the files.
