@@ -16,7 +16,7 @@ import (
 //
 //	version       1 byte: imageVersion
 //	inventories   uvarint of their number; of each uvarint(length) and
-//	    project, its length before it; category, 1 byte; data version, assets: uvarints; receipt: varint
+//	    its mark: see Mark.Append
 //	    scopes, to the end: uvarint of the number by which looks refer to it, and the scope as in state.go
 //	  and an image of the index
 const imageVersion = 1
@@ -39,7 +39,7 @@ func (e *Engine) writeImage(to io.Writer) error {
 	})
 	buf := binary.AppendUvarint([]byte{imageVersion}, uint64(len(list)))
 	for i, v := range list {
-		head := v.appendScopes(appendMark(nil, &marks[i]))
+		head := v.appendScopes(marks[i].Append(nil))
 		buf = append(binary.AppendUvarint(buf, uint64(len(head))), head...)
 		if _, err := to.Write(buf); err != nil {
 			return err
@@ -51,15 +51,6 @@ func (e *Engine) writeImage(to io.Writer) error {
 	}
 	_, err := to.Write(buf)
 	return err
-}
-
-func appendMark(dst []byte, m *Mark) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(m.Project)))
-	dst = append(dst, m.Project...)
-	dst = append(dst, byte(m.Category))
-	dst = binary.AppendUvarint(dst, m.Version)
-	dst = binary.AppendUvarint(dst, uint64(m.Assets))
-	return binary.AppendVarint(dst, m.Receipt)
 }
 
 // appendScopes appends the scopes that looks are at.
@@ -161,19 +152,11 @@ func readHead(r *bufio.Reader, size int64) (m Mark, scopes []byte, err error) {
 	if err != nil {
 		return m, nil, fmt.Errorf("%w: %w", index.ErrImage, err)
 	}
-	s := stateReader{rest: head}
-	m.Project = s.text()
-	category := s.bytes(1)
-	version, w := binary.Uvarint(s.rest)
-	s.bytes(max(w, 0))
-	m.Assets = s.uint(index.MaxAssets)
-	receipt, v := binary.Varint(s.rest)
-	s.bytes(max(v, 0))
-	if s.bad || w <= 0 || v <= 0 || category[0] >= numCategories {
+	m, scopes, ok := ParseMark(head)
+	if !ok {
 		return m, nil, fmt.Errorf("%w: %x is no inventory", index.ErrImage, clip(head))
 	}
-	m.Category, m.Version, m.Receipt = Category(category[0]), version, receipt
-	return m, s.rest, nil
+	return m, scopes, nil
 }
 
 // readScopes reads the scopes that looks are at.

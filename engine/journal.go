@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
+
+	"portolan/index"
 )
 
 // Journal keeps what an engine applies. It is an ordered log of batches: what an engine
@@ -81,4 +84,35 @@ type Mark struct {
 	// Receipt is the last receipt time given in the project, in microseconds since
 	// 1970; 0 if none was.
 	Receipt int64
+}
+
+// Append appends the mark's portable form to dst:
+//
+//	project   uvarint of its length, then the text
+//	category  1 byte: 0 host, 1 container
+//	data version, assets: uvarints
+//	receipt   varint
+func (m *Mark) Append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(m.Project)))
+	dst = append(dst, m.Project...)
+	dst = append(dst, byte(m.Category))
+	dst = binary.AppendUvarint(dst, m.Version)
+	dst = binary.AppendUvarint(dst, uint64(m.Assets))
+	return binary.AppendVarint(dst, m.Receipt)
+}
+
+// ParseMark reads a mark in its portable form and returns what comes after it. It is not ok
+// where there is none.
+func ParseMark(data []byte) (m Mark, rest []byte, ok bool) {
+	r := stateReader{rest: data}
+	m.Project = r.text()
+	if category := r.bytes(1); !r.bad {
+		m.Category = Category(category[0])
+	}
+	m.Version = r.uint64()
+	m.Assets = r.uint(index.MaxAssets)
+	receipt, n := binary.Varint(r.rest)
+	r.bytes(max(n, 0))
+	m.Receipt = receipt
+	return m, r.rest, !r.bad && n > 0 && m.Category < numCategories
 }

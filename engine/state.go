@@ -60,19 +60,28 @@ func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
 	return v.w.old.append(dst, false)
 }
 
-// stateReader reads a State that may be damaged.
+// stateReader reads a portable form that may be damaged.
 type stateReader struct {
 	rest []byte
 	bad  bool
 }
 
-func (r *stateReader) uint(most uint64) int {
+func (r *stateReader) uint64() uint64 {
 	v, n := binary.Uvarint(r.rest)
-	if n <= 0 || v > most {
+	if n <= 0 {
 		r.rest, r.bad = nil, true
 		return 0
 	}
 	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *stateReader) uint(most uint64) int {
+	v := r.uint64()
+	if v > most {
+		r.rest, r.bad = nil, true
+		return 0
+	}
 	return int(v)
 }
 

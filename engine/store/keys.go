@@ -95,51 +95,18 @@ func parseLater(data []byte) (seq uint64, times []byte, err error) {
 	return seq, data[n:], nil
 }
 
-// marks are what is kept of inventories. A mark's payload is
-//
-//	version   1 byte: markVersion
-//	project   uvarint of its length, then the text
-//	category  1 byte: 0 host, 1 container
-//	data version, assets: uvarints
-//	receipt   varint, microseconds since 1970
+// markVersion is the first byte of a mark's payload; [engine.Mark.Append] describes the rest.
 const markVersion = 1
 
-func appendMark(dst []byte, m *engine.Mark) []byte {
-	dst = append(dst, markVersion)
-	dst = binary.AppendUvarint(dst, uint64(len(m.Project)))
-	dst = append(dst, m.Project...)
-	dst = append(dst, byte(m.Category))
-	dst = binary.AppendUvarint(dst, m.Version)
-	dst = binary.AppendUvarint(dst, uint64(m.Assets))
-	return binary.AppendVarint(dst, m.Receipt)
-}
+func appendMark(dst []byte, m *engine.Mark) []byte { return m.Append(append(dst, markVersion)) }
 
-func parseMark(data []byte) (m engine.Mark, err error) {
-	all := data
-	bad := len(data) == 0 || data[0] != markVersion
-	number := func() uint64 {
-		v, n := binary.Uvarint(data)
-		if bad = bad || n <= 0; bad {
-			return 0
+func parseMark(data []byte) (engine.Mark, error) {
+	if len(data) > 0 && data[0] == markVersion {
+		if m, rest, ok := engine.ParseMark(data[1:]); ok && len(rest) == 0 {
+			return m, nil
 		}
-		data = data[n:]
-		return v
 	}
-	if !bad {
-		data = data[1:]
-	}
-	n := number()
-	if bad = bad || n >= uint64(len(data)); !bad {
-		m.Project, m.Category, data = string(data[:n]), engine.Category(data[n]), data[n+1:]
-	}
-	m.Version = number()
-	assets := number()
-	receipt, w := binary.Varint(data)
-	if bad || w <= 0 || w != len(data) || assets > index.MaxAssets {
-		return engine.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, all)
-	}
-	m.Assets, m.Receipt = int(assets), receipt
-	return m, nil
+	return engine.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, data)
 }
 
 // sequenceKey is the key of the sequence number, whose payload is a version byte and a uvarint.
