@@ -158,8 +158,26 @@ func (d *directory) inspect() (state string, err error) {
 // maxMarker is more than any marker has.
 const maxMarker = 4096
 
+// open opens a file of the directory to be read. What is no file, such as a pipe, might
+// never give an answer.
+func (d *directory) open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if err := d.isFile(name); err != nil {
+		return nil, err
+	}
+	return d.fs.Open(d.at(name), opts...)
+}
+
+// isFile returns an error unless there is a file with the name.
+func (d *directory) isFile(name string) error {
+	info, err := d.fs.Stat(d.at(name))
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", d.at(name))
+	}
+	return err
+}
+
 func (d *directory) readMarker() (state string, err error) {
-	f, err := d.fs.Open(d.at(markerName))
+	f, err := d.open(markerName)
 	if err != nil {
 		return "", fmt.Errorf("data directory: %w", err)
 	}

@@ -231,6 +231,15 @@ func oneLine(text string) string {
 	return line
 }
 
+// flat is an error in one line.
+type flat struct{ error }
+
+var lines = strings.NewReplacer("\n  ", "; ", "\n", "; ")
+
+func (f flat) Error() string { return lines.Replace(f.error.Error()) }
+
+func (f flat) Unwrap() error { return f.error }
+
 // listener hears of what goes wrong behind the database's back. Pebble would try again at
 // once and without end, and writers would wait for it.
 func (f *fatal) listener() *pebble.EventListener {

@@ -154,7 +154,7 @@ func (s *Store) loadImage(ctx context.Context, k *kept, into *engine.Loader) boo
 }
 
 func (s *Store) readImage(ctx context.Context, r *imageRecord, read func(io.Reader) error) (err error) {
-	f, err := s.opts.fs.Open(s.dir.at(imageName), vfs.SequentialReadsOption)
+	f, err := s.dir.open(imageName, vfs.SequentialReadsOption)
 	if err != nil {
 		return err
 	}

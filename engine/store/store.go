@@ -146,7 +146,7 @@ func (s *Store) openDatabase(create bool) error {
 	s.fatal.opened.Store(false)
 	return s.fatal.do(func() (err error) {
 		if s.db, err = pebble.Open(s.dir.at(databaseName), opts); err != nil {
-			return fmt.Errorf("open database: %w", lockError(s.dir.path, err)) // one that was halted keeps its lock
+			return flat{fmt.Errorf("open database: %w", lockError(s.dir.path, err))} // one that was halted keeps its lock
 		}
 		s.fatal.opened.Store(true)
 		return nil

@@ -34,13 +34,18 @@ const (
 // openWitness opens the witness of a directory. One that is not there, or is not whole, has
 // seen nothing.
 func openWitness(d *directory, readOnly bool) (*witness, error) {
-	open := func() (vfs.File, error) { return d.fs.OpenReadWrite(d.at(witnessName), vfs.WriteCategoryUnspecified) }
-	if readOnly {
-		open = func() (vfs.File, error) { return d.fs.Open(d.at(witnessName)) }
-	}
-	f, err := open()
-	if errors.Is(err, fs.ErrNotExist) && readOnly {
+	err := d.isFile(witnessName)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if missing && readOnly {
 		return &witness{}, nil
+	}
+	var f vfs.File
+	switch {
+	case err != nil && !missing:
+	case readOnly:
+		f, err = d.fs.Open(d.at(witnessName))
+	default:
+		f, err = d.fs.OpenReadWrite(d.at(witnessName), vfs.WriteCategoryUnspecified)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open witness: %w", err)

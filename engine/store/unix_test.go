@@ -4,7 +4,9 @@ package store
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -48,4 +50,21 @@ func blocksBelow(t *testing.T, dir string) (sum int64) {
 		t.Fatal(err)
 	}
 	return sum
+}
+
+// TestPipes: a pipe in place of a file never keeps anybody waiting.
+func TestPipes(t *testing.T) {
+	for _, name := range []string{imageName, witnessName, markerName} {
+		path, want := imaged(t, history{7}, 20)
+		must(t, os.Remove(filepath.Join(path, name)), syscall.Mkfifo(filepath.Join(path, name), 0o600))
+		got, err := recovered(t, path)
+		switch {
+		case name == imageName:
+			if err != nil || got != want {
+				t.Errorf("%s: %v\n%s", name, err, got)
+			}
+		case err == nil || !strings.Contains(err.Error(), "is no file"):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

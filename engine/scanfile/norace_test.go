@@ -1,0 +1,5 @@
+//go:build !race
+
+package scanfile_test
+
+const racing = false
