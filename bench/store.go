@@ -19,7 +19,7 @@ const (
 	bareBytes = 100
 	// syncRounds is how often calls of one report and writes of the bare database take
 	// turns: disks have good and bad moments.
-	syncRounds = 5
+	syncRounds = 15
 	// quickSync is faster than any disk.
 	quickSync = 5 * time.Microsecond
 	// storeRounds is how often a fleet is reported again, so that the database has to
@@ -105,38 +105,35 @@ func (m *storeRun) oneByOne(ctx context.Context, reports iter.Seq[engine.Report]
 	m.progress("store: calls of 1")
 	next, stop := iter.Pull(reports)
 	defer stop()
-	figure := m.c.figureTime(m.hosts)
 	var ours, bare []time.Duration
+	var ratios []float64
 	calls := 0
 	for round := range syncRounds {
-		start, n := m.timer.now(), 0
-		for ; m.timer.now()-start < figure; n++ {
-			r, ok := next()
-			if !ok {
-				break
-			}
-			if _, err := m.engine.Apply(ctx, []engine.Report{r}); err != nil {
-				return fmt.Errorf("store: calls of 1: %w", err)
-			}
+		one, n, err := m.applyEach(ctx, next)
+		if err != nil {
+			return err
 		}
-		took := m.timer.now() - start
 		if n == 0 {
 			break // the fleet is small
 		}
-		ours, calls = append(ours, took/time.Duration(n)), calls+n
 		took, err := store.Baseline(filepath.Join(m.dir, fmt.Sprintf("bare-%d", round)), n, bareBytes)
 		if err != nil {
 			return err
 		}
-		bare = append(bare, took/time.Duration(n))
+		other := took / time.Duration(n)
+		if one <= 0 || other <= 0 {
+			return errClock
+		}
+		ours, bare, calls = append(ours, one), append(bare, other), calls+n
+		ratios = append(ratios, float64(other)/float64(one))
 	}
-	one, other := median(ours), median(bare)
-	if one <= 0 || other <= 0 {
+	if calls == 0 {
 		return errClock
 	}
 	result := Result{Suite: SuiteStore, Name: "calls of 1", Hosts: m.hosts, Samples: int64(calls)}
-	result.add("ns/op", float64(one))
-	result.add("of-bare", float64(other)/float64(one))
+	result.add("ns/op", float64(median(ours)))
+	result.add("of-bare", median(ratios))
+	other := median(bare)
 	beside := Result{Suite: SuiteStore, Name: "calls of 1", Subject: "bare Pebble", Hosts: m.hosts, Samples: int64(calls)}
 	beside.add("ns/op", float64(other))
 	if other < quickSync {
@@ -144,6 +141,22 @@ func (m *storeRun) oneByOne(ctx context.Context, reports iter.Seq[engine.Report]
 	}
 	m.report.Results = append(m.report.Results, result, beside)
 	return nil
+}
+
+// applyEach applies reports one by one for as long as a figure takes, and returns how long
+// one took and how many there were.
+func (m *storeRun) applyEach(ctx context.Context, next func() (engine.Report, bool)) (one time.Duration, n int, err error) {
+	figure, start := m.c.figureTime(m.hosts), m.timer.now()
+	for ; m.timer.now()-start < figure; n++ {
+		r, ok := next()
+		if !ok {
+			break
+		}
+		if _, err := m.engine.Apply(ctx, []engine.Report{r}); err != nil {
+			return 0, n, fmt.Errorf("store: calls of 1: %w", err)
+		}
+	}
+	return (m.timer.now() - start) / time.Duration(max(n, 1)), n, nil
 }
 
 // imageName is the file that a directory may lose: see FORMAT.md of the store.
