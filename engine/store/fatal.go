@@ -91,9 +91,12 @@ func (h haltingFS) log(name string, f vfs.File, err error) (vfs.File, error) {
 	return nil, err
 }
 
-// logStep is by how much the room of a log grows. Pebble would reserve a log's whole room
-// with its first bytes: 70 MB for a directory of a few assets.
-const logStep = 4 << 20
+// A log's room grows by as much as it has, within these. Pebble would reserve all of it with
+// its first bytes: 70 MB for a directory of a few assets.
+const (
+	leastLogStep = 64 << 10
+	mostLogStep  = 4 << 20
+)
 
 // haltingLog is a log of the database. It does not return from an error.
 type haltingLog struct {
@@ -109,7 +112,8 @@ func (h *haltingLog) Preallocate(int64, int64) error { return nil }
 // every sync. A disk on which that cannot be done is as good.
 func (h *haltingLog) reserve(n int) {
 	if h.written += int64(n); h.written > h.reserved {
-		more := (h.written - h.reserved + logStep - 1) / logStep * logStep
+		step := min(max(h.reserved, leastLogStep), mostLogStep)
+		more := (h.written - h.reserved + step - 1) / step * step
 		_ = h.File.Preallocate(h.reserved, more)
 		h.reserved += more
 	}

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// TestSmallDirectory: what few assets take on the disk is a few megabytes, also after it was
+// TestSmallDirectory: what few assets take on the disk is less than a megabyte, also after it was
 // opened and closed several times.
 func TestSmallDirectory(t *testing.T) {
-	const most = 16 << 20
+	const most = 1 << 20
 	dir, seq := filepath.Join(t.TempDir(), "data"), 0
 	for round := range 4 {
 		d := openOn(t, dir, nil, nil)
