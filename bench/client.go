@@ -62,11 +62,11 @@ func (c *client) ask() error {
 	return nil
 }
 
-// closed sends a request as soon as the last one is answered, until a time, and at
-// most so many; 0 is any number. A latency ends when the answer has been read and
-// looked at, where that of the next request begins.
+// closed sends a request as soon as the last one is answered, at least one, until a
+// time, and at most so many; 0 is any number. A latency ends when the answer has been
+// read and looked at, where that of the next request begins.
 func (c *client) closed(until time.Time, most int) error {
-	for last := time.Now(); last.Before(until) && (most == 0 || c.sent < most); {
+	for last := time.Now(); c.sent == 0 || last.Before(until) && (most == 0 || c.sent < most); {
 		if err := c.ask(); err != nil {
 			return err
 		}

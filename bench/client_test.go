@@ -59,6 +59,9 @@ func TestDriveChecks(t *testing.T) {
 		io.WriteString(peer, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho")
 	}()
 	c := newClient(conn, &set{[][]byte{[]byte("ask")}, [][]byte{[]byte("hi")}}, 0)
+	if err := c.closed(time.Now().Add(-time.Minute), 0); err != nil || c.sent != 1 {
+		t.Fatalf("%d answers and %v where there was no time left, want 1: a rate of 0 is no side of a ratio", c.sent, err)
+	}
 	err := c.closed(time.Now().Add(time.Minute), 10)
 	if err == nil || !strings.Contains(err.Error(), "not the one") || c.sent != 2 || c.latencies.TotalCount() != 2 {
 		t.Errorf("got %v after %d good answers, %d measured", err, c.sent, c.latencies.TotalCount())

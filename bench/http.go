@@ -296,8 +296,7 @@ func (c *contest) side(t *topic, r *rounds) Result {
 		result.mark("the client ran in the server's process")
 		return result
 	}
-	n := float64(all.requests)
-	if all.cpu > 0 {
+	if n := float64(all.requests); n > 0 && all.cpu > 0 {
 		result.add("cpu-ns", float64(all.cpu)/n)
 		result.add("client-cpu-ns", float64(all.client)/n)
 		if all.client > all.cpu {
