@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -61,6 +62,12 @@ func roundTrip(t *testing.T, conn net.Conn) int {
 func TestConnections(t *testing.T) {
 	address, seen := serve(t, newRig(t, nil).handler, 3)
 	used, silent, slow := dial(t, address), dial(t, address), dial(t, address)
+	for tries := 0; !strings.Contains(exposed(t, seen), "portolan_connections 3\n"); tries++ {
+		if tries == 10_000 { // one that is accepted later would be behind the used one
+			t.Fatal("three connections are never accepted")
+		}
+		time.Sleep(time.Millisecond)
+	}
 	if roundTrip(t, used) != 200 { // waits the shortest now
 		t.Fatal("no answer")
 	}
