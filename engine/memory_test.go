@@ -45,8 +45,9 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 	t.Logf("with one asset of 20 left: %.2f of the memory", left())
 	remove(ids[:hosts/20])
-	if part := left(); part > 0.035 { // of which the dictionary has most
-		t.Errorf("with no asset left, %.1f %% of the memory is in use", 100*part)
+	const most = 12.6 // bytes for each asset there was, of which the dictionary has most
+	if part := left() * float64(full) / hosts; part > most {
+		t.Errorf("with no asset left, %.1f bytes are in use for each that there was, want %.1f at most", part, most)
 	}
 	apply()
 	if part := left(); part > 1.1 {
