@@ -53,6 +53,9 @@ func (run *run) load(ctx context.Context, hosts int) error {
 	if err := run.loadBatches(ctx, SuiteLoad, "1 % changed", hosts, e, changed, loadBatch, 0); err != nil {
 		return err
 	}
+	if err := run.loadRecords(ctx, hosts); err != nil {
+		return err
+	}
 	if run.c.Growth && hosts/10 >= textHosts {
 		return nil // as many were read with a smaller fleet
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 
@@ -25,6 +26,7 @@ var texts = []struct {
 	{"masscan-list", each("#masscan\n", "# end\n", "open %[2]s %[3]d %[1]s %[4]d\n")},
 	{"masscan-json", each("[\n", "]\n", `{   "ip": "%[1]s",   "timestamp": "%[4]d", "ports": [ {"port": %[3]d, "proto": "%[2]s", "status": "open", "reason": "syn-ack", "ttl": 60} ] },`+"\n")},
 	{"masscan-binary", writeMasscanBinary},
+	{"zmap-csv", each("saddr,sport,classification,success,timestamp-ts\n", "", "%[1]s,%[3]d,%[6]s,1,%[4]d\n")},
 	{"naabu-json", each("", "", `{"ip":"%[1]s","timestamp":"2025-01-01T00:00:00.123456789Z","port":%[3]d,"protocol":"%[2]s","tls":false}`+"\n")},
 	{"shodan", each("", "", shodanBanner+"\n")},
 	{"zgrab2", each("", "", zgrabLine+"\n")},
@@ -44,20 +46,27 @@ func writeNDJSON(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
 }
 
 // each returns what writes one record for each open port: its address, protocol, number and
-// time, and a service that speaks the protocol, by their place in the format.
+// time, a service that speaks the protocol and what ZMap calls its answer, by their place in the format. Records are in
+// an order of the scanner's own, in which hosts are mixed.
 func each(head, tail, record string) func(*bytes.Buffer, iter.Seq[engine.Report]) {
 	return func(w *bytes.Buffer, reports iter.Seq[engine.Report]) {
 		w.WriteString(head)
+		var lines []string
 		for r := range reports {
 			for _, k := range r.Open {
-				service := "http"
+				service, answer := "http", "synack"
 				if k.Type() == index.UDP {
-					service = "ntp"
+					service, answer = "ntp", "udp"
 				}
-				line := fmt.Sprintf(record+"\x00%[4]d%[5]s", address(&r), strings.ToLower(k.Type().String()), k.Port(), r.Seen.Unix(), service)
+				line := fmt.Sprintf(record+"\x00%[4]d%[5]s%[6]s", address(&r), strings.ToLower(k.Type().String()), k.Port(), r.Seen.Unix(), service, answer)
 				line, _, _ = strings.Cut(line, "\x00") // which uses all that is not in the format
-				w.WriteString(line)
+				lines = append(lines, line)
 			}
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		rng.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+		for _, line := range lines {
+			w.WriteString(line)
 		}
 		w.WriteString(tail)
 	}

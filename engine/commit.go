@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"portolan/index"
 )
 
 // pipeline has the batches of an engine committed, group by group, and shown to readers
@@ -246,7 +244,7 @@ func (e *Engine) finish(ctx context.Context, parts []part, removed []string, res
 		parts[i].frozen = parts[i].v.x.Freeze()
 	}
 	if p.journal != nil {
-		b.describe(removed, p.lag > 0)
+		b.describe(removed)
 	}
 	p.submit(b)
 	unlock(parts)
@@ -257,19 +255,10 @@ func (e *Engine) finish(ctx context.Context, parts []part, removed []string, res
 	return nil
 }
 
-// describe says what there is to commit, which outlives the call if it is to last. The
-// inventories of the parts are locked and frozen.
-func (b *batch) describe(removed []string, lasting bool) {
+// describe says what there is to commit. The inventories of the parts are locked and frozen.
+func (b *batch) describe(removed []string) {
 	for i := range b.parts {
 		p := &b.parts[i]
-		for j := range p.reports {
-			r := p.reports[j]
-			r.Seen = time.UnixMicro(p.times[j]).UTC()
-			if lasting {
-				r.Open = slices.Clone(r.Open)
-			}
-			b.Records = append(b.Records, Record{Report: r})
-		}
 		b.Changed = p.v.appendChanges(b.Changed, p.name, p.category)
 		b.Marks = append(b.Marks, Mark{
 			Project: p.name, Category: p.category,
@@ -278,19 +267,15 @@ func (b *batch) describe(removed []string, lasting bool) {
 	}
 	for _, id := range removed {
 		p := &b.parts[0]
-		b.Records = append(b.Records, Record{Report{Project: p.name, Category: p.category, Asset: id}, true})
 		b.Changed = append(b.Changed, Change{Project: p.name, Category: p.category, Asset: id})
 	}
 }
 
 // size is about how many bytes a batch holds.
 func (b *batch) size() int {
-	n := 0
+	n := len(b.Changed) * int(unsafe.Sizeof(Change{}))
 	for i := range b.Changed {
-		n += len(b.Changed[i].State) + len(b.Changed[i].Times)
-	}
-	for i := range b.Records {
-		n += int(unsafe.Sizeof(b.Records[i])) + len(b.Records[i].Report.Open)*int(unsafe.Sizeof(index.Key(0)))
+		n += len(b.Changed[i].Asset) + len(b.Changed[i].State) + len(b.Changed[i].Times)
 	}
 	return n
 }

@@ -42,6 +42,15 @@ func (c *cover) reset() {
 	c.all, c.looks, c.prepared = never, c.looks[:0], false
 }
 
+// coverBy makes the cover of looks for so many keys.
+func (w *work) coverBy(list []look, keys int) {
+	w.cover.reset()
+	for _, l := range list {
+		w.cover.add(l.scope, l.time)
+	}
+	w.cover.prepare(keys)
+}
+
 func (c *cover) add(s Scope, at micros) {
 	if s.IsAll() {
 		c.all = max(c.all, at)

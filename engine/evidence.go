@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 
 	"portolan/index"
@@ -18,19 +19,11 @@ const never micros = math.MinInt64
 // today take seven bytes.
 const noteEpoch micros = 1577836800 * 1e6
 
-// maxLooks is how many looks an asset keeps. Beyond it the two that are nearest in
-// time become one look at their union at the older time, which only a late report
-// can notice, and only one from between the two.
-const maxLooks = 64
-
-// look is a scope that was looked at and when. ref is 0 for all, else one more
-// than the number under which the index holds the scope.
-type look struct {
-	ref  uint32
-	time micros
-}
-
-const refAll = 0
+// Refs of looks. Others are one more than the number under which the index holds the scope.
+const (
+	refAll  = 0
+	refNone = math.MaxUint32 // the index does not hold it yet
+)
 
 // evidence is what is known of one asset besides its keys, kept in its note.
 //
@@ -65,12 +58,12 @@ const (
 	given      = 2
 )
 
-// appendNote appends the evidence as a note to dst.
-func (e *evidence) appendNote(dst []byte) []byte { return e.append(dst, true) }
+// appendNote appends the evidence as a note to dst. The room is for commonest.
+func (e *evidence) appendNote(dst []byte, room *[]micros) []byte { return e.append(dst, true, room) }
 
 // append appends the evidence as a note to dst, or as the times of an asset's portable
 // form, which has no refs: see appendTimes.
-func (e *evidence) append(dst []byte, refs bool) []byte {
+func (e *evidence) append(dst []byte, refs bool, room *[]micros) []byte {
 	head := len(dst)
 	dst = append(dst, e.looksCode())
 	dst = binary.AppendVarint(dst, e.newest-noteEpoch)
@@ -95,24 +88,24 @@ func (e *evidence) append(dst []byte, refs bool) []byte {
 			dst = binary.AppendVarint(dst, e.newest-l.time)
 		}
 	}
-	return e.appendOwn(dst)
+	return e.appendOwn(dst, room)
 }
 
 func (e *evidence) looksCode() byte {
 	switch {
 	case len(e.looks) == 0:
 		return noLooks
-	case len(e.looks) == 1 && e.looks[0] == look{refAll, e.newest}:
+	case len(e.looks) == 1 && e.looks[0].ref == refAll && e.looks[0].time == e.newest:
 		return oneFullLook
 	}
 	return listedLooks
 }
 
-func (e *evidence) appendOwn(dst []byte) []byte {
+func (e *evidence) appendOwn(dst []byte, room *[]micros) []byte {
 	if !e.hasOwn() {
 		return dst
 	}
-	common := commonest(e.own)
+	common := commonest(e.own, room)
 	if common == never {
 		dst = append(dst, 0)
 	} else {
@@ -130,7 +123,7 @@ func (e *evidence) appendOwn(dst []byte) []byte {
 		if t == never {
 			dst = append(dst, 0)
 		} else {
-			dst = binary.AppendUvarint(dst, zigzag(e.newest-t)+1)
+			dst = appendUvarint(dst, zigzag(e.newest-t)+1)
 		}
 	}
 	return dst
@@ -141,31 +134,55 @@ func (e *evidence) hasOwn() bool {
 	return slices.ContainsFunc(e.own, func(t micros) bool { return t != never })
 }
 
-// sameTimes says whether both, which are about the same open keys, agree in all
-// but their looks.
-func (e *evidence) sameTimes(o *evidence) bool {
-	if e.newest != o.newest || e.name != o.name || e.address != o.address || e.home != o.home {
-		return false
+const (
+	fewTimes  = 24  // each is held against each of so many
+	manyTimes = 256 // of more a sample is looked at
+)
+
+// commonest returns the time that occurs most often, the oldest of those that do; of many
+// times, in a sample. The room is reused.
+func commonest(times []micros, room *[]micros) micros {
+	n := len(times)
+	if n <= fewTimes {
+		return commonestOfFew(times)
 	}
-	for i := range max(len(e.own), len(o.own)) {
-		if e.ownOf(i) != o.ownOf(i) {
-			return false
+	sample := (*room)[:0]
+	if n <= manyTimes {
+		sample = append(sample, times...)
+	} else {
+		for i := range manyTimes {
+			sample = append(sample, times[i*n/manyTimes])
 		}
 	}
-	return true
-}
-
-// commonest returns a time that occurs most often.
-func commonest(times []micros) micros {
-	sorted := slices.Sorted(slices.Values(times))
+	*room = sample
+	slices.Sort(sample)
 	best, most := never, 0
-	for i := 0; i < len(sorted); {
+	for i := 0; i < len(sample); {
 		start := i
-		for i < len(sorted) && sorted[i] == sorted[start] {
+		for i < len(sample) && sample[i] == sample[start] {
 			i++
 		}
 		if i-start > most {
-			best, most = sorted[start], i-start
+			best, most = sample[start], i-start
+		}
+	}
+	return best
+}
+
+func commonestOfFew(times []micros) micros {
+	best, most := never, 0
+	for i, t := range times {
+		if len(times)-i < most {
+			break
+		}
+		n := 1
+		for _, u := range times[i+1:] {
+			if u == t {
+				n++
+			}
+		}
+		if n > most || n == most && t < best {
+			best, most = t, n
 		}
 	}
 	return best
@@ -181,16 +198,54 @@ type noteReader struct {
 }
 
 func (r *noteReader) uint() uint64 {
+	if len(r.rest) > 0 && r.rest[0] < 0x80 {
+		v := r.rest[0]
+		r.rest = r.rest[1:]
+		return uint64(v)
+	}
+	if len(r.rest) >= 8 {
+		if v, n := uvarint56(binary.LittleEndian.Uint64(r.rest)); n > 0 {
+			r.rest = r.rest[n:]
+			return v
+		}
+	}
 	v, n := binary.Uvarint(r.rest)
 	r.skip(n)
 	return v
 }
 
-func (r *noteReader) int() int64 {
-	v, n := binary.Varint(r.rest)
-	r.skip(n)
-	return v
+// uvarint56 decodes the uvarint that eight bytes begin with, without a branch for each of
+// its own; n is 0 where it is longer.
+func uvarint56(x uint64) (v uint64, n int) {
+	const continued = 0x8080808080808080
+	last := ^x & continued
+	last &= -last // the highest bit of the last byte
+	if last == 0 {
+		return 0, 0
+	}
+	x &= (last - 1) &^ continued
+	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+	x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+	return x, bits.TrailingZeros64(last)/8 + 1
 }
+
+// appendUvarint is [binary.AppendUvarint], likewise.
+func appendUvarint(dst []byte, v uint64) []byte {
+	if v >= 1<<56 || v < 1<<14 {
+		return binary.AppendUvarint(dst, v)
+	}
+	n := (bits.Len64(v) + 6) / 7
+	v = v&0x000000000fffffff | v<<4&0x0fffffff00000000
+	v = v&0x00003fff00003fff | v<<2&0x3fff00003fff0000
+	v = v&0x007f007f007f007f | v<<1&0x7f007f007f007f00
+	v |= 0x8080808080808080 & (1<<(8*(n-1)) - 1)
+	dst = slices.Grow(dst, 8)
+	binary.LittleEndian.PutUint64(dst[len(dst):len(dst)+8], v)
+	return dst[:len(dst)+n]
+}
+
+func (r *noteReader) int() int64 { return unzigzag(r.uint()) }
 
 func (r *noteReader) skip(n int) {
 	if n <= 0 {
@@ -208,7 +263,7 @@ func (e *evidence) decodeNote(note []byte, n int) {
 	if note[0]&3 == listedLooks {
 		for range r.uint() {
 			ref := uint32(r.uint())
-			e.looks = append(e.looks, look{ref, e.newest - r.int()})
+			e.looks = append(e.looks, look{ref: ref, time: e.newest - r.int()})
 		}
 	}
 	if len(r.rest) > 0 && n >= 0 {
@@ -231,7 +286,7 @@ func (e *evidence) decodeHead(r *noteReader, head byte) {
 	}
 	e.looks, e.own = e.looks[:0], e.own[:0]
 	if head&3 == oneFullLook {
-		e.looks = append(e.looks, look{refAll, e.newest})
+		e.looks = append(e.looks, look{ref: refAll, time: e.newest})
 	}
 }
 
@@ -241,19 +296,22 @@ func (e *evidence) decodeOwn(r *noteReader, n int) {
 	if r.uint() == 1 {
 		common = e.newest - r.int()
 	}
-	for range n {
-		e.own = append(e.own, common)
+	start := len(e.own)
+	e.own = slices.Grow(e.own, n)[:start+n]
+	own := e.own[start:]
+	for i := range own {
+		own[i] = common
 	}
-	for at := uint64(0); len(r.rest) > 0; at++ {
-		at += r.uint()
-		if at >= uint64(n) {
+	for at := 0; len(r.rest) > 0; at++ {
+		at += int(min(r.uint(), uint64(n)))
+		if at >= n {
 			r.bad = true
 			return
 		}
 		if u := r.uint(); u == 0 {
-			e.own[at] = never
+			own[at] = never
 		} else {
-			e.own[at] = e.newest - unzigzag(u-1)
+			own[at] = e.newest - unzigzag(u-1)
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -26,19 +29,19 @@ func TestNote(t *testing.T) {
 		maybe := rapid.OneOf(at, rapid.Just(never))
 		want := evidence{newest: at.Draw(t, "newest"), name: maybe.Draw(t, "name"), address: maybe.Draw(t, "address"), home: maybe.Draw(t, "home")}
 		for range rapid.IntRange(0, 4).Draw(t, "looks") {
-			want.looks = append(want.looks, look{rapid.Uint32().Draw(t, "ref"), at.Draw(t, "look")})
+			want.looks = append(want.looks, look{ref: rapid.Uint32Max(refNone-1).Draw(t, "ref"), time: at.Draw(t, "look")})
 		}
 		n := rapid.IntRange(0, 40).Draw(t, "keys")
 		for range n {
 			want.own = append(want.own, maybe.Draw(t, "own"))
 		}
-		note := want.appendNote(nil)
+		note := want.appendNote(nil, new([]micros))
 		var got evidence
 		got.decodeNote(note, n)
 		if !slices.ContainsFunc(want.own, func(m micros) bool { return m != never }) {
 			want.own = nil
 		}
-		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(evidence{}, look{}), gocmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), gocmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
+		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(evidence{}, look{}, Scope{}), gocmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), gocmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
 			t.Fatalf("(-want +got)\n%s", diff)
 		}
 		if noteNewest(note) != want.newest {
@@ -47,12 +50,36 @@ func TestNote(t *testing.T) {
 	})
 }
 
+// TestUvarints: numbers are written and read as encoding/binary does.
+func TestUvarints(t *testing.T) {
+	for shift := range 64 {
+		for _, v := range []uint64{1<<shift - 1, 1 << shift, 1<<shift + 1, 1<<shift*3/2 - 7, math.MaxUint64 >> shift} {
+			want := binary.AppendUvarint([]byte("x"), v)
+			got := appendUvarint([]byte("x"), v)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d is written %x, want %x", v, got, want)
+			}
+			for _, behind := range [][]byte{nil, {0}, {0xff}, bytes.Repeat([]byte{0xff}, 9), make([]byte, 9)} {
+				r := noteReader{rest: slices.Concat(got[1:], behind)}
+				if read := r.uint(); read != v || r.bad || !bytes.Equal(r.rest, behind) {
+					t.Fatalf("%x and %x behind it: read %d, want %d; %x is left", got[1:], behind, read, v, r.rest)
+				}
+			}
+		}
+	}
+	for _, cut := range [][]byte{nil, {0x80}, bytes.Repeat([]byte{0x80}, 8), bytes.Repeat([]byte{0xff}, 11)} {
+		if r := (noteReader{rest: cut}); r.uint() != 0 || !r.bad {
+			t.Errorf("%x is read", cut)
+		}
+	}
+}
+
 // TestAgentNoteIsSmall holds the cost of an agent's look, which the package
 // promises: under a byte per open port.
 func TestAgentNoteIsSmall(t *testing.T) {
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC).UnixMicro()
-	e := evidence{newest: at, name: at, address: at, home: at, looks: []look{{refAll, at}}}
-	if n := len(e.appendNote(nil)); n > 8 {
+	e := evidence{newest: at, name: at, address: at, home: at, looks: []look{{ref: refAll, time: at}}}
+	if n := len(e.appendNote(nil, new([]micros))); n > 8 {
 		t.Errorf("the note of an agent's report is %d bytes, want at most 8", n)
 	}
 }
@@ -73,14 +100,14 @@ func TestOwnTimesAreSmall(t *testing.T) {
 				e.own[i] = c.odd
 			}
 		}
-		if n := len(e.appendNote(nil)); n > 50 {
+		if n := len(e.appendNote(nil, new([]micros))); n > 50 {
 			t.Errorf("%s: a note of 100 keys is %d bytes, want at most 50", name, n)
 		}
 		e.own = e.own[:20]
 		for i := range e.own {
 			e.own[i] = []micros{c.shared, c.odd}[i%2]
 		}
-		note := e.appendNote(nil)
+		note := e.appendNote(nil, new([]micros))
 		var got evidence
 		if got.decodeNote(note, 20); !slices.Equal(got.own, e.own) {
 			t.Errorf("%s: own times come back as %v", name, got.own)
@@ -112,9 +139,10 @@ func TestManyLooks(t *testing.T) {
 		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
 	}
 	v := e.tenants.find("p").inventory(Host, false)
-	v.w.old.decodeNote(v.x.Note(0), n)
-	if len(v.w.old.looks) != maxLooks {
-		t.Errorf("%d looks, want %d", len(v.w.old.looks), maxLooks)
+	var known evidence
+	known.decodeNote(v.x.Note(0), n)
+	if len(known.looks) != maxLooks {
+		t.Errorf("%d looks, want %d", len(known.looks), maxLooks)
 	}
 	if len(v.scopes) > maxLooks {
 		t.Errorf("%d scopes are remembered, want at most %d", len(v.scopes), maxLooks)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,7 +20,7 @@ type inventory struct {
 	scopes  map[uint32]Scope // scopes of looks, by ref
 	logged  bool             // whether touched is kept
 	touched []touch          // since the last freeze, in the order they came
-	w       work
+	w       *work            // nil while nobody writes
 }
 
 // touch is one change to an asset.
@@ -30,17 +29,42 @@ type touch struct {
 	whole bool // more than its times
 }
 
-// work is what applying one report needs, reused by the next one.
+// works are shared by all inventories: most of the time nobody writes to most of them.
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// lock begins writing.
+func (v *inventory) lock() {
+	v.mu.Lock()
+	v.w = works.Get().(*work)
+}
+
+// unlock ends writing.
+func (v *inventory) unlock() {
+	v.w.forget()
+	works.Put(v.w)
+	v.w = nil
+	v.mu.Unlock()
+}
+
+// work is memory for writing to an inventory. Nothing in it outlives that but its size.
 type work struct {
+	places         []index.Place
+	entries, other []entry
+
+	// of one asset
 	old, now evidence
+	looks    looks
 	cover    cover
-	open     []index.Key // the report's, in order, without repeats
-	sorted   []index.Key // what open is a slice of where the report's are not in order
+	fates    fates
+	openings []opening
+	scoped   []scopedReport
+	effects  []effects
+	sorted   []index.Key // the keys of a report that are not in order
 	had      []index.Key // open before
 	keys     []index.Key // open after
 	note     []byte
 	scope    []byte
-	rescoped bool // the scopes of the asset's looks are others than before
+	sample   []micros
 }
 
 func newInventory(logged bool) *inventory {
@@ -73,41 +97,6 @@ func (v *inventory) reserve(reports int) {
 	}
 }
 
-// effect is what became of a report.
-type effect uint8
-
-const (
-	applied effect = iota
-	unchanged
-	stale
-)
-
-// apply applies one valid report at its time. The lock is held.
-func (v *inventory) apply(r *Report, at micros) (effect, error) {
-	w := &v.w
-	w.open, w.rescoped = w.order(r.Open), false
-	o, ok := v.x.Find(r.Asset)
-	if !ok {
-		return applied, v.create(r, at)
-	}
-	note := v.x.Note(o)
-	newest := noteNewest(note)
-	if r.Scope.IsAll() && at > newest && note[0]&3 == oneFullLook {
-		if v.replace(o, r, at, note) {
-			return applied, nil
-		}
-		return unchanged, nil
-	}
-	changed, looked := v.merge(o, r, at, note)
-	switch {
-	case changed:
-		return applied, nil
-	case at < newest && !looked && v.w.old.sameTimes(&v.w.now):
-		return stale, nil
-	}
-	return unchanged, nil
-}
-
 // order returns the keys in order without repeats: themselves if they are, else
 // a copy that is valid until the next call.
 func (w *work) order(keys []index.Key) []index.Key {
@@ -122,12 +111,12 @@ func (w *work) order(keys []index.Key) []index.Key {
 	return keys
 }
 
-// create adds the asset that the report is the first about.
+// create adds the asset that the report is the only one about.
 func (v *inventory) create(r *Report, at micros) error {
-	w := &v.w
+	w := v.w
 	e := &w.now
 	*e = evidence{newest: at, name: never, address: never, home: never, looks: e.looks[:0], own: e.own[:0]}
-	a := index.Asset{ID: r.Asset, Name: r.Name, Address: r.Address, Group: DefaultEnterpriseProject, Keys: w.open}
+	a := index.Asset{ID: r.Asset, Name: r.Name, Address: r.Address, Group: DefaultEnterpriseProject, Keys: w.order(r.Open)}
 	if r.Name != "" {
 		e.name = at
 	}
@@ -137,13 +126,19 @@ func (v *inventory) create(r *Report, at micros) error {
 	if r.EnterpriseProject != "" {
 		e.home, a.Group = at, r.EnterpriseProject
 	}
-	v.addLook(e, r.Scope, at)
+	if !r.Scope.IsNone() {
+		e.looks = append(e.looks, look{r.Scope, at, v.intern(r.Scope)})
+	}
 	if !r.Scope.IsAll() {
-		for _, k := range w.open {
-			e.own = append(e.own, ownTime(at, r.Scope.Contains(k)))
+		for _, k := range a.Keys {
+			own := at
+			if r.Scope.Contains(k) {
+				own = never
+			}
+			e.own = append(e.own, own)
 		}
 	}
-	w.note = e.appendNote(w.note[:0])
+	w.note = e.appendNote(w.note[:0], &w.sample)
 	a.Note = w.note
 	o, err := v.x.Add(&a)
 	v.touch(o, true)
@@ -157,197 +152,26 @@ func (v *inventory) touch(o index.Ordinal, whole bool) {
 	}
 }
 
-// put stores what a report has made of an asset, which had the note.
-func (v *inventory) put(o index.Ordinal, home string, note []byte, keys []index.Key, relabelled bool) (changed bool) {
-	w := &v.w
-	w.note = w.now.appendNote(w.note[:0])
-	later := !bytes.Equal(note, w.note) // the index may write over it
-	changed = v.x.Put(o, home, w.note, keys) || relabelled
-	if whole := changed || w.rescoped; whole || later {
-		v.touch(o, whole)
-	}
-	return changed
+// replaces says whether a report is a full one that is newer than all that is known, where
+// that is one full look as new as anything: then what is open is what it found.
+func (v *inventory) replaces(note []byte, r *Report, at micros) bool {
+	return r.Scope.IsAll() && at > noteNewest(note) && note[0]&3 == oneFullLook
 }
 
-// ownTime is the own time of a key found open by a report at the time.
-func ownTime(at micros, looked bool) micros {
-	if looked {
-		return never
-	}
-	return at
-}
-
-// replace is merge for a full report newer than all that is known, where that
-// is one full look as new as anything: what is open is what it found.
+// replace applies such a report. It says whether an answer changed.
 func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) (changed bool) {
-	w := &v.w
-	w.now.decodeNote(note, 0)
-	w.now.newest = at
-	w.now.looks[0].time = at
-	home, relabelled := v.register(o, r, at, &w.now)
-	return v.put(o, home, note, w.open, relabelled)
-}
-
-// merge applies a report to an asset by the rule of the package comment. looked
-// says that its look is remembered.
-func (v *inventory) merge(o index.Ordinal, r *Report, at micros, note []byte) (changed, looked bool) {
-	w := &v.w
-	w.had = v.x.Keys(o, w.had[:0])
-	w.old.decodeNote(note, len(w.had))
-	w.now.newest = max(w.old.newest, at)
-	w.now.name, w.now.address, w.now.home = w.old.name, w.old.address, w.old.home
-	w.now.looks = append(w.now.looks[:0], w.old.looks...)
-	v.mergeKeys(r, at)
-	looked = v.addLook(&w.now, r.Scope, at)
-	v.dropOwn()
-	home, relabelled := v.register(o, r, at, &w.now)
-	return v.put(o, home, note, w.keys, relabelled), looked
-}
-
-// mergeKeys sets the open keys and their own times to those after the report.
-func (v *inventory) mergeKeys(r *Report, at micros) {
-	w := &v.w
-	w.keys, w.now.own = w.keys[:0], w.now.own[:0]
-	v.coverBy(w.old.looks, len(w.had)+len(w.open))
-	i, j := 0, 0
-	for i < len(w.had) || j < len(w.open) {
-		found := j < len(w.open) && (i == len(w.had) || w.open[j] <= w.had[i])
-		had := i < len(w.had) && (!found || w.open[j] == w.had[i])
-		k, own := index.Key(0), never
-		if found {
-			k = w.open[j]
-			j++
-		}
-		if had {
-			k, own = w.had[i], w.old.ownOf(i)
-			i++
-		}
-		if open, own := v.decide(k, r.Scope, at, own, had, found); open {
-			w.keys = append(w.keys, k)
-			w.now.own = append(w.now.own, own)
-		}
-	}
-}
-
-// decide says whether a key is open after a report at the time, and its own
-// time, from whether it was open and whether the report found it open.
-func (v *inventory) decide(k index.Key, s Scope, at, own micros, had, found bool) (open bool, newOwn micros) {
-	cover := v.w.cover.at(k)
-	looked := s.Contains(k)
-	switch {
-	case found && at < cover:
-		return had, own
-	case found:
-		return true, max(own, ownTime(at, looked))
-	case looked && max(cover, own) < at:
-		return false, never
-	}
-	return true, own
-}
-
-// coverBy makes the cover of looks for so many keys.
-func (v *inventory) coverBy(looks []look, keys int) {
-	c := &v.w.cover
-	c.reset()
-	for _, l := range looks {
-		c.add(v.scopeOf(l.ref), l.time)
-	}
-	c.prepare(keys)
-}
-
-// dropOwn drops the own times that are no newer than a look at their key.
-func (v *inventory) dropOwn() {
-	w := &v.w
-	if !w.now.hasOwn() {
-		return
-	}
-	v.coverBy(w.now.looks, len(w.keys))
-	for i, t := range w.now.own {
-		if t != never && t <= w.cover.at(w.keys[i]) {
-			w.now.own[i] = never
-		}
-	}
-}
-
-// addLook adds a look, lets go of those that lie inside one as new, and keeps
-// their number within maxLooks. It says whether the look told anything new.
-func (v *inventory) addLook(e *evidence, s Scope, at micros) bool {
-	if s.IsNone() {
-		return false
-	}
-	for _, l := range e.looks {
-		if l.time >= at && v.scopeOf(l.ref).Covers(s) {
-			return false
-		}
-	}
-	kept, again := e.looks[:0], false
-	for _, l := range e.looks {
-		switch old := v.scopeOf(l.ref); {
-		case l.time > at || !s.Covers(old):
-			kept = append(kept, l)
-		case old.Covers(s): // the same once more; it keeps its place
-			kept, again = append(kept, look{l.ref, at}), true
-		default:
-			v.release(l.ref)
-			v.w.rescoped = true
-		}
-	}
-	if e.looks = kept; !again {
-		e.looks = append(e.looks, look{v.intern(s), at})
-		v.w.rescoped = true
-	}
-	for len(e.looks) > maxLooks {
-		v.mergeNearest(e)
-	}
-	return true
-}
-
-// mergeNearest makes the two looks that are nearest in time one, at the older
-// time; of pairs equally near it takes the oldest. Merging the two oldest would
-// keep the oldest time for ever.
-func (v *inventory) mergeNearest(e *evidence) {
-	slices.SortStableFunc(e.looks, func(a, b look) int { return cmp.Compare(a.time, b.time) })
-	at := 1
-	for i := range e.looks[1:] {
-		if e.looks[i+1].time-e.looks[i].time < e.looks[at].time-e.looks[at-1].time {
-			at = i + 1
-		}
-	}
-	older, newer := e.looks[at-1], e.looks[at]
-	both := v.scopeOf(older.ref).Union(v.scopeOf(newer.ref))
-	e.looks = slices.Delete(e.looks, at-1, at+1)
-	v.release(older.ref)
-	v.release(newer.ref)
-	v.addLook(e, both, older.time)
-}
-
-// register keeps the newest name, address and enterprise project given, at equal
-// times the greater text. It returns the enterprise project, which Put stores.
-func (v *inventory) register(o index.Ordinal, r *Report, at micros, e *evidence) (home string, changed bool) {
-	if wins(r.Name, at, &e.name, func() string { name, _ := v.x.Labels(o); return name }) {
-		changed = v.x.SetName(o, r.Name)
-	}
-	if wins(r.Address, at, &e.address, func() string { _, address := v.x.Labels(o); return address }) {
-		changed = v.x.SetAddress(o, r.Address) || changed
-	}
-	home = v.x.Group(o)
-	if wins(r.EnterpriseProject, at, &e.home, func() string { return home }) {
-		home = r.EnterpriseProject
-	}
-	return home, changed
-}
-
-// wins says whether a value given at a time replaces the one that was given
-// last, and moves the register's time on.
-func wins(value string, at micros, last *micros, current func() string) bool {
-	if value == "" || at < *last {
-		return false
-	}
-	if at == *last {
-		return value > current()
-	}
-	*last = at
-	return true
+	w := v.w
+	w.old.decodeNote(note, -1)
+	t := v.texts(o, true)
+	did := t.give(&t.name, nameLabel, r.Name, at) | t.give(&t.address, addressLabel, r.Address, at) | t.give(&t.home, homeLabel, r.EnterpriseProject, at)
+	w.now.newest, w.now.own = at, w.now.own[:0]
+	w.now.looks = append(w.now.looks[:0], look{ScopeAll(), at, refAll})
+	w.now.name, w.now.address, w.now.home = t.name.at, t.address.at, t.home.at
+	w.note = w.now.appendNote(w.note[:0], &w.sample)
+	relabelled := t.setLabels()
+	changed = v.x.Put(o, cmp.Or(t.home.given, v.x.Group(o)), w.note, w.order(r.Open)) || relabelled
+	v.touch(o, changed)
+	return changed || did&didChange != 0
 }
 
 // scopeOf returns the scope of a look.
@@ -407,8 +231,7 @@ func (v *inventory) remove(id string, which func(*inventory, index.Ordinal) bool
 	if !ok || !which(v, o) {
 		return false
 	}
-	v.w.had = v.x.Keys(o, v.w.had[:0])
-	v.w.old.decodeNote(v.x.Note(o), len(v.w.had))
+	v.w.old.decodeNote(v.x.Note(o), -1)
 	for _, l := range v.w.old.looks {
 		v.release(l.ref)
 	}

@@ -43,22 +43,11 @@ type ImageKeeper interface {
 type Batch struct {
 	// Seq is the batch's sequence number. They begin at 1.
 	Seq uint64
-	// Records are what the call said, in the order in which it was applied.
-	Records []Record
-	// Changed are the assets that it changed, each once. They are what a journal has
-	// to keep of the batch to load all that the engine holds; one that keeps all
-	// Records instead must apply them again.
+	// Changed are the assets that it changed, each once, as they are after it: all that
+	// a journal has to keep of the batch.
 	Changed []Change
 	// Marks are of the inventories that the call was about.
 	Marks []Mark
-}
-
-// Record is one report as it was applied, or one asset that was removed.
-type Record struct {
-	// Report is complete: its time is the one that counts. Of a removed asset it has
-	// project, category and id.
-	Report  Report
-	Removed bool
 }
 
 // Change is an asset after a batch, in the portable form that [Filling.Add] reads.

@@ -41,6 +41,7 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 	}
 	for _, f := range l.fillings {
 		f.v.x.Publish()
+		f.v.w = nil
 	}
 	e.pipeline.journal, e.pipeline.seq = j, seq
 	e.pipeline.shown.Store(seq)
@@ -69,6 +70,7 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
 	f := &Filling{v: p.inventory(m.Category, true), scopes: make(map[string]Scope), mark: m}
+	f.v.w = new(work)
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)
 	l.fillings = append(l.fillings, f)
@@ -103,7 +105,7 @@ func (f *Filling) Add(asset string, state, times []byte) error {
 }
 
 func (f *Filling) add(asset string, state, times []byte) error {
-	w := &f.v.w
+	w := f.v.w
 	if err := checkText("asset", asset, 1, MaxAssetLen); err != nil {
 		return err
 	}
@@ -127,7 +129,7 @@ func (f *Filling) add(asset string, state, times []byte) error {
 	if _, twice := f.v.x.Find(asset); twice {
 		return errors.New("it is there twice")
 	}
-	w.note = w.now.appendNote(w.note[:0])
+	w.note = w.now.appendNote(w.note[:0], &w.sample)
 	a.Note, a.Keys = w.note, keys
 	_, err = f.v.x.Add(&a)
 	return err

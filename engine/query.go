@@ -233,15 +233,3 @@ type Stats struct {
 	Keys         int // distinct open keys, summed over inventories
 	Expired      int // assets that have expired since the engine was opened
 }
-
-// count counts what became of one report.
-func (r *Result) count(became effect) {
-	switch became {
-	case applied:
-		r.Applied++
-	case unchanged:
-		r.Unchanged++
-	case stale:
-		r.Stale++
-	}
-}

@@ -100,10 +100,7 @@ func (s Scope) Covers(o Scope) bool {
 	}
 	i := 0
 	for _, r := range o.s.ranges {
-		for i < len(s.s.ranges) && before(s.s.ranges[i], r) {
-			i++
-		}
-		if i == len(s.s.ranges) {
+		if i = skipBefore(s.s.ranges, i, r); i == len(s.s.ranges) {
 			return false
 		}
 		if c := s.s.ranges[i]; c.Type != r.Type || c.Lo > r.Lo || c.Hi < r.Hi {
@@ -111,6 +108,22 @@ func (s Scope) Covers(o Scope) bool {
 		}
 	}
 	return true
+}
+
+// skipBefore returns the first i from the given one on whose range does not end before r
+// begins. It takes steps that double, so what is skipped costs its logarithm.
+func skipBefore(ranges []index.Range, i int, r index.Range) int {
+	step := 1
+	for i+step <= len(ranges) && before(ranges[i+step-1], r) {
+		i += step
+		step *= 2
+	}
+	for ; step > 0; step /= 2 {
+		if i+step <= len(ranges) && before(ranges[i+step-1], r) {
+			i += step
+		}
+	}
+	return i
 }
 
 // before says whether range c ends before range r begins.
@@ -150,7 +163,28 @@ func (s Scope) Union(o Scope) Scope {
 	case o.IsAll() || s.IsNone():
 		return o
 	}
-	return Scope{&scope{ranges: mergeRanges(slices.Concat(s.s.ranges, o.s.ranges))}}
+	return Scope{&scope{ranges: joinRanges(s.s.ranges, o.s.ranges)}}
+}
+
+// unionOf returns the scope that holds the keys of all, in the time that their ranges take
+// to be sorted but for those of the largest.
+func unionOf(scopes []Scope) Scope {
+	largest := 0
+	for i, s := range scopes {
+		if s.IsAll() {
+			return s
+		}
+		if len(s.Ranges()) > len(scopes[largest].Ranges()) {
+			largest = i
+		}
+	}
+	var others []index.Range
+	for i, s := range scopes {
+		if i != largest {
+			others = append(others, s.Ranges()...)
+		}
+	}
+	return scopes[largest].Union(ScopeOf(others...))
 }
 
 // String returns all, none or the ranges as [ParseScope] reads them.
@@ -168,6 +202,20 @@ func (s Scope) String() string {
 	return strings.Join(texts, ",")
 }
 
+// joinRanges returns the ranges of two scopes as those of one.
+func joinRanges(a, b []index.Range) []index.Range {
+	out := make([]index.Range, 0, len(a)+len(b))
+	for len(a) > 0 || len(b) > 0 {
+		next := &a
+		if len(a) == 0 || len(b) > 0 && (b[0].Type < a[0].Type || b[0].Type == a[0].Type && b[0].Lo < a[0].Lo) {
+			next = &b
+		}
+		out = appendRange(out, (*next)[0])
+		*next = (*next)[1:]
+	}
+	return out
+}
+
 // mergeRanges orders the ranges and joins those that overlap or touch. It
 // takes ownership of the slice.
 func mergeRanges(ranges []index.Range) []index.Range {
@@ -176,11 +224,17 @@ func mergeRanges(ranges []index.Range) []index.Range {
 	})
 	out := ranges[:0]
 	for _, r := range ranges {
-		if n := len(out); n > 0 && out[n-1].Type == r.Type && int(r.Lo) <= int(out[n-1].Hi)+1 {
-			out[n-1].Hi = max(out[n-1].Hi, r.Hi)
-			continue
-		}
-		out = append(out, r)
+		out = appendRange(out, r)
 	}
 	return out
+}
+
+// appendRange appends a range that begins no earlier than the last one, which it joins if
+// they overlap or touch.
+func appendRange(out []index.Range, r index.Range) []index.Range {
+	if n := len(out); n > 0 && out[n-1].Type == r.Type && int(r.Lo) <= int(out[n-1].Hi)+1 {
+		out[n-1].Hi = max(out[n-1].Hi, r.Hi)
+		return out
+	}
+	return append(out, r)
 }

@@ -57,7 +57,7 @@ func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
 	}
 	v.w.had = v.x.Keys(o, v.w.had[:0])
 	v.w.old.decodeNote(note, len(v.w.had))
-	return v.w.old.append(dst, false)
+	return v.w.old.append(dst, false, &v.w.sample)
 }
 
 // stateReader reads a portable form that may be damaged.

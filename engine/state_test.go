@@ -11,12 +11,13 @@ import (
 // inventory is sound and what it writes is read as the same again.
 func FuzzPortableState(f *testing.F) {
 	v := newInventory(true)
+	v.lock()
 	for i, r := range []Report{
 		{Asset: "a", Scope: ScopeAll(), Name: "n", Open: []index.Key{index.MakeKey(22, index.TCP)}},
 		{Asset: "b", Scope: ScopeOf(index.Range{Type: index.TCP, Lo: 1, Hi: 100}, index.Range{Type: index.UDP, Lo: 53, Hi: 53}), Open: []index.Key{index.MakeKey(22, index.TCP), index.MakeKey(80, index.UDP)}},
 		{Asset: "b", Scope: ScopeOf(index.Range{Type: index.TCP, Lo: 50, Hi: 200}), EnterpriseProject: "e", Open: []index.Key{index.MakeKey(99, index.SCTP)}},
 	} {
-		if _, err := v.apply(&r, noteEpoch+micros(i)); err != nil {
+		if err := v.applyAll([]Report{r}, []micros{noteEpoch + micros(i)}, new(Result)); err != nil {
 			f.Fatal(err)
 		}
 		o, _ := v.x.Find(r.Asset)

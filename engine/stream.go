@@ -42,6 +42,14 @@ func (s *Stream) Within(view View) *Stream {
 	return s
 }
 
+// Assets returns how many assets of a category readers see in a project.
+func (s *Stream) Assets(project string, c Category) int {
+	if p := s.engine.tenants.find(project); p != nil && c < numCategories {
+		return p.snapshot(c).Assets()
+	}
+	return 0
+}
+
 // receipts gives receipt times within a project.
 type receipts struct {
 	mu   sync.Mutex // guards last
@@ -239,7 +247,7 @@ func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err erro
 		p := &parts[i]
 		p.project, p.isNew = e.tenants.forWriting(p.name)
 		p.v = p.project.inventory(p.category, e.pipeline.journal != nil)
-		p.v.mu.Lock()
+		p.v.lock()
 	}
 	for i := range parts {
 		if err = parts[i].v.checkRoom(parts[i].reports, e.maxAssets); err != nil {
@@ -260,7 +268,7 @@ func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err erro
 
 func unlock(parts []part) {
 	for i := range parts {
-		parts[i].v.mu.Unlock()
+		parts[i].v.unlock()
 	}
 }
 
@@ -285,14 +293,7 @@ func (s *Stream) normalise(p *part, now micros, result *Result) {
 // apply applies a part to its inventory, which is locked.
 func (p *part) apply(result *Result) error {
 	p.v.reserve(len(p.reports))
-	for i := range p.reports {
-		became, err := p.v.apply(&p.reports[i], p.times[i])
-		if err != nil {
-			return err
-		}
-		result.count(became)
-	}
-	return nil
+	return p.v.applyAll(p.reports, p.times, result)
 }
 
 // receipt returns the stream's receipt time in a project.

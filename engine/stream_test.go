@@ -198,3 +198,20 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamAssets: a stream says how many assets readers see.
+func TestStreamAssets(t *testing.T) {
+	e := mustOpen(t, nil)
+	s := e.NewStream()
+	if n := s.Assets("p", engine.Host); n != 0 {
+		t.Errorf("%d assets of a project that is not there", n)
+	}
+	if _, err := s.Apply(t.Context(), []engine.Report{{Project: "p", Asset: "a"}, {Project: "p", Asset: "b"}, {Project: "p", Asset: "b", Category: engine.Container}}); err != nil {
+		t.Fatal(err)
+	}
+	for c, want := range map[engine.Category]int{engine.Host: 2, engine.Container: 1, 7: 0} {
+		if n := s.Assets("p", c); n != want {
+			t.Errorf("%d %vs, want %d", n, c, want)
+		}
+	}
+}

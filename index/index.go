@@ -48,6 +48,7 @@ type Index struct {
 	flushAfter int    // waiting changes that are flushed behind the writer
 	stripeHint [2]int // bytes in the columns of the last full stripe
 	sought     sought
+	touched    uint64 // keeps reads that have no other use
 	scratch    scratch
 }
 
@@ -285,6 +286,31 @@ func (x *Index) Keys(o Ordinal, dst []Key) []Key {
 	return appendKeys(dst, x.next.listOf(&st))
 }
 
+// HasName says whether the asset has the name in the state being written.
+func (x *Index) HasName(o Ordinal, name string) bool {
+	id := x.next.ident(o)
+	return string(id.name) == name
+}
+
+// HasAddress says whether the asset has the address in the state being written.
+func (x *Index) HasAddress(o Ordinal, address string) bool {
+	id := x.next.ident(o)
+	stored, kind := appendIdent(x.scratch.id[:0], address)
+	x.scratch.id = stored
+	return id.hasAddress(stored, kind)
+}
+
+// AddressIsID says whether the asset's address is its id in the state being written.
+func (x *Index) AddressIsID(o Ordinal) bool { return x.next.ident(o).addrKind == kindSame }
+
+// PutNote is Put for an asset whose group and open keys stay.
+func (x *Index) PutNote(o Ordinal, note []byte) {
+	old := x.next.stateOf(o)
+	st := old
+	st.note, st.noteBig = note, false
+	x.storeState(x.mutStripe(o), o, &old, &st)
+}
+
 // Put sets the asset's group, note and open keys and says whether the group or
 // the keys changed. The keys are valid, in order and without repeats.
 func (x *Index) Put(o Ordinal, group string, note []byte, keys []Key) (changed bool) {
@@ -320,13 +346,18 @@ func (x *Index) putState(p *stripe, o Ordinal, old, st *state, keys []Key) (chan
 		x.storeList(old, st, list)
 		changed = true
 	}
-	x.storeNote(old, st)
-	x.scratch.rec = st.append(x.scratch.rec[:0])
-	p.mutStates().put(o%stripeSize, x.scratch.rec, p.live)
+	x.storeState(p, o, old, st)
 	if len(x.changes) >= x.flushAfter {
 		x.flushBehind()
 	}
 	return changed
+}
+
+// storeState stores the state, of which only the note may still have to become a blob.
+func (x *Index) storeState(p *stripe, o Ordinal, old, st *state) {
+	x.storeNote(old, st)
+	x.scratch.rec = st.append(x.scratch.rec[:0])
+	p.putState(o%stripeSize, x.scratch.rec)
 }
 
 // replaceKeys records what opens and closes.

@@ -86,24 +86,24 @@ func appendPortList(dst []byte, keys []Key, t Type) []byte {
 func appendManyPorts(dst []byte, keys []Key, t Type, n int) []byte {
 	start := len(dst)
 	dst = binary.AppendUvarint(dst, uint64(n)<<2+runsForm)
-	dst = appendRuns(dst, keys, t)
-	runs := len(dst) - start
-	dst = binary.AppendUvarint(dst, uint64(n)<<2+listForm)
-	dst = appendPortList(dst, keys, t)
-	list := len(dst) - start - runs
-	if smallest := min(runs, list); smallest > bitmapSize {
+	head := len(dst) - start
+	dst, list := appendRuns(dst, keys, t)
+	switch runs := len(dst) - start; {
+	case min(runs, list+head) > bitmapSize:
 		dst = binary.AppendUvarint(dst[:start], uint64(n)<<2+bitmapForm)
 		return appendBitmap(dst, keys, t)
+	case runs < list+head:
+		return dst
 	}
-	if runs < list {
-		return dst[:start+runs]
-	}
-	return append(dst[:start], dst[start+runs:]...)
+	dst = binary.AppendUvarint(dst[:start], uint64(n)<<2+listForm)
+	return appendPortList(dst, keys, t)
 }
 
-func appendRuns(dst []byte, keys []Key, t Type) []byte {
-	var body []byte
-	runs, end := uint64(0), uint32(0)
+// appendRuns appends the runs of a type's ports and says how many bytes they take as a list.
+func appendRuns(dst []byte, keys []Key, t Type) (_ []byte, list int) {
+	var room [256]byte
+	body := room[:0]
+	runs, end, last := uint64(0), uint32(0), uint32(0)
 	for i := 0; i < len(keys); {
 		if keys[i].Type() != t {
 			i++
@@ -120,11 +120,23 @@ func appendRuns(dst []byte, keys []Key, t Type) []byte {
 			}
 			next++
 		}
+		list += uvarintLen(first-last) + int(next-first-1)
 		body = binary.AppendUvarint(body, uint64(first-end))
 		body = binary.AppendUvarint(body, uint64(next-first-1))
-		runs, end = runs+1, next
+		runs, end, last = runs+1, next, next-1
 	}
-	return append(binary.AppendUvarint(dst, runs), body...)
+	return append(binary.AppendUvarint(dst, runs), body...), list
+}
+
+// uvarintLen is how many bytes a distance of ports takes.
+func uvarintLen(d uint32) int {
+	switch {
+	case d < 1<<7:
+		return 1
+	case d < 1<<14:
+		return 2
+	}
+	return 3
 }
 
 func appendBitmap(dst []byte, keys []Key, t Type) []byte {
@@ -146,14 +158,32 @@ func appendKeys(dst []Key, list []byte) []Key {
 	start, types := len(dst), list[0]
 	list = list[1:]
 	for t := SCTP; t < typeLimit; t++ {
-		if types>>t&1 != 0 {
-			dst, list = appendTypeKeys(dst, list, t)
+		if types>>t&1 == 0 {
+			continue
 		}
-	}
-	if bits.OnesCount8(types) > 1 {
-		slices.Sort(dst[start:])
+		middle := len(dst)
+		dst, list = appendTypeKeys(dst, list, t)
+		mergeKeys(dst[start:], middle-start)
 	}
 	return dst
+}
+
+// mergeKeys puts keys into order that are in order before the middle and from it on.
+func mergeKeys(keys []Key, middle int) {
+	if middle == 0 {
+		return
+	}
+	var room [64]Key
+	last := append(room[:0], keys[middle:]...)
+	for i, j, to := middle-1, len(last)-1, len(keys)-1; j >= 0; to-- {
+		if i >= 0 && keys[i] > last[j] {
+			keys[to] = keys[i]
+			i--
+		} else {
+			keys[to] = last[j]
+			j--
+		}
+	}
 }
 
 // appendTypeKeys appends the keys of the type that the list begins with and
@@ -193,8 +223,11 @@ func appendRunKeys(dst []Key, list []byte, t Type) ([]Key, []byte) {
 		more, w := uvarint32(list)
 		list = list[w:]
 		port += gap
-		for end := port + more; port <= end; port++ {
-			dst = append(dst, Key(port<<3)|Key(t))
+		at := len(dst)
+		dst = slices.Grow(dst, int(more)+1)[:at+int(more)+1]
+		for i := range dst[at:] {
+			dst[at+i] = Key(port<<3) | Key(t)
+			port++
 		}
 	}
 	return dst, list
@@ -206,7 +239,11 @@ func diffKeys(old, now []Key, f func(k Key, opens bool)) {
 	for len(old) > 0 && len(now) > 0 {
 		switch {
 		case old[0] == now[0]:
-			old, now = old[1:], now[1:]
+			same := 1
+			for same < min(len(old), len(now)) && old[same] == now[same] {
+				same++
+			}
+			old, now = old[same:], now[same:]
 		case old[0] < now[0]:
 			f(old[0], false)
 			old = old[1:]

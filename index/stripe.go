@@ -143,6 +143,19 @@ func (p *stripe) mutStates() *column {
 	return &p.states
 }
 
+// putState stores an asset's state. The column is copied once, with the room that records
+// which move to its end are going to take.
+func (p *stripe) putState(slot uint32, rec []byte) {
+	if !p.own[1] {
+		room := p.room()
+		if moves := p.live>>slot&1 == 0 || len(p.states.record(slot)) != len(rec); moves {
+			room = max(room, len(rec)+2+len(p.states.data)/8)
+		}
+		p.states, p.own[1] = p.states.copied(p.live, room), true
+	}
+	p.states.put(slot, rec, p.live)
+}
+
 // room is how many bytes a copied column has to spare.
 func (p *stripe) room() int {
 	if p.live != ^uint64(0) {

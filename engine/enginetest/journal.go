@@ -27,7 +27,7 @@ type Journal struct {
 	seq    uint64
 	assets map[home]kept
 	marks  map[place]engine.Mark
-	log    []engine.Record
+	log    []engine.Change
 	groups int
 	wholes int // states written
 	times  int // times written
@@ -106,12 +106,10 @@ func (j *Journal) keep(b *engine.Batch) error {
 		return fmt.Errorf("batch %d comes after %d", b.Seq, j.seq)
 	}
 	j.seq = b.Seq
-	for _, r := range b.Records {
-		r.Report.Open = slices.Clone(r.Report.Open)
-		j.log = append(j.log, r)
-	}
 	changed := map[home]bool{}
 	for _, c := range b.Changed {
+		c.State, c.Times = bytes.Clone(c.State), bytes.Clone(c.Times)
+		j.log = append(j.log, c)
 		at := home{place{c.Project, c.Category}, c.Asset}
 		had, known := j.assets[at]
 		switch {
@@ -123,11 +121,11 @@ func (j *Journal) keep(b *engine.Batch) error {
 			delete(j.assets, at)
 		default:
 			if c.State != nil {
-				had.state = bytes.Clone(c.State)
+				had.state = c.State
 				j.wholes++
 			}
 			j.times++
-			j.assets[at] = kept{had.state, bytes.Clone(c.Times)}
+			j.assets[at] = kept{had.state, c.Times}
 		}
 		changed[at] = true
 	}
@@ -151,8 +149,8 @@ func (j *Journal) KeepImage(seq uint64, write func(io.Writer) error) {
 	}
 }
 
-// Log returns every record committed, in order.
-func (j *Journal) Log() []engine.Record {
+// Log returns every change committed, in order.
+func (j *Journal) Log() []engine.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.log)

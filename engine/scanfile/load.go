@@ -12,11 +12,20 @@ import (
 	"portolan/engine/scanfile/internal/reader"
 )
 
-// A batch is applied when it has this many reports or open keys.
+// A batch is applied when it has so many reports or open keys. It grows with the inventory:
+// each batch copies much of what it touches, and reports in a scanner's order touch all of
+// it, so that small ones would copy everything again and again.
 const (
-	batchReports = 4096
+	batchReports = 16 << 10
 	batchKeys    = 256 << 10
+	maxBatch     = 256 << 10 // reports, some 50 MB
+	batchPart    = 4         // a batch has as many reports as there are assets, divided by this
 )
+
+// sized is a sink that knows how many assets it has.
+type sized interface {
+	Assets(project string, c engine.Category) int
+}
 
 // Load reads the sources in order and applies their reports to dst in batches.
 // Every source's format is found before anything is applied. Bad records are
@@ -42,6 +51,7 @@ type loader struct {
 	batch  []engine.Report
 	from   []origin // where the batch's reports came from
 	keys   int      // in the batch
+	enough int      // reports of a batch
 	told   int64    // bytes at the last progress
 	at     int64    // bytes read, of all sources
 	before int64    // of the sources before the one that is read
@@ -60,6 +70,7 @@ func (l *loader) load(sources []Source, o *Options) error {
 		return err
 	}
 	l.opts = &opts
+	l.size()
 	opens := make([]*opened, len(sources))
 	for i, s := range sources {
 		if opens[i], err = open(s, &opts); err != nil {
@@ -142,10 +153,18 @@ func (l *loader) add(in *input, r engine.Report) error {
 	}
 	l.batch, l.from = append(l.batch, r), append(l.from, origin{in, in.line, in.closing})
 	l.keys += len(r.Open)
-	if len(l.batch) < batchReports && l.keys < batchKeys {
+	if len(l.batch) < l.enough && l.keys < max(batchKeys, l.enough) {
 		return nil
 	}
 	return l.flush()
+}
+
+// size finds how large batches are to be.
+func (l *loader) size() {
+	l.enough = batchReports
+	if dst, ok := l.dst.(sized); ok {
+		l.enough = min(max(dst.Assets(l.opts.Project, l.opts.Category)/batchPart, batchReports), maxBatch)
+	}
 }
 
 // flush applies the batch. What the sink would have taken when it was checked and
@@ -168,6 +187,7 @@ func (l *loader) flush() error {
 	}
 	clear(l.batch)
 	l.batch, l.from, l.keys = l.batch[:0], l.from[:0], 0
+	l.size()
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}

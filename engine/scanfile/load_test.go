@@ -144,9 +144,9 @@ func TestLoadEmpty(t *testing.T) {
 
 func TestLoadBatchesAndRejects(t *testing.T) {
 	var b strings.Builder
-	for i := range 10_000 {
+	for i := range 40_000 {
 		fmt.Fprintf(&b, `{"asset":"a%d","open":["1/tcp"]}`+"\n", i)
-		if i%400 == 0 {
+		if i%1600 == 0 {
 			b.WriteString("bad\n")
 		}
 	}
@@ -158,7 +158,7 @@ func TestLoadBatchesAndRejects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sink.batches != 3 || sum.Hosts != 10_001 || sum.Result.Applied != 10_001 || sum.Observations != 10_000 {
+	if sink.batches != 3 || sum.Hosts != 40_001 || sum.Result.Applied != 40_001 || sum.Observations != 40_000 {
 		t.Errorf("%d batches, %+v", sink.batches, sum)
 	}
 	if sum.Rejected != 26 || len(sum.Errors) != 20 || !sum.Complete || sum.Errors[1].Line != 9 {
@@ -166,6 +166,20 @@ func TestLoadBatchesAndRejects(t *testing.T) {
 	}
 	if n := int64(b.Len() + len(twoLines)); sum.Bytes != n || told[len(told)-1] != n {
 		t.Errorf("bytes %d, progress %v", sum.Bytes, told)
+	}
+}
+
+// sizedSink is a sink that has many assets.
+type sizedSink struct{ fakeSink }
+
+func (s *sizedSink) Assets(string, engine.Category) int { return 100_000 }
+
+// TestLoadBatchesGrow: batches are larger where there are many assets.
+func TestLoadBatchesGrow(t *testing.T) {
+	text := strings.Repeat(`{"asset":"a","open":[]}`+"\n", 60_000)
+	var sink sizedSink
+	if _, err := scanfile.Load(t.Context(), &sink, []scanfile.Source{source(text)}, options()); err != nil || sink.batches != 3 {
+		t.Errorf("%d batches, %v, want 3", sink.batches, err)
 	}
 }
 
