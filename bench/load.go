@@ -173,8 +173,8 @@ func (run *run) loadText(ctx context.Context, name string, text []byte, tally *e
 	if err := everything.verifyTally(ctx, tally, e); err != nil {
 		return err
 	}
-	result := Result{Suite: SuiteLoad, Name: name, Hosts: tally.Assets(), Samples: int64(summary.Hosts)}
-	result.addRates(summary.Hosts, summary.Observations, took, &spent)
+	result := Result{Suite: SuiteLoad, Name: name, Hosts: tally.Assets(), Samples: int64(summary.Records)}
+	result.addRates(summary.Records, summary.Observations, took, &spent)
 	result.add("MB/s", float64(len(text))/1e6/took.Seconds())
 	result.add("read-MB/s", float64(len(text))/1e6/alone.Seconds())
 	result.add("read-in-parts-MB/s", float64(len(text))/1e6/parts.Seconds())

@@ -155,6 +155,34 @@ func (s Scope) Intersect(o Scope) Scope {
 	return ScopeOf(both...)
 }
 
+// Minus returns the scope of what s holds and none of the ranges does. Of all, which has the
+// keys of types that there are not yet, nothing can be taken: it stays all.
+func (s Scope) Minus(ranges []index.Range) Scope {
+	if len(ranges) == 0 || s.IsAll() {
+		return s
+	}
+	cuts := mergeRanges(slices.Clone(ranges))
+	var left []index.Range
+	i := 0
+	for _, r := range s.Ranges() {
+		i = skipBefore(cuts, i, r)
+		lo := int(r.Lo)
+		for _, cut := range cuts[i:] {
+			if cut.Type != r.Type || cut.Lo > r.Hi {
+				break
+			}
+			if int(cut.Lo) > lo {
+				left = append(left, index.Range{Type: r.Type, Lo: uint16(lo), Hi: cut.Lo - 1})
+			}
+			lo = int(cut.Hi) + 1
+		}
+		if lo <= int(r.Hi) {
+			left = append(left, index.Range{Type: r.Type, Lo: uint16(lo), Hi: r.Hi})
+		}
+	}
+	return ScopeOf(left...)
+}
+
 // Union returns the scope that holds the keys of both.
 func (s Scope) Union(o Scope) Scope {
 	switch {

@@ -60,20 +60,10 @@ func (c *cli) convert(ctx context.Context, f *convertFlags, files []string) erro
 	return nil
 }
 
-// checkSink takes reports that are valid, and does nothing with them.
-type checkSink struct{}
-
-func (checkSink) Check(r *engine.Report) error { return r.Validate() }
-
-func (checkSink) Apply(ctx context.Context, _ []engine.Report) (engine.Result, error) {
-	return engine.Result{}, ctx.Err()
-}
-
 // lineSink writes reports as lines.
-type lineSink struct {
-	checkSink
-	w *bufio.Writer
-}
+type lineSink struct{ w *bufio.Writer }
+
+func (*lineSink) Check(r *engine.Report) error { return r.Validate() }
 
 func (s *lineSink) Apply(ctx context.Context, reports []engine.Report) (engine.Result, error) {
 	for i := range reports {

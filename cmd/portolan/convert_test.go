@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const inventory = "tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nudp UNCONN 0 0 127.0.0.1:53 0.0.0.0:*\n"
@@ -35,8 +36,21 @@ func TestConvert(t *testing.T) {
 		t.Errorf("converted again: %s", twice)
 	}
 	host := mustCall(t, nil, "convert", write(t, "ss.txt", inventory), "--asset-id", "h1", "--include-loopback", "--enterprise-project", "shop", "--category", "container").stdout
-	if want := `{"enterprise_project_id":"shop","category":"container","asset":"h1","scope":["1-65535/tcp","1-65535/udp"],"open":["22/tcp","53/udp"]}` + "\n"; host != want {
+	if want := `{"enterprise_project_id":"shop","category":"container","asset":"h1","scope":["1-65535/tcp","1-65535/tcp6","1-65535/udp","1-65535/udp6"],"open":["22/tcp","53/udp"]}` + "\n"; host != want {
 		t.Errorf("got %s, want %s", host, want)
+	}
+}
+
+// TestDryRunHasClock: what an import would refuse for its time, a dry run refuses.
+func TestDryRunHasClock(t *testing.T) {
+	late := `{"asset":"a","open":[],"seen":"` + time.Now().Add(48*time.Hour).UTC().Format(time.RFC3339) + `"}` + "\n"
+	for _, c := range []struct {
+		text string
+		code int
+	}{{late, exitFailed}, {late + `{"asset":"b","open":[]}` + "\n", exitPartly}, {`{"asset":"b","open":[]}` + "\n", exitOK}, {"", exitFailed}, {"\n\n", exitFailed}} {
+		if r := callWith(t, nil, c.text, "import", "--dry-run", "-"); r.code != c.code {
+			t.Errorf("%q: exit %d, want %d\n%s%s", c.text, r.code, c.code, r.stdout, r.stderr)
+		}
 	}
 }
 
@@ -50,15 +64,15 @@ func TestDryRun(t *testing.T) {
 	for i, format := range []string{"nmap-xml", "ndjson"} {
 		var sum struct {
 			File    string
-			Hosts   int
+			Records int
 			Applied int
 			Files   []struct{ Format string }
 		}
-		if err := json.Unmarshal([]byte(answers[i]), &sum); err != nil || sum.Hosts == 0 || sum.Applied != 0 || sum.Files[0].Format != format {
+		if err := json.Unmarshal([]byte(answers[i]), &sum); err != nil || sum.Records == 0 || sum.Applied != 0 || sum.Files[0].Format != format {
 			t.Errorf("%v in %s", err, answers[i])
 		}
 	}
-	if text := mustCall(t, nil, "import", "--dry-run", write(t, "ss.txt", inventory), "--asset-id", "h1").stdout; !strings.Contains(text, "ss, 1 hosts, 1 open ports, 0 rejected") {
+	if text := mustCall(t, nil, "import", "--dry-run", write(t, "ss.txt", inventory), "--asset-id", "h1").stdout; !strings.Contains(text, "ss, 1 records, 1 open ports, 0 rejected") {
 		t.Errorf("got %s", text)
 	}
 }

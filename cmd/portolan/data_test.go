@@ -299,3 +299,13 @@ func TestBadData(t *testing.T) {
 		t.Errorf("of nothing: %+v", r)
 	}
 }
+
+// TestDemoBesideData: a made-up fleet is not put among assets that are kept.
+func TestDemoBesideData(t *testing.T) {
+	data := t.TempDir()
+	first := serve(t, nil, "--data", data, "--import", agentsFile)
+	first.stop()
+	if r := call(t, nil, "serve", "--data", data, "--demo", "5", "--listen", "127.0.0.1:0"); r.code != exitFailed || !strings.Contains(r.stderr, "--demo is not allowed") {
+		t.Errorf("exit %d\n%s", r.code, r.stderr)
+	}
+}

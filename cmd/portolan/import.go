@@ -81,19 +81,51 @@ func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) e
 		return err
 	}
 	defer in.close()
+	var all outcome
 	for _, src := range in.sources {
 		answer, err := c.send(ctx, cl, f.values(src.Name), src)
-		if err == nil {
-			if err := c.showSummary(f, src.Name, answer); err != nil {
-				return err
-			}
-			continue
+		sum, shown := c.showSummary(f, src.Name, answer)
+		if err != nil {
+			c.complain(fmt.Sprintf("%s: %v", src.Name, err))
+			return errors.Join(reportedError{err}, shown)
 		}
-		c.complain(fmt.Sprintf("%s: %v", src.Name, err))
-		return errors.Join(reportedError{err}, c.showSummary(f, src.Name, answer))
+		if shown != nil {
+			return shown
+		}
+		all.add(src.Name, sum)
 	}
-	return nil
+	return all.err()
 }
+
+// outcome is what became of files that were read to their ends.
+type outcome struct {
+	taken, rejected int
+	noInput         bool
+}
+
+func (o *outcome) add(name string, sum *importSummary) {
+	if sum == nil {
+		return
+	}
+	o.taken, o.rejected = o.taken+sum.Records, o.rejected+sum.Rejected
+	o.noInput = o.noInput || name == standardInput && len(sum.Files) > 0 && sum.Files[0].Problem == "empty"
+}
+
+// err is the error of the files together. Stderr was told of what was rejected.
+func (o *outcome) err() error {
+	switch {
+	case o.noInput:
+		return errNoInput
+	case o.rejected == 0:
+		return nil
+	case o.taken == 0:
+		return reportedError{errors.New("every record was rejected")}
+	}
+	return partlyError{errors.New("some records were rejected")}
+}
+
+// errNoInput is the error of reading standard input where there is nothing.
+var errNoInput = errors.New("standard input is empty")
 
 // rehearse reads the files as a server would and shows what it would say, file by file.
 func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Options, files []string) error {
@@ -101,27 +133,44 @@ func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Optio
 	if err := opts.Validate(); err != nil {
 		return usageError{err}
 	}
+	e, err := engine.Open(nil)
+	if err != nil {
+		return err
+	}
 	var failed error
+	var all outcome
 	for _, name := range files {
-		sum, err := c.load(ctx, checkSink{}, []string{name}, opts)
+		sum, err := c.load(ctx, rehearsal{e.NewStream()}, []string{name}, opts)
 		if err != nil {
 			c.complain(fmt.Sprintf("%s: %v", name, err))
 			failed = errors.Join(failed, reportedError{err})
 		}
-		if sum != nil {
-			answer, err := json.Marshal(sum)
-			if err != nil {
-				return err
-			}
-			if err := c.showSummary(f, name, answer); err != nil {
-				return err
-			}
+		if sum == nil {
+			continue
 		}
-		if ctx.Err() != nil {
+		answer, errText := json.Marshal(sum)
+		if errText != nil {
+			return errText
+		}
+		shown, errText := c.showSummary(f, name, answer)
+		if errText != nil {
+			return errText
+		}
+		if all.add(name, shown); ctx.Err() != nil {
 			break
 		}
 	}
-	return failed
+	if failed != nil {
+		return failed
+	}
+	return all.err()
+}
+
+// rehearsal holds reports against the limits and the clock, as an import does.
+type rehearsal struct{ *engine.Stream }
+
+func (rehearsal) Apply(ctx context.Context, _ []engine.Report) (engine.Result, error) {
+	return engine.Result{}, ctx.Err()
 }
 
 // values returns what the HTTP API is told of a file; only what was given goes.
@@ -202,7 +251,7 @@ type importSummary struct {
 	Stale     int            `json:"stale"`
 	Clamped   int            `json:"clamped"`
 	Rejected  int            `json:"rejected"`
-	Hosts     int            `json:"hosts"`
+	Records   int            `json:"records"`
 	Open      int            `json:"observations"`
 	LeftOut   map[string]int `json:"left_out"`
 	Bytes     int64          `json:"bytes"`
@@ -210,33 +259,35 @@ type importSummary struct {
 	Errors    []struct {
 		Line   int    `json:"line"`
 		Reason string `json:"reason"`
+		Count  int    `json:"count"`
 	} `json:"errors"`
 	Files []struct {
 		Format     string          `json:"format"`
 		Problem    string          `json:"problem"`
+		Warnings   []string        `json:"warnings"`
 		PassedOver scanfile.Passed `json:"passed_over"`
 	} `json:"files"`
 }
 
-// showSummary prints an answer if it is a summary.
-func (c *cli) showSummary(f *importFlags, name string, answer []byte) error {
-	var sum importSummary
-	if err := json.Unmarshal(answer, &sum); err != nil || sum.Complete == nil {
-		return nil
+// showSummary prints an answer if it is a summary, which it returns, else nil.
+func (c *cli) showSummary(f *importFlags, name string, answer []byte) (*importSummary, error) {
+	sum := new(importSummary)
+	if err := json.Unmarshal(answer, sum); err != nil || sum.Complete == nil {
+		return nil, nil //nolint:nilnil // an answer that is none is no error
 	}
 	if f.output.value != asJSON {
-		return c.showText(f, name, &sum)
+		return sum, c.showText(f, name, sum)
 	}
 	file, err := json.Marshal(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var line bytes.Buffer
 	if err := json.Compact(&line, answer); err != nil {
-		return err
+		return nil, err
 	}
 	_, err = fmt.Fprintf(c.stdout, "{\"file\":%s,%s\n", file, line.Bytes()[1:])
-	return err
+	return sum, err
 }
 
 // muchRead is how many bytes must be read for the rate to mean something.
@@ -250,7 +301,7 @@ func (f *importFlags) describe(sum *importSummary) string {
 		if len(sum.Files) > 0 && sum.Files[0].Format != "" {
 			format = sum.Files[0].Format
 		}
-		text = fmt.Sprintf("%s, %d hosts, %d open ports, %d rejected", format, sum.Hosts, sum.Open, sum.Rejected)
+		text = fmt.Sprintf("%s, %d records, %d open ports, %d rejected", format, sum.Records, sum.Open, sum.Rejected)
 	}
 	if sum.Bytes >= muchRead && sum.Rate > 0 {
 		text += fmt.Sprintf(", %d MB at %d MB/s", sum.Bytes/1e6, sum.Rate/1e6)
@@ -266,14 +317,23 @@ func (c *cli) showText(f *importFlags, name string, sum *importSummary) error {
 			file := scanfile.FileSummary{Problem: in.Problem, PassedOver: in.PassedOver}
 			c.complain(fmt.Sprintf("warning: %s is incomplete: %s", name, file.Describe()))
 		}
+		for _, warning := range in.Warnings {
+			c.complain(fmt.Sprintf("warning: %s: %s", name, warning))
+		}
 	}
 	if !*sum.Complete && len(sum.Files) == 0 {
 		c.complain(fmt.Sprintf("warning: %s is incomplete; what is whole counts", name))
 	}
+	more := sum.Rejected
 	for _, e := range sum.Errors {
-		c.complain(fmt.Sprintf("warning: %s:%d: rejected: %s", name, e.Line, e.Reason))
+		more -= max(e.Count, 1)
+		times := ""
+		if e.Count > 1 {
+			times = fmt.Sprintf(" (%d times)", e.Count)
+		}
+		c.complain(fmt.Sprintf("warning: %s:%d: rejected: %s%s", name, e.Line, e.Reason, times))
 	}
-	if more := sum.Rejected - len(sum.Errors); more > 0 {
+	if more > 0 {
 		c.complain(fmt.Sprintf("warning: %s: %d more rejected", name, more))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(sum.LeftOut)) {

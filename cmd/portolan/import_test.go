@@ -80,7 +80,8 @@ func TestImportBadFiles(t *testing.T) {
 		says string
 	}{
 		{damagedXML, exitOK, "warning: " + damagedXML},
-		{rejectsFile, exitOK, "rejects.ndjson:2: rejected"},
+		{rejectsFile, exitPartly, "rejects.ndjson:2: rejected"},
+		{write(t, "bad.ndjson", "{}\n{}\n{}\n") + " --format ndjson", exitFailed, "(3 times)"},
 		{rejectsFile + " --strict", exitFailed, rejectsFile},
 		{"testdata/unknown.bin", exitFailed, "PK"},
 		{"testdata/missing.xml", exitFailed, "missing.xml"},
@@ -146,10 +147,21 @@ func TestInterruptedReading(t *testing.T) {
 	}
 }
 
+// TestImportNothing: standard input without anything is an error.
+func TestImportNothing(t *testing.T) {
+	s := serve(t, nil)
+	if r := callWith(t, s.env(), "", "import", "-"); r.code != exitFailed || !strings.Contains(r.stderr, "standard input is empty") {
+		t.Errorf("exit %d\n%s", r.code, r.stderr)
+	}
+}
+
 // TestImportNamesFiles: what is said of a record names its file.
 func TestImportNamesFiles(t *testing.T) {
 	s := serve(t, nil)
-	r := mustCall(t, s.env(), "import", rejectsFile, "-o", "json")
+	r := call(t, s.env(), "import", rejectsFile, "-o", "json")
+	if r.code != exitPartly {
+		t.Errorf("exit %d, want %d", r.code, exitPartly)
+	}
 	var sum struct {
 		Errors []struct{ File string }
 		Files  []struct{ Name string }

@@ -46,7 +46,7 @@ func (f *readFlags) addHow(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.asset, "asset", "", "call what scanners found by its address, hostname or mac, by the address where it has no other (default address)")
 	cmd.Flags().StringVar(&f.host, "asset-id", "", "take inventories (ss, netstat, …) that name no host for those of the host of this `ID`")
 	cmd.Flags().BoolVar(&f.inside, "include-loopback", false, "count what inventories show listening on loopback only")
-	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at where a file does not say: all, none or `RANGES` such as 1-1024/tcp,53/udp")
+	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at, whatever a file says: all, none or `RANGES` such as 1-1024/tcp,53/udp; lines of NDJSON keep their own")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
 }
 
@@ -101,7 +101,7 @@ func (c *cli) remark(sum *scanfile.Summary) {
 		return
 	case !sum.Complete || sum.Rejected > 0:
 		text.WriteString("warning: ")
-	case len(sum.LeftOut) == 0 && sum.Result.Clamped == 0:
+	case len(sum.LeftOut) == 0 && sum.Result.Clamped == 0 && !slices.ContainsFunc(sum.Files, func(f scanfile.FileSummary) bool { return len(f.Warnings) > 0 }):
 		return
 	}
 	_ = sum.WriteText(&text) // A strings.Builder takes everything.
@@ -120,8 +120,15 @@ func (c *cli) load(ctx context.Context, dst scanfile.Sink, files []string, opts 
 		opts.Progress, done = progress(c.stderr, "reading", in.size)
 		defer done()
 	}
-	return scanfile.Load(ctx, dst, in.sources, opts)
+	sum, err := scanfile.Load(ctx, dst, in.sources, opts)
+	if err == nil && len(sum.Files) > 0 && slices.ContainsFunc(sum.Files, func(f scanfile.FileSummary) bool { return f.Name == standardInput && f.Problem == "empty" }) {
+		err = errNoInput
+	}
+	return sum, err
 }
+
+// standardInput is what standard input is called in messages.
+const standardInput = "standard input"
 
 // inputs are open files.
 type inputs struct {
@@ -155,7 +162,7 @@ func (in *inputs) add(ctx context.Context, name string, stdin io.Reader) error {
 	if name == "-" {
 		r := interruptible(ctx, stdin)
 		in.closers = append(in.closers, r)
-		in.sources = append(in.sources, scanfile.Source{Name: "standard input", Reader: r})
+		in.sources = append(in.sources, scanfile.Source{Name: standardInput, Reader: r})
 		in.size = -1
 		return nil
 	}

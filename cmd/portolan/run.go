@@ -16,6 +16,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitPartly = 3
 )
 
 // cli is one run of the program: where its words come from and where they go.
@@ -53,7 +54,8 @@ commands can fill and ask.
 Every flag can be given as an environment variable, named in brackets beside it.
 The command line goes first. PORTOLAN_TOKEN holds the server's token itself.
 
-Exit codes: 0 fine, 1 failed, 2 wrong use.`,
+Exit codes: 0 fine, 1 failed, 2 wrong use, 3 some records were rejected and the
+rest was applied (import).`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd, c.getenv) },
@@ -92,6 +94,9 @@ type reportedError struct{ error }
 
 func (e reportedError) Unwrap() error { return e.error }
 
+// partlyError is the error of an import of which a part was rejected, as stderr was told.
+type partlyError struct{ error }
+
 // remarkOn shows what a load that failed had read, behind why it failed.
 func (c *cli) remarkOn(err error) {
 	if e, ok := errors.AsType[summedError](err); ok {
@@ -120,6 +125,8 @@ func (c *cli) exit(cmd *cobra.Command, err error) int {
 		return exitOK
 	case errors.As(err, new(reportedError)):
 		return exitFailed
+	case errors.As(err, new(partlyError)):
+		return exitPartly
 	case errors.Is(err, context.Canceled):
 		c.complain("interrupted")
 		c.remarkOn(err)

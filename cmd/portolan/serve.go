@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -163,6 +165,11 @@ func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfil
 		return engine.Stats{}, err
 	}
 	e := data.engine
+	if f.demo.value > 0 {
+		if held, err := e.Stats(); err != nil || held.Assets > 0 {
+			return held, cmp.Or(err, fmt.Errorf("--demo is not allowed: the data directory holds %d assets, among which a made-up fleet would be", held.Assets))
+		}
+	}
 	if len(f.files) > 0 {
 		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
 		if err != nil {
@@ -191,13 +198,16 @@ func logSummary(log *slog.Logger, sum *scanfile.Summary) {
 		if !f.Complete {
 			log.Warn("file is incomplete; what is whole counts", "file", f.Name, "problem", f.Describe())
 		}
+		for _, warning := range f.Warnings {
+			log.Warn(warning, "file", f.Name)
+		}
 	}
 	for _, e := range sum.Errors {
-		log.Warn("record rejected", "file", e.File, "line", e.Line, "reason", e.Reason)
+		log.Warn("record rejected", "file", e.File, "line", e.Line, "reason", e.Reason, "count", max(e.Count, 1))
 	}
 	for reason, n := range sum.LeftOut {
 		log.Info("left out", "reason", reason, "count", n)
 	}
-	log.Info("read files", "files", len(sum.Files), "hosts", sum.Hosts, "open_ports", sum.Observations,
+	log.Info("read files", "files", len(sum.Files), "records", sum.Records, "open_ports", sum.Observations,
 		"applied", sum.Result.Applied, "rejected", sum.Rejected, "took", sum.Elapsed.Round(time.Millisecond))
 }

@@ -59,8 +59,8 @@ func TestNmapXMLGoesOn(t *testing.T) {
 		}
 	}
 	_, sum := load(t, scan(10, "<\n")+scan(10, "<\n\n"), options())
-	if want := (scanfile.Passed{Bytes: 5, Lines: 3}); sum.Files[0].PassedOver != want || sum.Hosts != 20 {
-		t.Errorf("two places: %+v, %d hosts", sum.Files[0], sum.Hosts)
+	if want := (scanfile.Passed{Bytes: 5, Lines: 3}); sum.Files[0].PassedOver != want || sum.Records != 20 {
+		t.Errorf("two places: %+v, %d hosts", sum.Files[0], sum.Records)
 	}
 	var text strings.Builder
 	if err := sum.WriteText(&text); err != nil || !strings.Contains(text.String(), "; passed over: bytes 5, lines 3") {

@@ -61,7 +61,9 @@
 // All other formats list ports that were found, and do not tell what was looked at, so
 // their reports only add; with [Options].Scope every asset gets one closing report at the
 // end of a whole input, at the earliest time of its records. "nmap-normal" lists closed
-// ports, too, and a whole host closes those.
+// ports, too, and a whole host closes those; what -v has shown of a host whose list did not
+// come counts, and only adds. A scope that is given counts instead of what any format says,
+// but for NDJSON, where a line's own is nearer.
 //
 //	nmap-grepable, nmap-normal          -oG; -oN and the terminal
 //	masscan-xml, -json, -ndjson         -oX, -oJ, -oD, the dialects of old versions included
@@ -73,22 +75,34 @@
 //	zgrab2, shodan                      JSON lines
 //
 // Only what is open counts; closed ports, banners, protocols without ports and what is
-// open|filtered are left out, by reason. JSON objects may be one a line, elements of a list,
-// or written over several lines; lines of a log between them are left out. Times without a
-// zone are taken as UTC.
+// open|filtered are left out, by reason. That is only what is whole and known: a protocol, a
+// state or a field that no such tool writes is refused. JSON objects may be one a line,
+// elements of a list, or written over several lines; lines of a log between them are left
+// out, those that hold members of an object are refused. An object with members that a
+// relative of the tool writes, such as httpx, tlsx or nuclei, is none of naabu's. Times
+// without a zone are taken as UTC.
 //
 // # Inventories of hosts
 //
 // "ss", "netstat" (of Linux, busybox, BSD, macOS and Windows), "proc-net" (/proc/net/tcp,
 // tcp6, udp, udp6), "ansible" (listen_ports_facts) and "osquery" (listening_ports, as logs of
 // events, batches or snapshots, or the rows of a query) are what hosts show of themselves.
-// They are a whole look at all ports of the types that occur in them, unless they are cut,
-// or show a port by a name; only osquery's events are, without their beginning, a look at
-// the ports that they mention. Those that name no host need [Options].AssetID.
+// Those that name no host need [Options].AssetID. What they looked at is told by their form,
+// not by the rows that they happen to have:
+//
+//	ss        with the column Netid TCP and UDP, without it what its rows are of
+//	netstat   each protocol that has a row, unless the title is without servers
+//	proc-net  the file's own type, which its header tells
+//	ansible   each list that is there, if it is empty
+//	osquery   TCP and UDP; events without their beginning, the ports that they mention
+//
+// of both families but for proc-net. Where the form does not tell, or ports are names, they
+// close nothing, and a warning says so. A record that is refused, or a cut, takes the scope
+// with it, as its port may be the one that would be closed.
 //
 // What listens counts. Connected sockets, UNIX sockets, what listens on loopback only
 // (unless [Options].IncludeLoopback) and UDP sockets on ports that clients are given (from
-// 49152 on, RFC 6335) are left out. A socket of all addresses of IPv6 is TCP6 or UDP6; ss
+// 49152 on, RFC 6335) are left out; the latter may be a server's, and leave the scope. A socket of all addresses of IPv6 is TCP6 or UDP6; ss
 // shows some as * without their family, which are taken for TCP or UDP.
 //
 // # Streams

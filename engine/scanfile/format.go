@@ -39,8 +39,8 @@ func formats() []reader.Format {
 		scanner("naabu", naabu.DetectPlain, naabu.ReadPlain), // its lines are so short that apart they take longer
 		{Name: "osquery", Detect: osquery.Detect, Read: osquery.Read},
 		{Name: "ansible", Detect: ansible.Detect, Read: ansible.Read},
-		{Name: "ss", Detect: ss.Detect, Read: ss.Read},
-		{Name: "netstat", Detect: netstat.Detect, Read: netstat.Read},
+		{Name: "ss", Detect: ss.Detect, Within: ss.Within, Read: ss.Read},
+		{Name: "netstat", Detect: netstat.Detect, Within: netstat.Within, Read: netstat.Read},
 		{Name: "proc-net", Detect: procnet.Detect, Read: procnet.Read},
 		{Name: "rustscan", Detect: rustscan.Detect, Within: rustscan.Within, Read: rustscan.Read, Additive: true, Scanner: true},
 		{Name: "nmap-normal", Detect: nmap.DetectNormal, Within: nmap.NormalWithin, Read: nmap.ReadNormal, Scanner: true},

@@ -32,7 +32,7 @@ type input struct {
 
 // nothing says whether there was something to take and nothing of it was taken.
 func (in *input) nothing() bool {
-	return in.taken == 0 && len(in.LeftOut) == 0 && in.refused+in.Cut > 0
+	return in.taken == 0 && len(in.LeftOut) == 0 && in.refused+in.Cut+in.Noise > 0
 }
 
 // check makes the fault of the report just yielded a refused record.
@@ -100,6 +100,15 @@ func (in *input) read(f *reader.Format, given bool, c *closings, out *reader.Out
 		out.Take = func(r *engine.Report, line int) bool {
 			c.note(r, f.Additive)
 			return take(r, line)
+		}
+	}
+	if given := in.Opts.Scope; given != nil && f.Scanner && !f.Additive {
+		next := out.Take
+		out.Take = func(r *engine.Report, line int) bool {
+			if !r.Scope.IsNone() { // a whole look, of which somebody knows more than the file
+				r.Scope = *given
+			}
+			return next(r, line)
 		}
 	}
 	if next, read := in.inParts(f, given, out, in.workers); read {

@@ -117,7 +117,7 @@ func (l *loader) file(in *input, f *reader.Format) (err error) {
 	if err != nil {
 		in.Incomplete("reading was ended: %v", err)
 	}
-	file := FileSummary{Name: in.name, Complete: in.Problem == "", Problem: in.Problem, PassedOver: Passed(in.Passed), Format: in.format(), Compression: in.compression}
+	file := FileSummary{Name: in.name, Complete: in.Problem == "", Problem: in.Problem, Warnings: in.Warnings, PassedOver: Passed(in.Passed), Format: in.format(), Compression: in.compression}
 	l.sum.Files = append(l.sum.Files, file)
 	l.sum.Duplicates += in.Duplicates
 	l.sum.leaveOut(in.LeftOut)
@@ -141,7 +141,7 @@ func (l *loader) take(in *input, r engine.Report, bad error) error {
 	}
 	in.taken++
 	if !in.closing {
-		l.sum.Hosts++
+		l.sum.Records++
 		l.sum.Observations += len(r.Open)
 	}
 	return l.add(in, r)
@@ -201,7 +201,7 @@ func (l *loader) retract(fault *engine.ReportError) {
 	from.in.taken--
 	from.in.refused++
 	if !from.closing {
-		l.sum.Hosts--
+		l.sum.Records--
 		l.sum.Observations -= len(l.batch[i].Open)
 	}
 	l.sum.reject(&RecordError{File: from.in.name, Line: from.line, Reason: fault.Err.Error()})

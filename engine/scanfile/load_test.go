@@ -56,7 +56,7 @@ func TestLoadUnknownFormatAppliesNothing(t *testing.T) {
 	if !errors.Is(err, scanfile.ErrUnknownFormat) || !strings.Contains(err.Error(), `odd.txt: unknown format: it begins with "hello, world"; name one with --format`) {
 		t.Errorf("error %v", err)
 	}
-	if len(sink.reports) != 0 || sum == nil || sum.Hosts != 0 {
+	if len(sink.reports) != 0 || sum == nil || sum.Records != 0 {
 		t.Errorf("applied %d, %+v", len(sink.reports), sum)
 	}
 }
@@ -158,10 +158,10 @@ func TestLoadBatchesAndRejects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sink.batches != 3 || sum.Hosts != 40_001 || sum.Result.Applied != 40_001 || sum.Observations != 40_000 {
+	if sink.batches != 3 || sum.Records != 40_001 || sum.Result.Applied != 40_001 || sum.Observations != 40_000 {
 		t.Errorf("%d batches, %+v", sink.batches, sum)
 	}
-	if sum.Rejected != 26 || len(sum.Errors) != 20 || !sum.Complete || sum.Errors[1].Line != 9 {
+	if sum.Rejected != 26 || len(sum.Errors) != 2 || sum.Errors[0].Count != 25 || !sum.Complete || sum.Errors[1].Line != 9 {
 		t.Errorf("rejected %d, %v", sum.Rejected, sum.Errors)
 	}
 	if n := int64(b.Len() + len(twoLines)); sum.Bytes != n || told[len(told)-1] != n {
@@ -230,7 +230,7 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 func TestLoadSinkAndContext(t *testing.T) {
 	broken := errors.New("disk full")
 	sum, err := scanfile.Load(t.Context(), &fakeSink{err: broken}, []scanfile.Source{source(twoLines)}, options())
-	if !errors.Is(err, broken) || sum.Hosts != 2 || sum.Result.Applied != 0 {
+	if !errors.Is(err, broken) || sum.Records != 2 || sum.Result.Applied != 0 {
 		t.Errorf("error %v, %+v", err, sum)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -375,12 +375,12 @@ func TestReadErrors(t *testing.T) {
 
 func TestSummaryJSON(t *testing.T) {
 	got, err := json.Marshal(new(scanfile.Summary))
-	const want = `{"complete":false,"applied":0,"unchanged":0,"stale":0,"clamped":0,"rejected":0,"hosts":0,"observations":0,"duplicates":0,"left_out":{},"errors":[],"files":[],"bytes":0,"bytes_per_second":0}`
+	const want = `{"complete":false,"applied":0,"unchanged":0,"stale":0,"clamped":0,"rejected":0,"records":0,"observations":0,"duplicates":0,"left_out":{},"errors":[],"files":[],"bytes":0,"bytes_per_second":0}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s %v", got, err)
 	}
 	sum := scanfile.Summary{
-		Files: []scanfile.FileSummary{{Name: "f", Format: "ndjson", Problem: "line 3 is cut"}}, Hosts: 2, Observations: 3, Duplicates: 1,
+		Files: []scanfile.FileSummary{{Name: "f", Format: "ndjson", Problem: "line 3 is cut"}}, Records: 2, Observations: 3, Duplicates: 1,
 		Result: engine.Result{Applied: 1, Unchanged: 1, Clamped: 1}, LeftOut: map[string]int{"b": 2, "a": 1}, Rejected: 2, Elapsed: 2 * time.Second,
 		Errors: []scanfile.RecordError{{File: "f", Line: 1, Reason: "r"}}, Bytes: 9,
 	}
@@ -399,7 +399,7 @@ func TestSummaryJSON(t *testing.T) {
 	if err := sum.WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
-	same(t, b.String(), `2 hosts, 3 open ports read: 1 applied, 1 unchanged, 0 stale, 2 rejected
+	same(t, b.String(), `2 records, 3 open ports read: 1 applied, 1 unchanged, 0 stale, 2 rejected
 1 had a time ahead of the clock, taken as now
 1 ports were given more than once
 left out: 1 a

@@ -225,14 +225,14 @@ func TestMasscanScope(t *testing.T) {
 	opts := options()
 	opts.Scope = &scope
 	reports, sum := load(t, text, opts)
-	same(t, lines(reports[sum.Hosts:]), `
+	same(t, lines(reports[sum.Records:]), `
 host 192.0.2.90 open=[] scope=all seen=2026-09-21T14:13:21Z
 host 2001:db8::90 open=[] scope=all seen=2026-09-21T14:13:23Z`)
-	if reports, sum := load(t, text[:len(text)-20], opts); len(reports) != sum.Hosts {
+	if reports, sum := load(t, text[:len(text)-20], opts); len(reports) != sum.Records {
 		t.Errorf("a cut input closes: %s", lines(reports))
 	}
 	bad := strings.Replace(text, `portid="22"`, `portid="x"`, 1)
-	if reports, sum := load(t, bad, opts); len(reports) != sum.Hosts {
+	if reports, sum := load(t, bad, opts); len(reports) != sum.Records {
 		t.Errorf("an input with a refused record closes: %s", lines(reports))
 	}
 }

@@ -302,6 +302,7 @@ func (in *input) take(one *part, out *reader.Output) {
 	}
 	in.Duplicates += one.in.Duplicates
 	in.Cut += one.in.Cut
+	in.Noise += one.in.Noise
 	for reason, n := range one.in.LeftOut {
 		in.LeaveOut(reason, n)
 	}

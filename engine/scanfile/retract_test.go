@@ -40,7 +40,7 @@ func TestRefusedWhenApplied(t *testing.T) {
 	sink := fickle{e.NewStream(), func(asset string) bool { return asset == "h3" || asset == "h9" }}
 	sources := func() []Source { return []Source{{Name: "a", Reader: strings.NewReader(text.String())}} }
 	sum, err := Load(t.Context(), sink, sources(), &Options{Project: "p"})
-	if err != nil || sum.Hosts != 8 || sum.Observations != 16 || sum.Result.Applied != 8 || sum.Rejected != 2 {
+	if err != nil || sum.Records != 8 || sum.Observations != 16 || sum.Result.Applied != 8 || sum.Rejected != 2 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	for i, line := range []int{4, 10} {
@@ -52,7 +52,7 @@ func TestRefusedWhenApplied(t *testing.T) {
 		t.Errorf("%+v, %v", held, err)
 	}
 	sink.refuses = func(string) bool { return true }
-	if sum, err := Load(t.Context(), sink, sources(), &Options{Project: "p"}); err != nil || sum.Hosts != 0 || sum.Rejected != 10 {
+	if sum, err := Load(t.Context(), sink, sources(), &Options{Project: "p"}); err != nil || sum.Records != 0 || sum.Rejected != 10 {
 		t.Errorf("all refused: %+v, %v", sum, err)
 	}
 	var fault *engine.ReportError

@@ -144,7 +144,7 @@ func TestSamplesAreDetected(t *testing.T) {
 		if sum.Rejected > 0 || sum.Files[0].Format != want {
 			t.Errorf("%s: %+v", file, sum)
 		}
-		t.Logf("%s: complete=%v hosts=%d left=%v dup=%d problem=%q\n%s", filepath.Base(file), sum.Complete, sum.Hosts, sum.LeftOut, sum.Duplicates, sum.Files[0].Problem, lines(reports))
+		t.Logf("%s: complete=%v hosts=%d left=%v dup=%d problem=%q\n%s", filepath.Base(file), sum.Complete, sum.Records, sum.LeftOut, sum.Duplicates, sum.Files[0].Problem, lines(reports))
 	}
 }
 

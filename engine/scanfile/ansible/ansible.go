@@ -3,6 +3,7 @@
 package ansible
 
 import (
+	"fmt"
 	"time"
 
 	"portolan/engine"
@@ -60,12 +61,16 @@ func (a *ansible) object(object []byte, line int) error {
 		list []byte
 		t    index.Type
 	}{{tcp, index.TCP}, {udp, index.UDP}} {
-		if len(l.list) == 0 || l.list[0] != '[' {
+		if len(l.list) == 0 || string(l.list) == "null" {
 			continue
 		}
+		if l.list[0] != '[' {
+			a.out.Reject(line, fmt.Sprintf("%q is not allowed: want a list of ports", reader.Clip(l.list)))
+			continue
+		}
+		hosts.LookedBoth(line, l.t)
 		err := a.list.Elements(l.list, func(element []byte) bool {
 			if err := a.socket(hosts, element, l.t, line); err != nil {
-				hosts.Partial()
 				a.out.Reject(line, err.Error())
 			}
 			return !a.out.Done

@@ -79,6 +79,10 @@ func (l *list) line(line reader.Line) error {
 	if err != nil {
 		return err
 	}
+	end := bytes.TrimRight(text, " ")
+	if last := words[4]; !reader.IsNumber(last) || &last[len(last)-1] != &end[len(end)-1] {
+		return fmt.Errorf("%q is not allowed: want one record, which ends with its time", reader.Clip(text))
+	}
 	found := reader.Found{Addr: addr, Seen: l.Unix(words[4])}
 	return l.take(&found, words[0], words[1], words[2], line.No)
 }

@@ -18,8 +18,11 @@ type ports struct{ reader.Finder }
 func (p *ports) take(found *reader.Found, status, proto, number []byte, line int) error {
 	t, isPort := reader.PortType(proto)
 	if !isPort {
-		p.In.LeaveOut(reader.LeftProtocol(proto), 1)
-		return nil
+		left, err := reader.LeftProtocol(proto)
+		if err == nil {
+			p.In.LeaveOut(left, 1)
+		}
+		return err
 	}
 	port, err := reader.ParsePort("port", number)
 	if err != nil {

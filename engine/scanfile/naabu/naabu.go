@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"portolan/engine"
@@ -17,7 +18,20 @@ import (
 // they are looked for before.
 func DetectJSON(head []byte, whole bool) bool {
 	keys := reader.AllKeys(head, whole)
-	return keys.Has("port") && (keys.Has("ip") || keys.Has("host")) && keys.Has("timestamp")
+	return keys.Has("port") && (keys.Has("ip") || keys.Has("host")) && keys.Has("timestamp") && isOwn(keys)
+}
+
+// own are the names of what naabu writes. Other tools of its makers have the first ones, too.
+var own = []string{
+	"host", "ip", "port", "timestamp", "protocol", "tls", "cdn", "cdn-name", "cdn_name", "mac_address", "hostname", "port_id",
+	"name", "product", "version", "extrainfo", "extra_info", "ostype", "os_type", "devicetype", "device_type", "method", "proto", "rpcnum", "rpc_num",
+	"servicefp", "service_fp", "serviceFP", "tunnel", "lowver", "low_version", "highver", "high_version", "confidence", "cpes",
+}
+
+// isOwn says whether all names are naabu's: what its relatives have besides, such as a status,
+// makes of an address and a port something else.
+func isOwn(keys reader.Keys) bool {
+	return !slices.ContainsFunc(keys, func(k []byte) bool { return !slices.Contains(own, string(k)) })
 }
 
 // The fields of a line of any version, of which the port is a number or an object.
@@ -35,7 +49,7 @@ const (
 )
 
 // errForeign is returned for a line of another tool.
-var errForeign = errors.New("the object is not one of naabu's: proto, data or ports is not allowed")
+var errForeign = errors.New("the object is not one of naabu's: it has members that naabu does not write")
 
 // protocols are what the number of a protocol means, in the port of versions 2.1.2 to 2.1.6.
 var protocols = [][]byte{[]byte("tcp"), []byte("udp"), []byte("arp")}
@@ -57,7 +71,7 @@ type lines struct {
 func ReadJSON(in *reader.Input, out *reader.Output) {
 	l := &lines{
 		naabu:  naabu{Finder: reader.Finder{In: in, Out: out}},
-		record: reader.NewObject("host", "ip", "port", "protocol", "timestamp", "mac_address", "proto", "data", "ports"),
+		record: reader.NewObject("host", "ip", "port", "protocol", "timestamp", "mac_address", "proto", "data", "ports").Only(own...),
 		port:   reader.NewObject("Port", "Protocol"),
 	}
 	reader.EachObject(in, out, l.object)
@@ -68,7 +82,7 @@ func (l *lines) object(object []byte, line int) error {
 	if err := r.Read(object); err != nil {
 		return err
 	}
-	if r.Raw(fieldProto) != nil || r.Raw(fieldData) != nil || r.Raw(fieldPorts) != nil {
+	if r.Raw(fieldProto) != nil || r.Raw(fieldData) != nil || r.Raw(fieldPorts) != nil || r.HasOthers() {
 		return errForeign
 	}
 	number, protocol := r.Text(fieldPort), r.Text(fieldProtocol)
@@ -102,8 +116,11 @@ func (n *naabu) take(found *reader.Found, ip, protocol, number []byte, line int)
 		found.Type, isPort = reader.PortType(protocol)
 	}
 	if !isPort {
-		n.In.LeaveOut(reader.LeftProtocol(protocol), 1)
-		return nil
+		left, err := reader.LeftProtocol(protocol)
+		if err == nil {
+			n.In.LeaveOut(left, 1)
+		}
+		return err
 	}
 	if found.Port, err = reader.ParsePort("port", number); err != nil {
 		return err

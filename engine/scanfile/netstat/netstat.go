@@ -7,13 +7,17 @@
 //	Proto Local Foreign [State] …             on Windows
 //
 // where the port follows the last colon of an address, or its last dot on BSD and macOS.
-// The words of Windows are in the language of its user, so what listens there is told by
-// the foreign port, 0 or *.
+// BSD puts the address of a control block before it with -A. The words of Windows are in the
+// language of its user, so what listens there is told by the foreign port, 0 or *. Both
+// families of each protocol that has a row were looked at, unless the title says that it is
+// without servers.
 package netstat
 
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,14 +32,8 @@ func Detect(head []byte, whole bool) bool {
 		return false
 	}
 	words := bytes.Fields(line)
-	if len(words) == 0 {
-		return false
-	}
-	switch string(words[0]) {
-	case "Active": // Internet connections
-		return len(words) > 1 && (string(words[1]) == "Internet" || string(words[1]) == "Connections" || string(words[1]) == "UNIX")
-	case "Proto":
-		return len(words) > 3
+	if isTitle(words) || isHeader(words) || bytes.HasPrefix(line, notice) {
+		return true
 	}
 	if row, ok := rowOf(words); ok {
 		return row.known()
@@ -50,6 +48,41 @@ func Detect(head []byte, whole bool) bool {
 	return false
 }
 
+// notice begins what net-tools says where it may not see the programs.
+var notice = []byte("(Not all processes could be identified")
+
+// Within takes what netstat shows behind something else, such as a prompt, by its title.
+func Within(head []byte) bool {
+	for line := range bytes.SplitSeq(head, []byte("\n")) {
+		if words := bytes.Fields(line); isTitle(words) || isHeader(words) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTitle takes the title of a table, such as "Active Internet connections (only servers)".
+func isTitle(words [][]byte) bool {
+	if len(words) < 2 {
+		return false
+	}
+	switch first, second := string(words[0]), string(words[1]); first {
+	case "Active":
+		return true
+	case "Registered":
+		return second == "kernel"
+	}
+	return false
+}
+
+// isHeader takes the names of a table's columns.
+func isHeader(words [][]byte) bool {
+	if len(words) > 4 && (string(words[0]) == "Tcpcb" || string(words[0]) == "Socket" || string(words[0]) == "PCB") {
+		words = words[1:]
+	}
+	return len(words) > 3 && string(words[0]) == "Proto"
+}
+
 // row is the parts of a row.
 type row struct {
 	proto          string // in small letters
@@ -60,6 +93,9 @@ type row struct {
 
 // rowOf takes the words of a line apart; false means that it is no row of a socket of IP.
 func rowOf(words [][]byte) (r row, ok bool) {
+	if len(words) > 5 && isControlBlock(words[0]) {
+		words = words[1:]
+	}
 	if len(words) < 3 {
 		return r, false
 	}
@@ -79,6 +115,11 @@ func rowOf(words [][]byte) (r row, ok bool) {
 	return r, true
 }
 
+// isControlBlock says whether a word is an address in memory, as BSD shows with -A.
+func isControlBlock(word []byte) bool {
+	return len(word) >= 8 && len(bytes.Trim(word, "0123456789abcdefABCDEFx")) == 0
+}
+
 // known says whether the row has addresses where one has.
 func (r *row) known() bool {
 	address, _ := reader.SplitLocal(r.local)
@@ -96,14 +137,45 @@ func (r *row) listens() bool {
 	return strings.HasPrefix(r.state, "LISTEN") || r.windows && nobody
 }
 
-type netstat struct {
-	in    *reader.Input
-	hosts *reader.Listeners
+// states are those of TCP, as Linux and BSD write them.
+var states = []string{
+	"LISTEN", "LISTENING", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYN_RCVD", "FIN_WAIT1", "FIN_WAIT2", "FIN_WAIT_1", "FIN_WAIT_2",
+	"TIME_WAIT", "CLOSE", "CLOSED", "CLOSE_WAIT", "LAST_ACK", "CLOSING", "NEW_SYN_RECV", "BOUND", "UNKNOWN",
 }
+
+// check refuses what no row of netstat has.
+func (r *row) check() error {
+	for _, end := range [][]byte{r.local, r.foreign} {
+		if _, port := reader.SplitLocal(end); len(port) == 0 {
+			return fmt.Errorf("%q is not allowed: want an address and a port", reader.Clip(end))
+		}
+	}
+	if tcp := strings.HasPrefix(r.proto, "tcp"); tcp && !r.windows && !slices.Contains(states, r.state) {
+		return fmt.Errorf("state: %q is not allowed: want one of TCP's, such as LISTEN", reader.Clip([]byte(r.state)))
+	}
+	return nil
+}
+
+type netstat struct {
+	in     *reader.Input
+	hosts  *reader.Listeners
+	within table
+}
+
+// table is what the rows are of.
+type table uint8
+
+const (
+	beforeTable table = iota
+	ofServers         // sockets of IP
+	ofClients         // those that listen are left out
+	ofWindows         // sockets of IP, and names of programs between them
+	ofOthers          // sockets that are not of IP
+)
 
 // Read reads what netstat shows.
 func Read(in *reader.Input, out *reader.Output) {
-	n := &netstat{in, reader.NewListeners(in, out)}
+	n := &netstat{in: in, hosts: reader.NewListeners(in, out)}
 	reader.EachLine(in, out, n.line)
 	n.hosts.Report("", time.Time{})
 }
@@ -114,23 +186,57 @@ func (n *netstat) line(line reader.Line) error {
 		return nil
 	}
 	words := bytes.Fields(line.Text)
-	row, ok := rowOf(words)
-	if !ok {
-		if len(words) > 0 && string(words[0]) == "unix" {
-			n.hosts.Seen(line.No)
-			n.in.LeaveOut(reader.LeftUNIX, 1)
-			return nil
+	switch {
+	case isTitle(words):
+		n.title(words, line.No)
+		return nil
+	case isHeader(words):
+		if n.hosts.Seen(line.No); n.within == beforeTable {
+			n.within = ofServers
 		}
-		return reader.ErrNoise // titles, headers, names of programs
+		return nil
 	}
-	n.hosts.Seen(line.No)
+	row, ok := rowOf(words)
+	switch {
+	case ok:
+	case n.within == ofOthers || string(words[0]) == "unix":
+		n.hosts.Seen(line.No)
+		n.in.LeaveOut(reader.LeftUNIX, 1)
+		return nil
+	default:
+		inTable := n.within == ofServers || n.within == ofClients
+		if reader.IsPrompt(line.Text) || !inTable && !reader.HasLocal(words) || bytes.HasPrefix(line.Text, notice) {
+			return reader.ErrNoise // titles, names of programs
+		}
+		return fmt.Errorf("%q is not allowed: want a row such as tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN", reader.Clip(line.Text))
+	}
+	switch {
+	case row.windows:
+		n.within = ofWindows
+	case n.within == beforeTable || n.within == ofOthers:
+		n.within = ofServers
+	}
 	return n.row(&row, line.No)
 }
 
+// title notes what a table is of.
+func (n *netstat) title(words [][]byte, line int) {
+	n.hosts.Seen(line)
+	title := string(bytes.Join(words, []byte(" ")))
+	switch {
+	case !strings.HasPrefix(title, "Active Internet") && title != "Active Connections":
+		n.within = ofOthers
+	case strings.Contains(title, "(w/o servers)"), title == "Active Internet connections":
+		n.within = ofClients
+	default:
+		n.within = ofServers
+	}
+}
+
 func (n *netstat) row(r *row, line int) error {
-	if !r.listens() {
-		n.in.LeaveOut(reader.LeftConnected, 1)
-		return nil
+	n.hosts.Seen(line)
+	if err := r.check(); err != nil {
+		return err
 	}
 	socket := reader.Socket{Type: index.TCP, V6: strings.HasSuffix(r.proto, "6")}
 	switch strings.TrimRight(r.proto, "46") {
@@ -142,25 +248,47 @@ func (n *netstat) row(r *row, line int) error {
 		n.in.LeaveOut("other-protocol", 1)
 		return nil
 	}
+	if n.within != ofClients {
+		n.hosts.LookedBoth(line, socket.Type)
+	}
 	address, number := reader.SplitLocal(r.local)
-	var err error
-	if socket.Addr, err = reader.LocalAddress(address); err != nil || len(address) == 0 {
-		n.hosts.Partial()
-		if r.known() || err == nil {
-			err = fmt.Errorf("local address: %q is not allowed: want an address and a port", reader.Clip(r.local))
-		}
-		if _, isPort := reader.PortNumber(number); isPort {
+	if err := n.address(&socket, address, r); err != nil {
+		if _, isPort := reader.PortNumber(number); isPort || !isName(address) {
 			return err
 		}
-		n.hosts.Named(line) // a name of a host and one of a port
+	}
+	if !r.listens() {
+		n.in.LeaveOut(reader.LeftConnected, 1)
 		return nil
 	}
 	port, ok := reader.PortNumber(number)
 	if !ok {
-		n.hosts.Named(line)
-		return nil
+		return reader.NameOfPort(number, func() { n.hosts.Named(line) })
 	}
 	socket.Port = port
 	n.hosts.Add(&socket, line)
 	return nil
+}
+
+// address reads the address of a socket. One of IPv6 that was cut to the width of its column
+// is one all the same: all that is asked of it is its family.
+func (n *netstat) address(s *reader.Socket, text []byte, r *row) (err error) {
+	if s.Addr, err = reader.LocalAddress(text); err == nil && len(text) > 0 {
+		return nil
+	}
+	v6 := bytes.Count(text, []byte(":")) > 1 && len(bytes.Trim(text, "0123456789abcdefABCDEF:.%")) == 0
+	if v6 = v6 && !strings.HasSuffix(r.proto, "4"); v6 {
+		if mapped := []byte("::ffff:"); bytes.HasPrefix(text, mapped) && bytes.IndexByte(text, '.') > 0 {
+			s.Addr, s.V6 = netip.IPv4Unspecified(), false
+			return nil
+		}
+		s.Addr, s.V6 = netip.Addr{}, true
+		return nil
+	}
+	return fmt.Errorf("local address: %q is not allowed: want an address and a port", reader.Clip(r.local))
+}
+
+// isName says whether a text may be the name of a host.
+func isName(text []byte) bool {
+	return len(text) > 0 && !reader.IsNumber(text) && len(bytes.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.%[]")) == 0
 }

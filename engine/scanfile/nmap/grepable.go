@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +31,11 @@ func DetectGrepable(head []byte, whole bool) bool {
 // isGrepable says whether a line begins that only -oG has.
 func isGrepable(text []byte) bool {
 	line, _, _ := bytes.Cut(text, []byte("\n"))
-	return bytes.HasPrefix(line, hostLine) && bytes.IndexByte(line, '\t') > 0 || bytes.HasPrefix(line, scannedLine)
+	return bytes.HasPrefix(line, hostLine) && (bytes.IndexByte(line, '\t') > 0 || lostTab.Match(line)) || bytes.HasPrefix(line, scannedLine)
 }
+
+// lostTab is where a tab stood before it was pasted as spaces.
+var lostTab = regexp.MustCompile(` +(Status|Ports|Protocols|Ignored State|OS|Seq Index|IP ID Seq): `)
 
 var (
 	nmapStart   = []byte("# Nmap ")
@@ -64,8 +68,7 @@ func ReadGrepable(in *reader.Input, out *reader.Output) {
 func (g *grepable) line(line reader.Line) error {
 	text := line.Text
 	if text[0] == '#' {
-		g.comment(line)
-		return nil
+		return g.comment(line)
 	}
 	seen := g.seen
 	if stamped, ok := bytes.CutPrefix(text, []byte("Timestamp: ")); ok { // masscan's
@@ -84,10 +87,13 @@ func (g *grepable) line(line reader.Line) error {
 }
 
 // comment takes a line that says where a run begins or is done.
-func (g *grepable) comment(line reader.Line) {
+func (g *grepable) comment(line reader.Line) error {
 	text := string(line.Text)
 	switch {
 	case strings.Contains(text, " scan initiated "):
+		if !line.Own {
+			return reader.ErrBegins
+		}
 		if g.open {
 			g.finder.In.Incomplete("line %d: a run begins before the last one is done", line.No)
 		}
@@ -97,6 +103,7 @@ func (g *grepable) comment(line reader.Line) {
 	case !line.Ended:
 		g.finder.In.CutAt(line.No)
 	}
+	return nil
 }
 
 // startTime reads the time at which a run began, in "# Nmap 7.93 scan initiated Mon Nov 23
@@ -118,6 +125,10 @@ func startTime(text string) time.Time {
 
 // host takes a line of a host.
 func (g *grepable) host(text []byte, seen time.Time, line reader.Line) error {
+	if bytes.IndexByte(text, '\t') < 0 && lostTab.Match(text) {
+		g.finder.In.Incomplete("line %d: tabs have become spaces, and what they part may be taken for something else", line.No)
+		text = lostTab.ReplaceAll(text, []byte("\t$1: "))
+	}
 	who, rest, whole := bytes.Cut(text, []byte("\t"))
 	if !whole && !line.Ended {
 		g.finder.In.CutAt(line.No)
@@ -141,6 +152,11 @@ func (g *grepable) host(text []byte, seen time.Time, line reader.Line) error {
 			g.flush()
 		case "Ignored State":
 			g.ignored(value)
+		case "OS", "Seq Index", "IP ID Seq", "":
+		default:
+			if !last {
+				return fmt.Errorf("field: %q is not allowed: want Status, Ports, Protocols, Ignored State, OS, Seq Index or IP ID Seq", reader.Clip(label))
+			}
 		}
 	}
 	if !line.Ended {
@@ -233,8 +249,11 @@ func (g *grepable) port(addr netip.Addr, item []byte) error {
 	}
 	t, isPort := reader.PortType(protocol)
 	if !isPort {
-		g.finder.In.LeaveOut(reader.LeftProtocol(protocol), 1)
-		return nil
+		left, err := reader.LeftProtocol(protocol)
+		if err == nil {
+			g.finder.In.LeaveOut(left, 1)
+		}
+		return err
 	}
 	port, err := reader.ParsePort("port", number)
 	if err != nil {

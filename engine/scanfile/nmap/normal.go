@@ -2,7 +2,9 @@ package nmap
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +22,15 @@ func DetectNormal(head []byte, whole bool) bool {
 		rest = bytes.TrimLeft(rest, "\r\n")
 		return whole || len(rest) > len(scannedLine) && rest[0] != '#' && !bytes.HasPrefix(rest, hostLine)
 	}
-	return bytes.HasPrefix(head, []byte("Starting Nmap ")) || bytes.HasPrefix(head, []byte("Nmap scan report for ")) || isScrambled(head)
+	return bytes.HasPrefix(head, []byte("Starting Nmap ")) || bytes.HasPrefix(head, []byte(reportFor)) || bytes.HasPrefix(head, []byte(interesting)) || isScrambled(head)
 }
+
+// How a host begins, now and before nmap 5.10, and what -v shows before.
+const (
+	reportFor   = "Nmap scan report for "
+	interesting = "Interesting ports on "
+	discovered  = "Discovered open port "
+)
 
 // isScrambled says whether a line is the first one of -oS, which is -oN with letters and
 // digits of numbers, too, in the place of others.
@@ -32,7 +41,7 @@ func isScrambled(head []byte) bool {
 
 // NormalWithin takes what nmap shows on a terminal behind something else.
 func NormalWithin(head []byte) bool {
-	return bytes.Contains(head, []byte("\nStarting Nmap ")) || bytes.Contains(head, []byte("\nNmap scan report for "))
+	return bytes.Contains(head, []byte("\nStarting Nmap ")) || bytes.Contains(head, []byte("\n"+reportFor)) || bytes.Contains(head, []byte("\n"+interesting))
 }
 
 // normal reads what nmap shows on a terminal and writes with -oN. A host begins with the
@@ -44,9 +53,20 @@ type normal struct {
 	slab reader.KeySlab
 
 	open    bool // a run was begun that is not done
+	idle    bool // nothing came since
 	seen    time.Time
 	host    normalHost
 	listing tableKind // what rows are of
+
+	// What -v shows of a host as it is found, until its table comes.
+	discovered map[netip.Addr]*normalFound
+	order      []netip.Addr
+}
+
+// normalFound is ports that a scan has found so far.
+type normalFound struct {
+	keys []index.Key
+	line int
 }
 
 // normalHost is a host while it is read. Its slices are used again.
@@ -58,6 +78,7 @@ type normalHost struct {
 	name, mac string
 	keys      []index.Key
 	shut      []index.Key
+	refused   bool // a row was
 }
 
 // tableKind is what the rows of a table are of.
@@ -71,16 +92,19 @@ const (
 
 // ReadNormal reads what nmap shows on a terminal and writes with -oN.
 func ReadNormal(in *reader.Input, out *reader.Output) {
-	n := &normal{in: in, out: out}
+	n := &normal{in: in, out: out, discovered: map[netip.Addr]*normalFound{}}
 	reader.EachLine(in, out, n.line)
 	n.endHost(false)
-	if n.open && !out.Done {
+	n.endDiscovered()
+	if n.open && !out.Done && (!n.idle || !in.Switched) { // else the run is that of what begins
 		in.Incomplete("the last run has no line that it is done")
 	}
 }
 
 func (n *normal) line(line reader.Line) error {
-	text := string(line.Text)
+	text := strings.TrimLeft(string(line.Text), " \t")
+	idle := n.idle
+	n.idle = false
 	switch {
 	case !line.Ended && !strings.HasPrefix(text, "# Nmap done at ") && !strings.HasPrefix(text, "Nmap done: "):
 		n.in.CutAt(line.No)
@@ -88,33 +112,105 @@ func (n *normal) line(line reader.Line) error {
 		n.in.Incomplete("line %d: what -oS writes cannot be read: want -oX, -oG or -oN", line.No)
 		n.open = true
 	case strings.HasPrefix(text, "# Nmap ") && strings.Contains(text, " scan initiated "), strings.HasPrefix(text, "Starting Nmap "):
+		if !line.Own {
+			return reader.ErrBegins
+		}
 		n.beginRun(text, line.No)
 	case strings.HasPrefix(text, "# Nmap done at "), strings.HasPrefix(text, "Nmap done: "):
 		return n.endRun(text, line)
-	case strings.HasPrefix(text, "Nmap scan report for "):
+	default:
+		known, err := n.inRun(text, line.No)
+		if known {
+			return err
+		}
+		n.idle = idle
+		if !n.open || mayBegin(text) {
+			return reader.ErrNoise
+		}
+		n.in.Noise++
+	}
+	return nil
+}
+
+// inRun takes a line between the first and the last one of a run, if it means something.
+func (n *normal) inRun(text string, line int) (known bool, err error) {
+	switch {
+	case strings.HasPrefix(text, reportFor):
 		n.endHost(true)
-		n.listing = noTable
-		return n.beginHost(text[len("Nmap scan report for "):], line.No)
+		return true, n.beginHost(text[len(reportFor):], line)
+	case strings.HasPrefix(text, interesting):
+		n.endHost(true)
+		return true, n.beginHost(strings.TrimSuffix(text[len(interesting):], ":"), line)
+	case strings.HasPrefix(text, discovered):
+		return true, n.discover(text[len(discovered):], line)
 	case strings.HasPrefix(text, "PORT ") && n.host.begun:
 		n.listing = portTable
 	case strings.HasPrefix(text, "PROTOCOL ") && n.host.begun:
 		n.listing = protocolTable
 	case n.listing != noTable && isDigit(text[0]):
-		return n.row(text)
-	case n.host.begun:
-		n.about(text)
-	case !n.open:
-		return reader.ErrNoise
+		return true, n.row(text)
+	default:
+		return n.host.begun && n.about(text), nil
 	}
+	return true, nil
+}
+
+// mayBegin says whether another format may begin with a line: nmap says much, and only what
+// begins so is looked at more closely.
+func mayBegin(text string) bool {
+	if strings.IndexByte("<{[#", text[0]) >= 0 {
+		return true
+	}
+	return slices.ContainsFunc([]string{"Host: ", "Timestamp: ", "open ", "Netid ", "Active "}, func(begin string) bool { return strings.HasPrefix(text, begin) })
+}
+
+// discover reads "443/tcp on 192.0.2.10".
+func (n *normal) discover(text string, line int) error {
+	what, address, _ := strings.Cut(text, " on ")
+	number, protocol, _ := strings.Cut(what, "/")
+	t, isPort := reader.PortType([]byte(protocol))
+	addr, err := reader.ParseAddr("host", []byte(strings.TrimSpace(address)))
+	port, errPort := reader.ParsePort("port", []byte(number))
+	if !isPort || err != nil || errPort != nil {
+		return fmt.Errorf("%q is not allowed: want a line such as Discovered open port 443/tcp on 192.0.2.10", reader.Clip([]byte(text)))
+	}
+	found := n.discovered[addr]
+	if found == nil {
+		found = &normalFound{line: line}
+		n.discovered[addr] = found
+		n.order = append(n.order, addr)
+	}
+	found.keys = append(found.keys, reader.KeyOn(addr, port, t))
 	return nil
+}
+
+// endDiscovered yields what was found of hosts whose tables did not come: their scan was
+// interrupted.
+func (n *normal) endDiscovered() {
+	for _, addr := range n.order {
+		found := n.discovered[addr]
+		if found == nil || len(found.keys) == 0 {
+			continue
+		}
+		r := n.in.Blank()
+		n.in.Identify(&r, addr, "", "")
+		r.Seen = n.seen
+		var repeats int
+		r.Open, repeats = n.slab.Own(found.keys)
+		n.in.Duplicates += repeats
+		n.out.Report(&r, found.line)
+	}
+	clear(n.discovered)
+	n.order = n.order[:0]
 }
 
 func (n *normal) beginRun(text string, line int) {
 	n.endHost(false)
-	if n.open {
+	n.endDiscovered()
+	if n.open && !n.idle {
 		n.in.Incomplete("line %d: a run begins before the last one is done", line)
 	}
-	n.open, n.seen = true, startTime(text)
+	n.open, n.idle, n.seen = true, true, startTime(text)
 }
 
 func (n *normal) endRun(text string, line reader.Line) error {
@@ -123,13 +219,18 @@ func (n *normal) endRun(text string, line reader.Line) error {
 		return nil
 	}
 	n.endHost(true)
+	n.endDiscovered()
 	n.open = false
+	if strings.Contains(text, "(0 hosts up)") {
+		n.in.Noise = 0 // what was said is of hosts that are down
+	}
 	return nil
 }
 
 // beginHost reads "a.example (192.0.2.10)" or "192.0.2.10", which "[host down]" may follow.
 func (n *normal) beginHost(text string, line int) error {
 	h := &n.host
+	n.listing = noTable
 	*h = normalHost{keys: h.keys[:0], shut: h.shut[:0], line: line, state: hostUnknown}
 	text, note, _ := strings.Cut(strings.TrimSpace(text), " [")
 	if strings.HasPrefix(note, "host down") {
@@ -147,8 +248,9 @@ func (n *normal) beginHost(text string, line int) error {
 	return nil
 }
 
-// about takes a line about the host that is no row.
-func (n *normal) about(text string) {
+// about takes a line about the host that is no row. It is not known if another format may
+// begin with it.
+func (n *normal) about(text string) (known bool) {
 	switch {
 	case strings.HasPrefix(text, "Host is up"):
 		n.host.state = hostUp
@@ -156,7 +258,10 @@ func (n *normal) about(text string) {
 		n.notShown(text[len("Not shown: "):])
 	case strings.HasPrefix(text, "MAC Address: "):
 		n.host.mac, _, _ = strings.Cut(strings.ToLower(text[len("MAC Address: "):]), " ")
+	default:
+		return !mayBegin(text)
 	}
+	return true
 }
 
 // notShown reads how many ports have a state and are not listed, such as "2093 closed tcp
@@ -186,11 +291,12 @@ func (n *normal) row(text string) error {
 	if !ok || !isPort {
 		return reader.ErrNoise // such as a line of a script
 	}
+	h := &n.host
 	port, err := reader.ParsePort("port", []byte(number))
 	if err != nil {
+		h.refused = true
 		return err
 	}
-	h := &n.host
 	h.state = hostUp
 	state, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 	key := reader.KeyOn(h.addr, port, t)
@@ -202,6 +308,7 @@ func (n *normal) row(text string) error {
 	case stateOpenFiltered, stateUnfiltered:
 		n.in.LeaveOut(leftState[s], 1)
 	case stateNone, stateOther:
+		h.refused = true
 		return errState(state)
 	}
 	return nil
@@ -214,6 +321,9 @@ func (n *normal) endHost(whole bool) {
 		return
 	}
 	h.begun, n.listing = false, noTable
+	if whole {
+		delete(n.discovered, h.addr)
+	}
 	if h.state != hostUp {
 		n.in.LeaveOut(leftHost[h.state], 1)
 		return
@@ -221,7 +331,7 @@ func (n *normal) endHost(whole bool) {
 	r := n.in.Blank()
 	n.in.Identify(&r, h.addr, h.name, h.mac)
 	r.Seen = n.seen
-	if whole {
+	if whole && !h.refused {
 		r.Scope = h.scope()
 	}
 	var repeats int

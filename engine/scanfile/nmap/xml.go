@@ -61,7 +61,11 @@ func ReadXML(in *reader.Input, out *reader.Output) {
 	in.ToUTF8(declaredEncoding)
 	r := &nmapReader{in: in, out: out, x: xmlScan{w: in.W}}
 	for !out.Done {
-		r.x.top = len(r.kind) == 0
+		if r.x.top = len(r.kind) == 0; r.x.top && r.known {
+			if r.x.pass(); r.in.SwitchBehind() {
+				break
+			}
+		}
 		token, err := r.x.next()
 		if err == nil {
 			err = r.token(token)
@@ -251,6 +255,7 @@ func (r *nmapReader) leave(e element) {
 	switch e {
 	case elPort:
 		if reason, err := r.host.endRow(); err != nil {
+			r.host.refused = true
 			r.out.Reject(r.host.row.line, err.Error())
 		} else if reason != "" {
 			r.in.LeaveOut(reason, 1)
@@ -258,6 +263,7 @@ func (r *nmapReader) leave(e element) {
 	case elExtraports:
 		reason, n, err := r.host.endExtra()
 		if err != nil {
+			r.host.refused = true
 			r.out.Reject(r.host.extra.line, err.Error())
 		}
 		r.in.LeaveOut(reason, n)
@@ -307,7 +313,7 @@ func (r *nmapReader) endHost(cut bool) {
 	report := r.in.Blank()
 	h.fill(r.in, &report, &r.doc)
 	r.in.Duplicates += h.repeats
-	if !cut {
+	if !cut && !h.refused { // what was refused may have been of any port
 		report.Scope = h.scope(&r.doc)
 	}
 	r.out.Report(&report, h.line)

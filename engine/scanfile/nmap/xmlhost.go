@@ -17,6 +17,7 @@ import (
 
 // nmapHost is one host element while it is read. Its slices are used again.
 type nmapHost struct {
+	refused    bool // something of it was
 	begun      bool
 	line       int
 	start, end time.Time
@@ -71,7 +72,8 @@ type nmapRow struct {
 	text     string // of a port that is not valid
 	t        index.Type
 	isPort   bool
-	protocol string // of what is no port
+	protocol string // why what is no port is left out
+	err      error  // why it is refused
 	state    portState
 	unknown  string // what is given as a state and is none
 }
@@ -195,7 +197,7 @@ func (row *nmapRow) begin(x *xmlScan) {
 	*row = nmapRow{line: x.w.LineNo()}
 	protocol := x.attr("protocol")
 	if row.t, row.isPort = reader.PortType(protocol); !row.isPort {
-		row.protocol = reader.LeftProtocol(protocol)
+		row.protocol, row.err = reader.LeftProtocol(protocol)
 		return
 	}
 	text := x.attr("portid")
@@ -220,7 +222,7 @@ func (h *nmapHost) endRow() (left string, err error) {
 	row := &h.row
 	switch {
 	case !row.isPort:
-		return row.protocol, nil
+		return row.protocol, row.err
 	case !row.valid:
 		return "", &engine.FieldError{Field: "portid", Value: row.text, Allowed: "a port from 1 to 65535"}
 	case row.port == 0:

@@ -71,10 +71,16 @@ func (x *xmlScan) next() (xmlToken, error) {
 	}
 }
 
+// pass passes over the last markup.
+func (x *xmlScan) pass() {
+	x.w.Skip(x.pending)
+	x.pending = 0
+}
+
 // toMarkup passes over the last markup and text up to the next one.
 func (x *xmlScan) toMarkup() error {
-	x.w.Skip(x.pending)
-	x.pending, x.resume, x.opaque = 0, 1, false
+	x.pass()
+	x.resume, x.opaque = 1, false
 	for {
 		text, _, found := bytes.Cut(x.w.Rest(), []byte{'<'})
 		if x.top && !x.stray {

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"portolan/engine"
+	"portolan/engine/scanfile/internal/reader"
 	"portolan/index"
 )
 
@@ -15,8 +16,9 @@ type log struct {
 	host    string
 	line    int // of the first one
 	seen    time.Time
-	fresh   bool // all that listens is known
-	partial bool // something was refused
+	fresh   bool          // all that listens is known
+	partial bool          // something was refused
+	unsure  reader.KeySet // what was left out and may listen all the same
 
 	begun   bool
 	epoch   string

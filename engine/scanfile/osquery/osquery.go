@@ -62,13 +62,15 @@ func Read(in *reader.Input, out *reader.Output) {
 		diff: reader.NewObject("added", "removed"),
 		row:  reader.NewObject(columns...),
 	}
+	refused := out.Refused
 	reader.EachObject(in, out, o.object)
-	for _, l := range o.all {
-		o.report(l)
-	}
 	if o.rows != nil {
 		o.rows.fresh = true
-		o.report(o.rows)
+		o.all = append(o.all, o.rows)
+	}
+	for _, l := range o.all { // what was refused may have been of any of them
+		l.partial = l.partial || out.Refused > refused
+		o.report(l)
 	}
 }
 
@@ -100,9 +102,11 @@ func (o *osquery) object(object []byte, line int) error {
 	}
 	if snapshot != nil {
 		s := &log{host: host, line: line, seen: reader.UnixSeconds(l.Text(fieldTime)), fresh: true}
+		refused := o.out.Refused
 		if err := o.each(snapshot, func(row []byte) error { return o.add(s, row) }, line); err != nil {
 			return err
 		}
+		s.partial = o.out.Refused > refused
 		o.report(s)
 		return nil
 	}
@@ -194,7 +198,13 @@ func (o *osquery) socket(row []byte) (s reader.Socket, left string, err error) {
 	case "132":
 		s.Type = index.SCTP
 	default:
+		if n, ok := reader.PortNumber(o.row.Text(1)); !ok || n > 255 {
+			return s, "", &engine.FieldError{Field: "protocol", Value: reader.Clip(o.row.Text(1)), Allowed: "the number of a protocol, such as 6 or 17"}
+		}
 		return s, "other-protocol", nil
+	}
+	if family != "" && !reader.IsNumber([]byte(family)) {
+		return s, "", &engine.FieldError{Field: "family", Value: reader.Clip([]byte(family)), Allowed: "the number of a family of addresses, such as 2 or 10"}
 	}
 	port, ok := reader.PortNumber(o.row.Text(0))
 	if !ok {
@@ -213,10 +223,11 @@ func (o *osquery) add(l *log, row []byte) error {
 	s, left, err := o.socket(row)
 	switch {
 	case err != nil:
-		l.partial = true
 		return err
 	case left != "":
-		o.in.LeaveOut(left, 1)
+		if o.in.LeaveOut(left, 1); s.Port > 0 && !s.Addr.IsLoopback() {
+			l.unsure.Add(s.Key())
+		}
 		return nil
 	}
 	l.add(o.identity(), s.Key(), o.row.Text(8))
@@ -227,7 +238,6 @@ func (o *osquery) add(l *log, row []byte) error {
 func (o *osquery) remove(l *log, row []byte) error {
 	s, left, err := o.socket(row)
 	if err != nil {
-		l.partial = true
 		return err
 	}
 	if left == "" && !l.remove(o.identity(), s.Key()) {
@@ -254,8 +264,10 @@ func (o *osquery) report(l *log) {
 	o.in.Duplicates += n - len(r.Open)
 	switch {
 	case l.partial || o.in.Problem != "" || o.in.Fault() != nil:
+	case o.in.Opts.Scope != nil:
+		r.Scope = *o.in.Opts.Scope
 	case l.fresh:
-		r.Scope = everything
+		r.Scope = everything.Minus(l.unsure.Ranges())
 	default:
 		r.Scope = l.mentioned()
 	}

@@ -1,8 +1,10 @@
 // Package procnet reads /proc/net/tcp, tcp6, udp and udp6 of Linux (proc_net(5)), one or
 // several behind each other. They name no host.
 //
-// The header tells the protocol: that of UDP has the column drops. Where it is missing, the
-// state does: 0A is what listens of TCP, 07 what is not connected of UDP.
+// The header tells the protocol, as that of UDP has the column drops, and the family, as that
+// of IPv6 has the column remote_address: all ports of that type were looked at. Where it is
+// missing, the state tells the protocol: 0A is what listens of TCP, 07 what is not connected
+// of UDP.
 package procnet
 
 import (
@@ -55,7 +57,7 @@ func rowOf(words [][]byte) (r row, ok bool) {
 	r.addr, r.port, ok = endpoint(words[1])
 	_, peer, okPeer = endpoint(words[2])
 	r.peer, r.state = peer != 0, string(bytes.ToUpper(words[3]))
-	return r, ok && okPeer
+	return r, ok && okPeer && r.state >= "01" && r.state <= "0D"
 }
 
 func endpoint(text []byte) (addr netip.Addr, port uint16, ok bool) {
@@ -92,15 +94,18 @@ func (p *procnet) line(line reader.Line) error {
 	}
 	words := bytes.Fields(line.Text)
 	if isHeader(words) {
-		p.hosts.Seen(line.No)
 		if p.t = index.TCP; string(words[len(words)-1]) == "drops" {
 			p.t = index.UDP
 		}
+		looked := p.t
+		if string(words[2]) == "remote_address" {
+			looked = looked.V6()
+		}
+		p.hosts.Looked(line.No, looked)
 		return nil
 	}
 	row, ok := rowOf(words)
 	if !ok {
-		p.hosts.Partial()
 		return fmt.Errorf("%q is not allowed: want a row such as 0: 0100007F:1F40 00000000:0000 0A", reader.Clip(line.Text))
 	}
 	p.hosts.Seen(line.No)

@@ -61,8 +61,11 @@ func (s *shodan) object(object []byte, line int) (err error) {
 	}
 	t, isPort := reader.PortType(protocol)
 	if !isPort {
-		s.In.LeaveOut(reader.LeftProtocol(protocol), 1)
-		return nil
+		left, err := reader.LeftProtocol(protocol)
+		if err == nil {
+			s.In.LeaveOut(left, 1)
+		}
+		return err
 	}
 	found.Type = t
 	if found.Port, err = reader.ParsePort("port", b.Text(fieldPort)); err != nil {

@@ -5,7 +5,7 @@
 //	[Netid] State Recv-Q Send-Q Local:Port Peer:Port [Process and more]
 //
 // without the first column where ss was asked for one protocol; then LISTEN is TCP and
-// UNCONN is UDP.
+// UNCONN is UDP. With it, TCP and UDP were looked at, whether they have rows or not.
 package ss
 
 import (
@@ -33,12 +33,24 @@ func Detect(head []byte, whole bool) bool {
 	return isHeader(words) || isRow(words)
 }
 
+// Within takes what ss shows behind something else, such as a prompt, by its header.
+func Within(head []byte) bool {
+	for line := range bytes.SplitSeq(head, []byte("\n")) {
+		if isHeader(bytes.Fields(reader.StripANSI(bytes.Clone(line)))) {
+			return true
+		}
+	}
+	return false
+}
+
 func isHeader(words [][]byte) bool {
-	if len(words) > 0 && string(words[0]) == "Netid" {
+	if hasNetid(words) {
 		words = words[1:]
 	}
 	return len(words) > 2 && string(words[0]) == "State" && string(words[1]) == "Recv-Q" && string(words[2]) == "Send-Q"
 }
+
+func hasNetid(words [][]byte) bool { return len(words) > 0 && string(words[0]) == "Netid" }
 
 // isRow says whether the words are those of a row.
 func isRow(words [][]byte) bool {
@@ -54,11 +66,12 @@ func isRow(words [][]byte) bool {
 type ss struct {
 	in    *reader.Input
 	hosts *reader.Listeners
+	table bool // a header or a row has come
 }
 
 // Read reads what ss shows.
 func Read(in *reader.Input, out *reader.Output) {
-	s := &ss{in, reader.NewListeners(in, out)}
+	s := &ss{in: in, hosts: reader.NewListeners(in, out)}
 	reader.EachLine(in, out, s.line)
 	s.hosts.Report("", time.Time{})
 }
@@ -69,34 +82,56 @@ func (s *ss) line(line reader.Line) error {
 		return nil
 	}
 	words := bytes.Fields(reader.StripANSI(line.Text))
-	if len(words) == 0 || isHeader(words) {
+	switch {
+	case len(words) == 0:
 		return nil
-	}
-	if !isRow(words) {
-		s.hosts.Partial()
+	case isHeader(words):
+		s.table = true
+		if s.hosts.Seen(line.No); hasNetid(words) {
+			s.lookedAll(line.No)
+		}
+		return nil
+	case isRow(words):
+		s.table = true
+	case reader.IsPrompt(line.Text) || !s.table && !reader.HasLocal(words):
+		return reader.ErrNoise
+	default:
 		return fmt.Errorf("%q is not allowed: want a row such as tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*", reader.Clip(line.Text))
 	}
-	s.hosts.Seen(line.No)
 	netid := ""
 	if slices.Contains(netids, string(words[0])) {
 		netid, words = string(words[0]), words[1:]
+		s.lookedAll(line.No)
 	}
 	return s.row(netid, words, line.No)
+}
+
+// lookedAll notes what the column Netid tells, which is there where ss was asked for more
+// than one type.
+func (s *ss) lookedAll(line int) {
+	s.hosts.LookedBoth(line, index.TCP)
+	s.hosts.LookedBoth(line, index.UDP)
 }
 
 // row takes the words of a row from its state on.
 func (s *ss) row(netid string, words [][]byte, line int) error {
 	state, local := string(words[0]), words[3]
 	socket := reader.Socket{Type: index.TCP}
+	s.hosts.Seen(line)
 	switch netid {
 	case "tcp", "mptcp":
 	case "udp":
 		socket.Type = index.UDP
 	case "sctp":
 		socket.Type = index.SCTP
+		s.hosts.LookedBoth(line, index.SCTP)
 	case "":
-		if state == "UNCONN" {
+		switch state {
+		case "LISTEN":
+			s.hosts.LookedBoth(line, index.TCP)
+		case "UNCONN":
 			socket.Type = index.UDP
+			s.hosts.LookedBoth(line, index.UDP)
 		}
 	case "u_str", "u_dgr", "u_seq":
 		s.in.LeaveOut(reader.LeftUNIX, 1)
@@ -112,15 +147,13 @@ func (s *ss) row(netid string, words [][]byte, line int) error {
 	address, number := reader.SplitLocal(local)
 	var err error
 	if socket.Addr, err = reader.LocalAddress(address); err != nil {
-		s.hosts.Partial()
 		return err
 	}
 	// A socket of IPv6 that takes IPv4, too, is shown as *; only this tells its family.
 	socket.V6 = slices.ContainsFunc(words[4:], func(w []byte) bool { return bytes.HasPrefix(w, []byte("v6only:")) })
 	port, ok := reader.PortNumber(number)
 	if !ok {
-		s.hosts.Named(line)
-		return nil
+		return reader.NameOfPort(number, func() { s.hosts.Named(line) })
 	}
 	socket.Port = port
 	s.hosts.Add(&socket, line)

@@ -3,7 +3,7 @@
 //
 // What a module says of its protocol tells whether the port is open: a success does, and so
 // does an error of the protocol or the application, which only something that listens can
-// make. Lines that have no port at all, which the oldest versions write, are left out.
+// make, and io-timeout, which is that a connection that was made ended or said nothing. Lines that have no port at all, which the oldest versions write, are left out.
 package zgrab2
 
 import (
@@ -92,15 +92,17 @@ func (z *zgrab) module(found *reader.Found, module, answer []byte, line int) err
 // take yields the port of one module's answer.
 func (z *zgrab) take(found *reader.Found, module []byte, line int) (err error) {
 	switch status := string(z.answer.Text(fieldStatus)); status {
-	case "success", "protocol-error", "application-error", "handshake-error":
+	case "success", "protocol-error", "application-error", "handshake-error", "io-timeout":
 	case "connection-refused", "connection-closed":
 		z.In.LeaveOut("closed", 1)
 		return nil
 	case "":
 		return &engine.FieldError{Field: "status", Allowed: "what became of the connection, which is required"}
-	default: // timeouts and errors of the scanner, which say nothing
-		z.In.LeaveOut(reader.Clip([]byte(status)), 1)
+	case "connection-timeout", "unknown-error", "blocklisted", "input-error": // which say nothing
+		z.In.LeaveOut(status, 1)
 		return nil
+	default:
+		return &engine.FieldError{Field: "status", Value: reader.Clip([]byte(status)), Allowed: "one of ZGrab2's, such as success or connection-timeout"}
 	}
 	port := z.answer.Text(fieldModulePort)
 	if len(port) == 0 {

@@ -9,6 +9,7 @@ package zmap
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"portolan/engine"
@@ -22,11 +23,15 @@ type answer struct {
 }
 
 // columns are the names of what an answer has.
-var columns = []string{"saddr", "sport", "classification", "success", "repeat", "timestamp-ts", "timestamp-us", "timestamp-str"}
+var columns = []string{"saddr", "sport", "classification", "success", "repeat", "timestamp-ts", "timestamp-us", "timestamp-str", "response-type"}
 
 // answerOf makes an answer of the values of the columns.
 func answerOf(value func(i int) []byte) answer {
-	return answer{value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)}
+	a := answer{value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)}
+	if len(a.classification) == 0 {
+		a.classification = value(8) // as ZMap 1.0 calls it
+	}
+	return a
 }
 
 type zmap struct {
@@ -100,6 +105,9 @@ func (z *zmap) take(a answer, line int) (err error) {
 		z.In.LeaveOut("closed", 1)
 		return nil
 	default: // ICMP's answers, of which none is of a port
+		if !isICMP(string(a.classification)) {
+			return &engine.FieldError{Field: "classification", Value: reader.Clip(a.classification), Allowed: "synack, udp, rst or an answer of ICMP"}
+		}
 		z.In.LeaveOut("icmp-protocol", 1)
 		return nil
 	}
@@ -114,6 +122,16 @@ func (z *zmap) take(a answer, line int) (err error) {
 	}
 	z.Report(&found, line)
 	return nil
+}
+
+// isICMP says whether a classification is of an answer of ICMP.
+func isICMP(text string) bool {
+	for _, begin := range []string{"icmp", "unreach", "timxceed", "sourcequench", "redirect", "echoreply", "timestampreply", "other"} {
+		if strings.HasPrefix(text, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 // seen is when the answer came: in seconds and microseconds, or as text with a zone.

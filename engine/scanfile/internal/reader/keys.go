@@ -76,3 +76,26 @@ func typeNamed(name []byte) (index.Type, bool) {
 	}
 	return 0, false
 }
+
+// KeySet is a set of keys. It takes memory for those in it, however often they are added.
+type KeySet struct {
+	keys []index.Key
+	once int // keys that are in order and without repeats
+}
+
+// Add adds a key.
+func (s *KeySet) Add(k index.Key) {
+	if s.keys = append(s.keys, k); len(s.keys) >= max(2*s.once, 1<<10) {
+		s.keys = SortedOnce(s.keys)
+		s.once = len(s.keys)
+	}
+}
+
+// Ranges returns a range for each key, in any order.
+func (s *KeySet) Ranges() []index.Range {
+	ranges := make([]index.Range, len(s.keys))
+	for i, k := range s.keys {
+		ranges[i] = index.Range{Type: k.Type(), Lo: k.Port(), Hi: k.Port()}
+	}
+	return ranges
+}

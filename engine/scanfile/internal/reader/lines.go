@@ -9,6 +9,10 @@ import (
 // ErrNoise is returned for a line that means nothing to the format and may stand there.
 var ErrNoise = errors.New("not a record")
 
+// ErrBegins is returned for a line with which a run begins, of the format or of another one.
+// If it is of no other, the line is given once more, as one that is the format's own.
+var ErrBegins = errors.New("a run begins")
+
 // probeMax is how much of a strange record tells whether another format begins with it.
 const probeMax = 8 << 10
 
@@ -17,6 +21,7 @@ type Line struct {
 	Text  []byte // valid until the next line
 	No    int    // counted from 1
 	Ended bool   // it had an end; only the last line has none, and may be cut
+	Own   bool   // no other format begins here
 }
 
 // EachLine gives each line that is not blank to take, until the input ends, out is done or
@@ -39,9 +44,17 @@ func EachLine(in *Input, out *Output, take func(Line) error) {
 		case !ended && in.W.Cut():
 			in.CutAt(n)
 		default:
-			line := Line{bytes.TrimSuffix(text, []byte{'\r'}), n, ended}
-			if err := take(line); err != nil && in.strange(out, at, n, err) {
+			line := Line{Text: bytes.TrimSuffix(text, []byte{'\r'}), No: n, Ended: ended}
+			err := take(line)
+			if err != nil && in.strange(out, at, n, err) {
 				return
+			}
+			if errors.Is(err, ErrBegins) && in.W.back(at) {
+				text, _, _, _ = in.W.NextLine()
+				line.Text, line.Own = bytes.TrimSuffix(text, []byte{'\r'}), true
+				if err := take(line); err != nil {
+					out.Reject(n, err.Error())
+				}
 			}
 		}
 		blank = false
@@ -108,7 +121,10 @@ func (in *Input) strange(out *Output, at int64, line int, err error) (switched b
 		}
 		in.W.Skip(int(used))
 	}
-	if !errors.Is(err, ErrNoise) {
+	switch {
+	case errors.Is(err, ErrNoise):
+		in.Noise++
+	case !errors.Is(err, ErrBegins):
 		out.Reject(line, err.Error())
 	}
 	return false

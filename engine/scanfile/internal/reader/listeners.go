@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"time"
 
@@ -56,29 +57,45 @@ func (in *Input) Left(s *Socket) string {
 	return ""
 }
 
-// Listeners is the sockets that listen on one host, of which an inventory is a whole look.
+// Listeners is the sockets that listen on one host, of which an inventory is a look at the
+// types that its form says.
 type Listeners struct {
 	in      *Input
 	out     *Output
 	keys    []index.Key
-	types   []index.Type // that occur
-	partial bool         // some sockets are not known
+	looked  [index.UDP6 + 1]bool // types, all ports of which were looked at
+	unsure  KeySet               // what listens there is not known
+	named   bool                 // so is what listens on ports that are names
 	any     bool
 	line    int // of the first socket
+	refused int // of the output, before
 }
 
 // NewListeners returns the listeners of the input.
-func NewListeners(in *Input, out *Output) *Listeners { return &Listeners{in: in, out: out} }
+func NewListeners(in *Input, out *Output) *Listeners {
+	return &Listeners{in: in, out: out, refused: out.Refused}
+}
+
+// Looked says that all ports of some types were looked at, as a row or a header tells.
+func (l *Listeners) Looked(line int, types ...index.Type) {
+	l.seen(line)
+	for _, t := range types {
+		l.looked[t] = true
+	}
+}
+
+// LookedBoth is Looked for both families of a type of IPv4.
+func (l *Listeners) LookedBoth(line int, t index.Type) { l.Looked(line, t, t.V6()) }
 
 // Add adds a socket that was read on a line.
 func (l *Listeners) Add(s *Socket, line int) {
 	l.seen(line)
 	key := s.Key()
-	if !slices.Contains(l.types, key.Type()) {
-		l.types = append(l.types, key.Type())
-	}
 	if left := l.in.Left(s); left != "" {
 		l.in.LeaveOut(left, 1)
+		if left == leftEphemeral {
+			l.unsure.Add(key)
+		}
 		return
 	}
 	if l.keys = append(l.keys, key); len(l.keys) >= MaxScratch {
@@ -92,12 +109,9 @@ func (l *Listeners) Add(s *Socket, line int) {
 // listens there is not known, so the inventory closes nothing.
 func (l *Listeners) Named(line int) {
 	l.seen(line)
-	l.partial = true
+	l.named = true
 	l.in.LeaveOut(leftNamed, 1)
 }
-
-// Partial says that not all sockets are known, so that the inventory closes nothing.
-func (l *Listeners) Partial() { l.partial = true }
 
 // Seen says that the input has rows, whatever they are of.
 func (l *Listeners) Seen(line int) { l.seen(line) }
@@ -108,8 +122,8 @@ func (l *Listeners) seen(line int) {
 	}
 }
 
-// Report yields what the host's inventory says: all ports of the types that occur in it
-// were looked at, unless it is not whole. Only one without any row yields nothing.
+// Report yields what the host's inventory says. Only one without any row or header that
+// tells something yields nothing.
 func (l *Listeners) Report(asset string, seen time.Time) {
 	if !l.any {
 		return
@@ -126,10 +140,33 @@ func (l *Listeners) Report(asset string, seen time.Time) {
 	n := len(l.keys)
 	r.Open = slices.Clone(SortedOnce(l.keys))
 	l.in.Duplicates += n - len(r.Open)
-	if !l.partial && l.in.Problem == "" && l.in.Fault() == nil {
-		r.Scope = AllPorts(l.types...)
-	}
+	r.Scope = l.scope()
 	l.out.Report(&r, l.line)
+}
+
+// scope is what was looked at. A row that was refused takes it with it, and so does an input
+// that is not whole.
+func (l *Listeners) scope() engine.Scope {
+	given := l.in.Opts.Scope
+	switch {
+	case l.out.Refused > l.refused || l.in.Problem != "" || l.in.Fault() != nil:
+		return engine.Scope{}
+	case given != nil:
+		return *given
+	case l.named:
+		l.in.Warn("ports are names, which differ between systems: nothing is closed; list them as numbers, or say with --scope (scope over HTTP) what was looked at")
+		return engine.Scope{}
+	}
+	var types []index.Type
+	for t, looked := range l.looked {
+		if looked {
+			types = append(types, index.Type(t))
+		}
+	}
+	if len(types) == 0 {
+		l.in.Warn("it does not tell which protocols were looked at: nothing is closed; say it with --scope (scope over HTTP)")
+	}
+	return AllPorts(types...).Minus(l.unsure.Ranges())
 }
 
 // ErrNoHost is the reason for refusing an inventory that names no host.
@@ -145,10 +182,12 @@ func AllPorts(types ...index.Type) engine.Scope {
 }
 
 // LocalAddress reads the address that a socket is bound to, as ss and netstat write it: an
-// address, with or without brackets and a zone, * for all of them, or a name.
+// address, with or without brackets, and a zone inside or behind them, * for all of them, or
+// a name of loopback.
 func LocalAddress(text []byte) (addr netip.Addr, err error) {
-	text = bytes.TrimSuffix(bytes.TrimPrefix(text, []byte("[")), []byte("]"))
-	switch string(text) {
+	plain, _, _ := bytes.Cut(text, []byte("%"))
+	plain = bytes.TrimSuffix(bytes.TrimPrefix(plain, []byte("[")), []byte("]"))
+	switch string(plain) {
 	case "*", "":
 		return netip.Addr{}, nil
 	case "localhost":
@@ -156,12 +195,45 @@ func LocalAddress(text []byte) (addr netip.Addr, err error) {
 	case "localhost6", "ip6-localhost":
 		return netip.IPv6Loopback(), nil
 	}
-	plain, _, _ := bytes.Cut(text, []byte("%"))
 	if addr, err = netip.ParseAddr(string(plain)); err != nil {
 		return addr, fmt.Errorf("local address: %q is not allowed: want an IP address or *", Clip(text))
 	}
 	return addr.Unmap(), nil
 }
+
+// NameOfPort calls named for what can be the name of a service, as in /etc/services. The error
+// is about what is neither that nor a number.
+func NameOfPort(text []byte, named func()) error {
+	if len(text) > 0 && len(text) <= maxServiceName && !IsNumber(text) && len(bytes.Trim(text, serviceChars)) == 0 {
+		named()
+		return nil
+	}
+	return &engine.FieldError{Field: "port", Value: Clip(text), Allowed: "a number from 1 to 65535 or the name of a service"}
+}
+
+const (
+	maxServiceName = 32
+	serviceChars   = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+.*"
+)
+
+// HasLocal says whether one of the words is an address and a port, as rows of sockets have
+// them: a line that has none is a title, a header or what a shell shows.
+func HasLocal(words [][]byte) bool {
+	return slices.ContainsFunc(words, func(w []byte) bool {
+		address, port := SplitLocal(w)
+		_, isPort := PortNumber(port)
+		if !isPort && string(port) != "*" || len(address) == 0 {
+			return false
+		}
+		_, err := LocalAddress(address)
+		return err == nil
+	})
+}
+
+// IsPrompt says whether a line is what a shell shows before a command, or behind one.
+func IsPrompt(line []byte) bool { return prompt.Match(line) }
+
+var prompt = regexp.MustCompile(`^(\[?[\w.-]+@[\w.-]+[^$#%>]{0,64}\]?[$#%>]|[$#%>]|PS [A-Z]:\\[^>]*>|[A-Z]:\\[^>]*>)( .*)?$`)
 
 // SplitLocal splits an address from its port, which follows the last colon or, on BSD and
 // macOS, the last dot.

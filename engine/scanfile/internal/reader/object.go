@@ -19,7 +19,9 @@ var errTrailing = errors.New("more follows the object")
 type Object struct {
 	names  []string
 	values [][]byte
-	text   []byte // of the object
+	only   map[string]bool // names that the object may have; nil: any
+	others bool            // it has others
+	text   []byte          // of the object
 	src    bytes.Buffer
 	dec    jsontext.Decoder
 }
@@ -29,10 +31,24 @@ func NewObject(names ...string) *Object {
 	return &Object{names: names, values: make([][]byte, len(names))}
 }
 
+// Only says which names objects have, and returns the reader.
+func (o *Object) Only(names ...string) *Object {
+	o.only = make(map[string]bool, len(names))
+	for _, name := range names {
+		o.only[name] = true
+	}
+	return o
+}
+
+// HasOthers says whether the object that was read last has names that it may not have.
+func (o *Object) HasOthers() bool { return o.others }
+
 // Read reads an object, whose text it keeps. An error is one of JSON's grammar.
 func (o *Object) Read(text []byte) error {
 	clear(o.values)
+	o.others = false
 	return o.Each(text, func(name, value []byte) {
+		o.others = o.others || o.only != nil && !o.only[string(name)]
 		for i, wanted := range o.names {
 			if string(name) == wanted {
 				o.values[i] = value

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -84,17 +85,26 @@ func (o *objects) toObject() (found, more bool) {
 // line passes over a line that is no JSON. It says whether another format begins there.
 func (o *objects) line() (switched bool) {
 	n, at := o.in.W.LineNo(), o.in.W.Offset()
-	_, _, tooLong, _ := o.in.W.NextLine()
+	text, _, tooLong, _ := o.in.W.NextLine()
 	if tooLong {
 		o.out.Reject(n, fmt.Sprintf("the line is longer than %d bytes", o.in.Opts.MaxRecord))
 		return false
 	}
-	if o.in.strange(o.out, at, n, ErrNoise) {
+	err := ErrNoise
+	if member.Match(text) {
+		err = errNoBrace
+	}
+	if o.in.strange(o.out, at, n, err) {
 		return true
 	}
-	o.in.LeaveOut(leftLines, 1)
+	if errors.Is(err, ErrNoise) {
+		o.in.LeaveOut(leftLines, 1)
+	}
 	return false
 }
+
+// member is what objects have and logs have not: a name in quotes and a colon.
+var member = regexp.MustCompile(`"[\w.-]+"\s*:`)
 
 // object takes the object that begins here. It says whether another format begins there.
 func (o *objects) object() (switched bool) {
@@ -127,6 +137,7 @@ func (o *objects) object() (switched bool) {
 // Errors of objects that are not whole.
 var (
 	errNoEnd   = errors.New("the object has no end")
+	errNoBrace = errors.New("it has members of an object, but is none: a brace is missing")
 	errDamaged = errors.New("the object is damaged: another one begins, or a line ends, inside of it")
 )
 

@@ -6,6 +6,7 @@ package reader
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"portolan/engine"
 )
@@ -80,6 +81,8 @@ type Input struct {
 	Duplicates int            // open keys that a record gave again
 	LeftOut    map[string]int // what was read and deliberately not counted, by reason
 	Problem    string         // why the input is not whole; the first one counts
+	Warnings   []string       // what else somebody should know of it
+	Noise      int            // lines that mean nothing to the format
 	Passed     Passed         // what damage made the reader pass over
 	Cut        int            // records of which nothing could be used, as they are not whole
 	Decoded    bool           // the bytes are not the source's: it is in another encoding than UTF-8
@@ -110,6 +113,13 @@ type Input struct {
 func (in *Input) Incomplete(format string, args ...any) {
 	if in.Problem == "" {
 		in.Problem = fmt.Sprintf(format, args...)
+	}
+}
+
+// Warn notes what somebody should know of an input that is whole, once.
+func (in *Input) Warn(text string) {
+	if !slices.Contains(in.Warnings, text) {
+		in.Warnings = append(in.Warnings, text)
 	}
 }
 
@@ -165,6 +175,17 @@ func (in *Input) Switch() bool {
 	}
 }
 
+// SwitchBehind is [Input.Switch] for formats that others are told from by more than a line.
+func (in *Input) SwitchBehind() bool {
+	if in.Other == nil || in.W.Offset() <= in.Began {
+		return false
+	}
+	for len(in.W.Rest()) < probeMax && in.W.More() {
+		continue
+	}
+	return in.Switch()
+}
+
 // Output is where a reader's reports and refused records go. Once it is done, what is
 // given to it is dropped; a reader looks at Done to end early.
 type Output struct {
@@ -173,6 +194,8 @@ type Output struct {
 	Take   func(r *engine.Report, line int) bool
 	Refuse func(line int, reason string) bool
 	Done   bool
+	// Refused is how many records were refused so far.
+	Refused int
 }
 
 // Report yields the report of the record that began on the line. Whoever consumes it
@@ -185,6 +208,7 @@ func (o *Output) Report(r *engine.Report, line int) {
 
 // Reject yields a refused record.
 func (o *Output) Reject(line int, reason string) {
+	o.Refused++
 	if !o.Done {
 		o.Done = !o.Refuse(line, reason)
 	}

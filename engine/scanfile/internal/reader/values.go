@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"portolan/engine"
 	"portolan/index"
 )
 
@@ -52,17 +53,20 @@ func PortType(protocol []byte) (t index.Type, isPort bool) {
 	return 0, false
 }
 
-// LeftProtocol is the reason for leaving out what is no port, by its protocol.
-func LeftProtocol(protocol []byte) string {
+// LeftProtocol is the reason for leaving out what is no port, by its protocol. The error is
+// about what is no protocol.
+func LeftProtocol(protocol []byte) (reason string, err error) {
 	switch string(protocol) {
 	case "ip":
-		return "ip-protocol"
-	case "icmp":
-		return "icmp-protocol"
+		return "ip-protocol", nil
+	case "icmp", "icmp6":
+		return "icmp-protocol", nil
 	case "arp":
-		return "arp-protocol"
+		return "arp-protocol", nil
+	case "dccp", "igmp", "oproto", "err", "udplite":
+		return "other-protocol", nil
 	}
-	return "other-protocol"
+	return "", &engine.FieldError{Field: "protocol", Value: Clip(protocol), Allowed: "tcp, udp, sctp or one without ports, such as icmp"}
 }
 
 // OfFamily returns the ranges, which are of IPv4, as on one family of addresses.
