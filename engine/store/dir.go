@@ -75,8 +75,6 @@ func takeDirectory(fsys vfs.FS, path string, mayCreate bool) (d *directory, fres
 	case err != nil:
 	case state != ready:
 		err = errors.Join(fsys.RemoveAll(d.at(databaseName)), fsys.RemoveAll(d.at(witnessName)), d.mark(creating))
-	case d.format < formatVersion && mayCreate:
-		err = d.mark(ready) // earlier versions would not know what is written from now on
 	}
 	if err != nil {
 		return nil, false, errors.Join(err, d.release())

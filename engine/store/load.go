@@ -32,7 +32,7 @@ func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err 
 	l, err := result(s.fatal, func() (l loaded, err error) {
 		k, err := s.contents()
 		if err == nil {
-			err = s.witness.check(k.seq)
+			err = s.witness.check(k.seq, s.newestLog())
 		}
 		if err != nil {
 			return l, err

@@ -42,7 +42,7 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 	defer func() { err = errors.Join(err, src.Close()) }()
 	k, err := result(src.fatal, src.contents)
 	if err == nil {
-		err = src.witness.check(k.seq)
+		err = src.witness.check(k.seq, src.newestLog())
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", from, err)
@@ -253,7 +253,7 @@ func (s *Store) recheck(ctx context.Context) (c Copied, err error) {
 	}
 	k, err := s.contents()
 	if err == nil {
-		err = s.witness.check(k.seq)
+		err = s.witness.check(k.seq, s.newestLog())
 	}
 	if err != nil {
 		return c, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,10 +95,10 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	if fresh {
 		err = s.create()
 	} else if !readOnly {
-		err = errors.Join(dir.clean(), o.fs.RemoveAll(dir.at(imageDraft)))
+		err = s.look()
 	}
 	if err == nil {
-		err = s.openDatabase(false)
+		err = s.openDatabase(false, readOnly)
 	}
 	if err == nil {
 		if s.witness, err = openWitness(dir, readOnly); err != nil {
@@ -110,10 +111,67 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	return s, nil
 }
 
+// look opens the directory without changing it, to see that nothing is missing, and prepares
+// it for being written to. Once the database is open for writing, it has applied its logs as
+// far as it understood them, and let them go: what could have been mended is lost then.
+func (s *Store) look() error {
+	w, err := openWitness(s.dir, true)
+	if err == nil {
+		err = errors.Join(s.openDatabase(false, true), w.close())
+	}
+	if err != nil {
+		return err
+	}
+	seq, err := result(s.fatal, func() (seq uint64, err error) {
+		record, closer, err := s.db.Get(sequenceKey)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read database: %w", err)
+		}
+		seq, err = readRecord(sequenceKey, record, parseSequence)
+		return seq, errors.Join(err, closer.Close())
+	})
+	if err == nil {
+		err = w.check(seq, s.newestLog())
+	}
+	if closed := s.fatal.close(s.db.Close); err == nil {
+		err = closed // else it would tell the same again
+	}
+	if err != nil {
+		return err
+	}
+	err = errors.Join(s.dir.clean(), s.opts.fs.RemoveAll(s.dir.at(imageDraft)))
+	if err == nil && s.dir.format < formatVersion {
+		err = s.dir.mark(ready) // earlier versions would not know what is written from now on
+	}
+	return err
+}
+
+// newestLog is the path of the database's newest log, which is where acknowledged data ends
+// if something is missing; empty if there is none.
+func (s *Store) newestLog() string {
+	names, err := s.opts.fs.List(s.dir.at(databaseName))
+	if err != nil {
+		return ""
+	}
+	newest := ""
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") && (len(name) > len(newest) || len(name) == len(newest) && name > newest) {
+			newest = name
+		}
+	}
+	if newest == "" {
+		return ""
+	}
+	return s.opts.fs.PathJoin(s.dir.at(databaseName), newest)
+}
+
 // create makes an empty database. It is closed again, since the first log of a new one is
 // of an old format, in which a damaged record looks like the end of the log.
 func (s *Store) create() error {
-	if err := s.openDatabase(true); err != nil {
+	if err := s.openDatabase(true, false); err != nil {
 		return err
 	}
 	return errors.Join(s.fatal.close(s.db.Close), s.dir.mark(ready))
@@ -128,7 +186,7 @@ const (
 	cacheSize    = 16 << 20
 )
 
-func (s *Store) openDatabase(create bool) error {
+func (s *Store) openDatabase(create, readOnly bool) error {
 	opts := &pebble.Options{
 		FS:                          haltingFS{s.opts.fs, s.fatal},
 		ErrorIfExists:               create,
@@ -140,7 +198,7 @@ func (s *Store) openDatabase(create bool) error {
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 		Logger:                      s.fatal,
 		EventListener:               s.fatal.listener(),
-		ReadOnly:                    s.readOnly,
+		ReadOnly:                    readOnly,
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	s.fatal.opened.Store(false)

@@ -71,7 +71,7 @@ func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, e
 			return 0, err
 		}
 		w := walker{store: v.Store, progress: progress{tell: v.opts.Progress}}
-		w.fault(v.witness.check(k.seq))
+		w.fault(v.witness.check(k.seq, v.newestLog()))
 		for i := range k.list {
 			w.progress.total += k.list[i].mark.Assets
 		}

@@ -58,13 +58,17 @@ func openWitness(d *directory, readOnly bool) (*witness, error) {
 	return w, nil
 }
 
-// check holds the last batch of a database against the witness.
-func (w *witness) check(seq uint64) error {
-	if seq < w.said {
-		return fmt.Errorf("%w: the database ends at batch %d, but batch %d was acknowledged; "+
-			"restore a backup, or remove the file %s to go on with what is left", ErrLost, seq, w.said, witnessName)
+// check holds the last batch of a database, whose newest log it names, against the witness.
+func (w *witness) check(seq uint64, log string) error {
+	if seq >= w.said {
+		return nil
 	}
-	return nil
+	where := "its logs have gone"
+	if log != "" {
+		where = "its newest log is " + log
+	}
+	return fmt.Errorf("%w: the database ends at batch %d, but batch %d was acknowledged; %s; nothing was changed: "+
+		"put back what is damaged, restore a backup, or remove the file %s to go on with what is left", ErrLost, seq, w.said, where, witnessName)
 }
 
 // tell records the last batch.
