@@ -18,7 +18,7 @@ import (
 // With a time to lag it is the other way round: a batch is shown at once and waits for a
 // timer, which has everything committed that waits.
 type pipeline struct {
-	journal Journal       // nil: a batch is shown at once
+	journal Journal       // nil: a batch is shown at once; writers hold the engine's lock, others p's
 	lag     time.Duration // how long a batch may be shown before it is committed
 	tenants *tenants
 	failure atomic.Pointer[error] // why no more is accepted
@@ -46,6 +46,21 @@ type batch struct {
 	wake chan struct{} // says that it is finished, or that it is to lead
 	done bool          // finished; the pipeline's lock guards it
 	err  error
+}
+
+// attach has everything committed to a journal, whose last batch it is told, from now on. No
+// write is under way, but questions are, and calls of Sync.
+func (p *pipeline) attach(j Journal, seq uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal, p.seq = j, seq
+}
+
+// attached returns the journal, for those that are no writers.
+func (p *pipeline) attached() Journal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.journal
 }
 
 // check says why no write is accepted.
@@ -196,7 +211,7 @@ func (p *pipeline) reach(ctx context.Context, at *atomic.Uint64, seq uint64) err
 // settle returns when everything that is shown is committed, as is any batch without a
 // time to lag.
 func (p *pipeline) settle(ctx context.Context) error {
-	if p.journal == nil || p.lag == 0 {
+	if p.attached() == nil || p.lag == 0 {
 		return nil
 	}
 	seq := p.shown.Load()

@@ -63,7 +63,7 @@ func (c *cover) add(s Scope, at micros) {
 func (c *cover) prepare(keys int) {
 	ranges := 0
 	for _, l := range c.looks {
-		ranges += len(l.scope.Ranges())
+		ranges += len(l.scope.parts())
 	}
 	const perKey = 8 // looks that are asked about a key in the time that a range takes to prepare
 	if keys*len(c.looks) <= ranges*perKey || len(c.looks) > maxLooks {
@@ -73,7 +73,7 @@ func (c *cover) prepare(keys int) {
 	slices.SortFunc(c.looks, func(a, b scopeTime) int { return cmp.Compare(b.time, a.time) })
 	c.edges = c.edges[:0]
 	for rank, l := range c.looks { // the newest first; a rank fits in six bits
-		for _, r := range l.scope.Ranges() {
+		for _, r := range l.scope.parts() {
 			first := uint64(r.Type)<<16 | uint64(r.Lo)
 			c.edges = append(c.edges, first<<6|uint64(rank), (first+uint64(r.Hi-r.Lo)+1)<<6|uint64(rank))
 		}

@@ -42,6 +42,9 @@ func (o *Options) Validate() error {
 		return nil
 	}
 	var errs []error
+	if o.Policy != nil && o.Policy.isZero() {
+		errs = append(errs, &FieldError{Field: "Policy", Value: "the zero Policy", Allowed: "nil, or one that NewPolicy has made"})
+	}
 	if o.MaxAssets < 0 || o.MaxAssets > index.MaxAssets {
 		errs = append(errs, &FieldError{Field: "MaxAssets", Value: strconv.Itoa(o.MaxAssets), Allowed: fmt.Sprintf("0 to %d", index.MaxAssets)})
 	}
@@ -131,6 +134,9 @@ func Open(opts *Options) (*Engine, error) {
 // have begun are done: then a journal may be closed, too. Closing twice is an error, and so
 // is that something is not durable which the options allowed to be shown before.
 func (e *Engine) Close() error {
+	if err := e.ended(); err != nil {
+		return err
+	}
 	if e.closed.Swap(true) {
 		return ErrClosed
 	}
@@ -183,10 +189,21 @@ func (e *Engine) endWrite() { e.writers.RUnlock() }
 
 // ready says why a call cannot be served.
 func (e *Engine) ready(ctx context.Context) error {
-	if e.closed.Load() {
-		return ErrClosed
+	if err := e.ended(); err != nil {
+		return err
 	}
 	return ctx.Err()
+}
+
+// ended says why no call can be served any more.
+func (e *Engine) ended() error {
+	switch {
+	case e.closed.Load():
+		return ErrClosed
+	case e.policy == nil:
+		return fmt.Errorf("%w: it is the zero Engine, which nobody opened", ErrClosed)
+	}
+	return nil
 }
 
 // named returns a project that readers see.
@@ -202,8 +219,8 @@ func (e *Engine) named(name string) (*project, error) {
 
 // Projects returns the names of the projects that hold or held assets, in order.
 func (e *Engine) Projects() ([]string, error) {
-	if e.closed.Load() {
-		return nil, ErrClosed
+	if err := e.ended(); err != nil {
+		return nil, err
 	}
 	return e.tenants.shown.Load().Keys(), nil
 }
@@ -276,8 +293,8 @@ func errMissing(ids []string) error {
 // Stats returns the engine's totals.
 func (e *Engine) Stats() (Stats, error) {
 	var total Stats
-	if e.closed.Load() {
-		return total, ErrClosed
+	if err := e.ended(); err != nil {
+		return total, err
 	}
 	total.Expired = int(e.expired.Load())
 	e.tenants.shown.Load().Scan(func(_ string, p *project) bool {

@@ -169,8 +169,8 @@ func (w *work) scopedKeys() (lo, hi index.Key) {
 		if w.scoped[i].scope.IsAll() {
 			return 0, noKey
 		}
-		for _, r := range w.scoped[i].scope.Ranges() {
-			lo, hi = min(lo, index.MakeKey(r.Lo, 0)), max(hi, index.MakeKey(r.Hi, 7))
+		for _, r := range w.scoped[i].scope.parts() {
+			lo, hi = min(lo, index.MakeKey(r.Lo, r.Type)), max(hi, index.MakeKey(r.Hi, r.Type))
 		}
 	}
 	return lo, hi
@@ -254,7 +254,7 @@ func (t *fates) look(s Scope, at micros) (closed bool) {
 		return t.lookBelow(1, at)
 	}
 	i := 0
-	for ranges := s.Ranges(); len(ranges) > 0 && i < len(t.at); {
+	for ranges := s.parts(); len(ranges) > 0 && i < len(t.at); {
 		r := ranges[0]
 		i = skipPlaces(t.at, i, uint32(r.Type)<<16|uint32(r.Lo))
 		if i == len(t.at) {

@@ -61,7 +61,7 @@ func (v *inventory) appendScopes(dst []byte) []byte {
 	}
 	slices.Sort(refs)
 	for _, ref := range refs {
-		ranges := v.scopes[ref].Ranges()
+		ranges := v.scopes[ref].parts()
 		dst = binary.AppendUvarint(dst, uint64(ref))
 		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
 		dst = appendScope(dst, ranges)

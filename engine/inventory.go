@@ -187,7 +187,7 @@ func (v *inventory) intern(s Scope) uint32 {
 	if s.IsAll() {
 		return refAll
 	}
-	v.w.scope = appendScope(v.w.scope[:0], s.Ranges())
+	v.w.scope = appendScope(v.w.scope[:0], s.parts())
 	ref := v.x.Intern(v.w.scope) + 1
 	v.scopes[ref] = s
 	return ref

@@ -17,9 +17,15 @@ import (
 //
 // The journal is the caller's, who closes it after the engine.
 func (e *Engine) Attach(ctx context.Context, j Journal) error {
+	if j == nil {
+		return errors.New("journal is nil: want one, or none attached")
+	}
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
 	e.writers.Lock()
 	defer e.writers.Unlock()
-	if err := e.ready(ctx); err != nil {
+	if err := e.ready(ctx); err != nil { // it may have been closed in the meantime
 		return err
 	}
 	if e.pipeline.journal != nil || e.tenants.shown.Load().Len() > 0 {
@@ -43,7 +49,7 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 		f.v.x.Publish()
 		f.v.w = nil
 	}
-	e.pipeline.journal, e.pipeline.seq = j, seq
+	e.pipeline.attach(j, seq)
 	e.pipeline.shown.Store(seq)
 	e.pipeline.kept.Store(seq)
 	e.tenants.shown.Store(shown)

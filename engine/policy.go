@@ -92,6 +92,9 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 	return p, nil
 }
 
+// isZero says whether the policy was made by nobody.
+func (p *Policy) isZero() bool { return p.sets[Unknown] == nil }
+
 // Version tells policies apart: it is the same for the same rules in the same
 // order, whatever their reasons, in every process. It holds letters and digits.
 func (p *Policy) Version() string { return p.version }
@@ -99,6 +102,8 @@ func (p *Policy) Version() string { return p.version }
 // Status returns the key's status.
 func (p *Policy) Status(k index.Key) Status {
 	switch {
+	case p.isZero():
+		return Unknown
 	case p.sets[Danger].Contains(k):
 		return Danger
 	case p.sets[Normal].Contains(k):

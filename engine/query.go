@@ -33,13 +33,13 @@ func (v View) Has(enterpriseProject string) bool {
 	if v.IsAll() {
 		return true
 	}
-	_, found := slices.BinarySearch(v.Names(), enterpriseProject)
+	_, found := slices.BinarySearch(v.groups.Names(), enterpriseProject)
 	return found
 }
 
-// Names returns the enterprise projects of the view in order, nil for all.
-// The caller must not change them.
-func (v View) Names() []string { return v.groups.Names() }
+// Names returns the enterprise projects of the view in order, in a slice of the caller's own;
+// nil for all.
+func (v View) Names() []string { return slices.Clone(v.groups.Names()) }
 
 // PortQuery asks how many assets have each key open. The zero value of every
 // field means no restriction.

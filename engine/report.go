@@ -127,6 +127,9 @@ func (r *Report) Validate() error {
 	if s := r.Seen.Unix(); (s < 0 || s > lastSecond) && !r.Seen.IsZero() {
 		return &FieldError{Field: "seen", Value: r.Seen.UTC().Format(time.RFC3339Nano), Allowed: "a time of the years 1970 to 9999"}
 	}
+	if err := r.Scope.Err(); err != nil {
+		return err
+	}
 	for _, k := range r.Open {
 		if !k.Valid() {
 			return &FieldError{Field: "open", Value: k.String(), Allowed: "a port from 1 to 65535 with a known type"}

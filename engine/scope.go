@@ -21,6 +21,7 @@ type Scope struct {
 type scope struct {
 	all    bool
 	ranges []index.Range
+	bad    *index.Range // one that it was made of and that is none: see [Scope.Err]
 }
 
 var everything = &scope{all: true}
@@ -28,14 +29,32 @@ var everything = &scope{all: true}
 // ScopeAll returns the scope of a full list: every key was looked at.
 func ScopeAll() Scope { return Scope{everything} }
 
-// ScopeOf returns the scope that holds exactly the given ranges, in any order,
-// overlaps allowed; invalid ranges are left out.
+// ScopeOf returns the scope that holds exactly the given ranges, in any order, overlaps
+// allowed. One of ranges of which one is invalid, such as a port 0 or a highest port below the
+// lowest, holds the others, and a report with it is refused: see [Scope.Err].
 func ScopeOf(ranges ...index.Range) Scope {
-	merged := mergeRanges(slices.DeleteFunc(slices.Clone(ranges), func(r index.Range) bool { return !r.Valid() }))
-	if len(merged) == 0 {
+	var bad *index.Range
+	valid := make([]index.Range, 0, len(ranges))
+	for _, r := range ranges {
+		if r.Valid() {
+			valid = append(valid, r)
+		} else if bad == nil {
+			bad = &r
+		}
+	}
+	if valid = mergeRanges(valid); len(valid) == 0 && bad == nil {
 		return Scope{}
 	}
-	return Scope{&scope{ranges: merged}}
+	return Scope{&scope{ranges: valid, bad: bad}}
+}
+
+// Err says what is wrong with a scope that was made of an invalid range, as a [*FieldError];
+// nil for every other.
+func (s Scope) Err() error {
+	if s.s == nil || s.s.bad == nil {
+		return nil
+	}
+	return &FieldError{Field: "scope", Value: s.s.bad.String(), Allowed: "ranges of ports from 1 to 65535, the lowest first, with a known type"}
 }
 
 // ParseScope parses all, none or a list of ranges such as 1-1024/tcp,53/udp.
@@ -70,9 +89,12 @@ func (s Scope) IsAll() bool { return s.s != nil && s.s.all }
 // IsNone says whether the scope is empty.
 func (s Scope) IsNone() bool { return s.s == nil }
 
-// Ranges returns the scope's ranges, disjoint and ordered by type, then port;
-// nil for all and for none. The caller must not change them.
-func (s Scope) Ranges() []index.Range {
+// Ranges returns the scope's ranges, disjoint and ordered by type, then port, in a slice of
+// the caller's own; nil for all and for none.
+func (s Scope) Ranges() []index.Range { return slices.Clone(s.parts()) }
+
+// parts is Ranges without a copy.
+func (s Scope) parts() []index.Range {
 	if s.s == nil {
 		return nil
 	}
@@ -134,13 +156,15 @@ func before(c, r index.Range) bool {
 // Intersect returns the scope of what both hold.
 func (s Scope) Intersect(o Scope) Scope {
 	switch {
-	case s.Covers(o):
+	case s.Err() != nil:
+		return s
+	case o.Err() != nil || s.Covers(o):
 		return o
 	case o.Covers(s):
 		return s
 	}
 	var both []index.Range
-	a, b := s.Ranges(), o.Ranges()
+	a, b := s.parts(), o.parts()
 	for len(a) > 0 && len(b) > 0 {
 		x, y := a[0], b[0]
 		if lo, hi := max(x.Lo, y.Lo), min(x.Hi, y.Hi); x.Type == y.Type && lo <= hi {
@@ -158,13 +182,13 @@ func (s Scope) Intersect(o Scope) Scope {
 // Minus returns the scope of what s holds and none of the ranges does. Of all, which has the
 // keys of types that there are not yet, nothing can be taken: it stays all.
 func (s Scope) Minus(ranges []index.Range) Scope {
-	if len(ranges) == 0 || s.IsAll() {
+	if len(ranges) == 0 || s.IsAll() || s.Err() != nil {
 		return s
 	}
 	cuts := mergeRanges(slices.Clone(ranges))
 	var left []index.Range
 	i := 0
-	for _, r := range s.Ranges() {
+	for _, r := range s.parts() {
 		i = skipBefore(cuts, i, r)
 		lo := int(r.Lo)
 		for _, cut := range cuts[i:] {
@@ -186,6 +210,10 @@ func (s Scope) Minus(ranges []index.Range) Scope {
 // Union returns the scope that holds the keys of both.
 func (s Scope) Union(o Scope) Scope {
 	switch {
+	case s.Err() != nil:
+		return s
+	case o.Err() != nil:
+		return o
 	case s.IsAll() || o.IsNone():
 		return s
 	case o.IsAll() || s.IsNone():
@@ -202,14 +230,14 @@ func unionOf(scopes []Scope) Scope {
 		if s.IsAll() {
 			return s
 		}
-		if len(s.Ranges()) > len(scopes[largest].Ranges()) {
+		if len(s.parts()) > len(scopes[largest].parts()) {
 			largest = i
 		}
 	}
 	var others []index.Range
 	for i, s := range scopes {
 		if i != largest {
-			others = append(others, s.Ranges()...)
+			others = append(others, s.parts()...)
 		}
 	}
 	return scopes[largest].Union(ScopeOf(others...))

@@ -24,8 +24,8 @@ type Snapshot struct {
 // [ErrNoProject] it returns a state without assets, for callers to whom that is
 // no error.
 func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
-	if e.closed.Load() {
-		return Snapshot{}, ErrClosed
+	if err := e.ended(); err != nil {
+		return Snapshot{}, err
 	}
 	if err := checkCategory(category); err != nil {
 		return Snapshot{}, err
@@ -97,6 +97,9 @@ func (e *Engine) with(ctx context.Context, seq uint64, project string, category 
 // inventory than this one, or a later state of it. An empty project and the zero category
 // stand for those of the snapshot.
 func (s Snapshot) check(project string, category Category, atLeast uint64, offset, limit int) error {
+	if s.policy == nil {
+		return fmt.Errorf("%w: the zero Snapshot is of none", ErrNoProject)
+	}
 	if project != "" && project != s.project {
 		return &FieldError{Field: "project_id", Value: project, Allowed: strconv.Quote(s.project) + ", whose snapshot this is"}
 	}

@@ -41,7 +41,7 @@ func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
 	e.decodeNote(v.x.Note(o), -1)
 	dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
 	for _, l := range e.looks {
-		ranges := v.scopeOf(l.ref).Ranges() // none for all
+		ranges := v.scopeOf(l.ref).parts() // none for all
 		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
 		dst = appendScope(dst, ranges)
 	}
@@ -120,7 +120,7 @@ func (r *stateReader) scope() (s Scope, form []byte) {
 		ranges = append(ranges, index.Range{Type: index.Type(t[0]), Lo: uint16(lo), Hi: uint16(lo + more)})
 	}
 	s = ScopeOf(ranges...)
-	if r.bad || len(s.Ranges()) != n { // invalid ones are left out, those that touch joined
+	if r.bad || s.Err() != nil || len(s.parts()) != n { // those that touch are joined
 		r.bad = true
 		return Scope{}, nil
 	}

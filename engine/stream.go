@@ -44,7 +44,10 @@ func (s *Stream) Within(view View) *Stream {
 
 // Assets returns how many assets of a category readers see in a project.
 func (s *Stream) Assets(project string, c Category) int {
-	if p := s.engine.tenants.find(project); p != nil && c < numCategories {
+	if s.engine.ended() != nil || c >= numCategories {
+		return 0
+	}
+	if p := s.engine.tenants.find(project); p != nil {
 		return p.snapshot(c).Assets()
 	}
 	return 0
@@ -74,8 +77,8 @@ func (r *receipts) newest() micros {
 // Check says whether Apply would accept the report now; the error is a
 // [*FieldError], or [ErrClosed]. It changes nothing.
 func (s *Stream) Check(r *Report) error {
-	if s.engine.closed.Load() {
-		return ErrClosed
+	if err := s.engine.ended(); err != nil {
+		return err
 	}
 	if err := s.engine.check(r, s.engine.now().UnixMicro()); err != nil || s.within.IsAll() {
 		return err

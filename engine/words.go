@@ -28,7 +28,7 @@ const (
 	UDP6    = index.UDP6
 )
 
-// MakeKey returns the key of a port and a type.
+// MakeKey returns the key of a port and a type; of a type that is none, a key that is none.
 func MakeKey(port uint16, t Type) Key { return index.MakeKey(port, t) }
 
 // typesAllowed is what a type may be called.

@@ -67,8 +67,13 @@ type Key uint32
 // keyLimit is one more than the largest key.
 const keyLimit = (MaxPort + 1) << 3
 
-// MakeKey returns the key of a port and a type.
-func MakeKey(port uint16, t Type) Key { return Key(port)<<3 | Key(t) }
+// MakeKey returns the key of a port and a type; of a type that is none, a key that is none.
+func MakeKey(port uint16, t Type) Key {
+	if t >= typeLimit {
+		return 0
+	}
+	return Key(port)<<3 | Key(t)
+}
 
 // Port returns the key's port.
 func (k Key) Port() uint16 { return uint16(k >> 3) }

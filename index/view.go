@@ -121,8 +121,13 @@ func (s *Snapshot) mergedView(groups Groups) *mergedView {
 // Keys returns the number of keys open in the view.
 func (v View) Keys() int { return v.counts.keys }
 
-// Count returns how many assets of the view have the key open.
-func (v View) Count(k Key) int { return v.counts.of(k) }
+// Count returns how many assets of the view have the key open, 0 for a key that is none.
+func (v View) Count(k Key) int {
+	if !k.Valid() {
+		return 0
+	}
+	return v.counts.of(k)
+}
 
 // Assets returns the assets of the view.
 func (v View) Assets() Set {

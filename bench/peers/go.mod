@@ -2,6 +2,8 @@ module portolan/bench/peers
 
 go 1.26.0
 
+toolchain go1.26.10
+
 replace portolan => ../..
 
 require (

@@ -132,7 +132,7 @@ func FuzzAppendNDJSON(f *testing.F) {
 		for i := range 4 {
 			port := uint16(bits>>(16*i)) | 1
 			r.Open = append(r.Open, index.MakeKey(port, index.Types()[int(port)%len(index.Types())]))
-			r.Scope = r.Scope.Union(engine.ScopeOf(index.Range{Type: index.UDP, Lo: port / 2, Hi: port}))
+			r.Scope = r.Scope.Union(engine.ScopeOf(index.Range{Type: index.UDP, Lo: max(port/2, 1), Hi: port}))
 		}
 		if r.Validate() != nil {
 			return

@@ -30,7 +30,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"slices"
 
 	"portolan/engine"
 )
@@ -110,11 +109,7 @@ func (g Grant) IsAll() bool { return g.given && g.view.IsAll() }
 
 // Has says whether the grant holds the name.
 func (g Grant) Has(name string) bool {
-	if !g.given || g.view.IsAll() {
-		return g.given
-	}
-	_, found := slices.BinarySearch(g.view.Names(), name)
-	return found
+	return g.given && g.view.Has(name)
 }
 
 // View returns the view of exactly the enterprise projects that are granted.

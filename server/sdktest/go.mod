@@ -2,6 +2,8 @@ module portolan/server/sdktest
 
 go 1.26.0
 
+toolchain go1.26.10
+
 require portolan v0.0.0-00010101000000-000000000000
 
 require github.com/ulikunitz/xz v0.5.17 // indirect
