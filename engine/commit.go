@@ -29,6 +29,7 @@ type pipeline struct {
 	seq     uint64     // of the last batch
 	waiting []*batch
 	size    int           // of those that wait, in bytes, with a time to lag
+	since   [2]time.Time  // with a time to lag, when the first came of those that are being committed, and of those that wait
 	due     bool          // the timer runs
 	led     bool          // somebody is committing
 	news    chan struct{} // closed when a batch is shown or kept, or fails; nil: nobody listens
@@ -96,7 +97,9 @@ func (p *pipeline) submit(b *batch) {
 		return
 	}
 	b.wake = make(chan struct{}, 1)
-	p.waiting = append(p.waiting, b)
+	if p.waiting = append(p.waiting, b); len(p.waiting) == 1 && p.lag > 0 {
+		p.since[1] = time.Now()
+	}
 }
 
 // wait returns when the batch is durable and readers see it, or neither will be; with a
@@ -136,17 +139,24 @@ func (p *pipeline) wait(ctx context.Context, b *batch) error {
 	return b.err
 }
 
-// keepLater has a batch that is shown committed by the timer, or now if too much waits.
+// keepLater has a batch that is shown committed by the timer, or now if too much waits. While
+// the oldest that is not committed is older than what may be lost, it returns when the batch
+// is: what is lost is then no more than what was acknowledged within that time.
 func (p *pipeline) keepLater(ctx context.Context, b *batch) error {
 	p.mu.Lock()
 	p.size += b.size()
+	oldest := p.since[0]
+	if oldest.IsZero() {
+		oldest = p.since[1]
+	}
 	tooMuch := p.size > maxLagging
+	tooLate := !oldest.IsZero() && time.Since(oldest) > p.lag // commits take longer than may be lost
 	if !p.due {
 		p.due = true
 		time.AfterFunc(p.lag/2, p.flush) // the rest is for the commit itself
 	}
 	p.mu.Unlock()
-	if !tooMuch {
+	if !tooMuch && !tooLate {
 		return nil
 	}
 	p.flush()
@@ -165,9 +175,11 @@ func (p *pipeline) flush() {
 	for len(p.waiting) > 0 {
 		group := p.waiting
 		p.waiting, p.size = nil, 0
+		p.since = [2]time.Time{p.since[1], {}}
 		p.mu.Unlock()
 		_ = p.commit(context.Background(), group) // an error stays, and whoever asks hears of it
 		p.mu.Lock()
+		p.since[0] = time.Time{}
 		p.tell()
 	}
 	p.led = false

@@ -26,9 +26,9 @@ type Options struct {
 	MaxAssets int
 	// DurableWithin is how long what readers see, and Apply returned from, may be lost in
 	// a crash: then a commit that many calls share suffices, and their results say that
-	// they are not durable yet. If that commit fails, readers see to the end what is
-	// lost, and Sync, Close and every write say so. 0 is not at all: readers see what is
-	// durable. Without a journal it means nothing.
+	// they are not durable yet. While commits take longer than that, writes wait for them. If
+	// a commit fails, readers see to the end what is lost, and Sync, Close and every write say
+	// so. 0 is not at all: readers see what is durable. Without a journal it means nothing.
 	DurableWithin time.Duration
 	// Expire is how long an asset is kept after the newest report about it: see
 	// [Engine.Expire]. A report that is older is invalid, as what it might have confirmed

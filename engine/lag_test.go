@@ -81,6 +81,40 @@ func TestDurableWithin(t *testing.T) {
 	})
 }
 
+// TestDurableWithinSlowCommits: where a commit takes longer than what may be lost, writes wait:
+// no write is acknowledged while one that is not durable was acknowledged longer ago.
+func TestDurableWithinSlowCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := enginetest.NewJournal()
+		j.Before = func([]engine.Batch) error { time.Sleep(5 * time.Second); return nil }
+		e := lagging(t, j)
+		var acknowledged []time.Time // by sequence number
+		for i := range 200 {
+			result, err := e.Apply(t.Context(), []engine.Report{seenOn(fmt.Sprint(i), someDay, 22)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			acknowledged = append(acknowledged, time.Now())
+			durable := len(j.Log())
+			if result.Sequence != uint64(len(acknowledged)) || durable > len(acknowledged) {
+				t.Fatalf("batch %d, %d durable, after %d", result.Sequence, durable, len(acknowledged))
+			}
+			if durable < len(acknowledged) {
+				if age := time.Since(acknowledged[durable]); age > time.Second {
+					t.Fatalf("batch %d was acknowledged while batch %d, acknowledged %v before, was not durable", result.Sequence, durable+1, age)
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n := j.Groups(); n < 5 {
+			t.Errorf("%d commits, want several", n)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestSync: Sync and Close wait for what is visible only, and no longer.
 func TestSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

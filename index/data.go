@@ -12,6 +12,9 @@ import (
 // Versions of it share what did not change.
 type data struct {
 	version    uint64
+	naming     uint64 // grows when a group comes or goes
+	posted     uint64 // changes made to counts, ever
+	merges     *merges
 	assets     int
 	ordinals   int // in use or free; all are below
 	stripes    vec[*stripe]

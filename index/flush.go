@@ -59,6 +59,7 @@ func (x *Index) post(changes []change, universe int) {
 		return
 	}
 	x.next.whole = x.next.whole.clone(x.epoch)
+	x.next.posted += uint64(len(changes))
 	changes, x.flushing.sorted = sortByKey(changes, x.flushing.sorted)
 	for len(changes) > 0 {
 		n := 1

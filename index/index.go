@@ -66,6 +66,7 @@ func New() *Index {
 	x.next.dict = newDict(nil, 0, 0, x.epoch)
 	x.next.tree = btree.NewMap[Key, *posting](0)
 	x.next.groupNames = btree.NewMap[string, uint32](0)
+	x.next.merges = new(merges)
 	x.Publish()
 	return x
 }
@@ -90,6 +91,7 @@ func (x *Index) Freeze() *Snapshot {
 	x.flush()
 	x.dropBuffers()
 	x.giveBack()
+	x.next.merges.forget(&x.next)
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
@@ -438,6 +440,7 @@ func (x *Index) groupNumber(name string) uint32 {
 	*x.next.groups.mut(g, x.epoch) = group{name: name}
 	x.groups[name] = g
 	x.next.groupNames.Set(name, g)
+	x.next.naming++
 	return g
 }
 
@@ -458,6 +461,7 @@ func (x *Index) leaveGroup(n uint32, o Ordinal) {
 	x.flush()
 	delete(x.groups, g.name)
 	x.next.groupNames.Delete(g.name)
+	x.next.naming++
 	*g = group{}
 	*x.next.groupCounts.mut(n, x.epoch) = nil
 	x.freeGroup = append(x.freeGroup, n)

@@ -89,8 +89,7 @@ func (s *Snapshot) membersNamed(name string) Set {
 // mergedView is a list of the merged views of a snapshot, newest first, at most
 // maxMerged long.
 type mergedView struct {
-	groups Groups
-	counts *counts
+	*merged
 	assets atomic.Pointer[Set] // nil until it is asked for
 	next   *mergedView
 	length int
@@ -106,11 +105,7 @@ func (s *Snapshot) mergedView(groups Groups) *mergedView {
 			return m
 		}
 	}
-	parts := make([]*counts, len(groups.names))
-	for i, name := range groups.names {
-		parts[i] = s.countsNamed(name)
-	}
-	m := &mergedView{groups: groups, counts: sumCounts(parts), length: 1}
+	m := &mergedView{merged: s.merge(groups), length: 1}
 	if head != nil && head.length < maxMerged {
 		m.next, m.length = head, head.length+1
 	}
