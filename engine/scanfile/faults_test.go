@@ -2,6 +2,8 @@ package scanfile_test
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -169,10 +171,83 @@ func TestNothingTaken(t *testing.T) {
 		{"# Nmap 7.93 scan initiated Fri May  8 13:15:01 2015 as: nmap -oG x 192.0.2.1\n# Nmap done at Fri May  8 13:15:05 2015 -- 1 IP address (0 hosts up) scanned in 4.00 seconds\n", false},
 		{"#masscan\n# end\n", false},
 		{"saddr,sport,classification,success\n", false},
+		{"Starting masscan 1.3.2 (http://bit.ly/14GZzcT) at 2026-11-23 20:51:00 GMT\nInitiating SYN Stealth Scan\n", true},
 	} {
 		_, err := scanfile.Load(t.Context(), new(fakeSink), []scanfile.Source{source(c.text)}, options())
 		if got := errors.Is(err, scanfile.ErrNothing); got != c.nothing || !got && err != nil {
 			t.Errorf("%q: %v, want nothing: %t", c.text, err, c.nothing)
+		}
+	}
+}
+
+// TestNothingOfAFormat: text that is not of the format given is an error for every format that
+// goes on behind what it does not know.
+func TestNothingOfAFormat(t *testing.T) {
+	for _, format := range scanfile.Formats() {
+		opts := options()
+		opts.Format = format
+		_, err := scanfile.Load(t.Context(), new(fakeSink), []scanfile.Source{source("hello\nwide world of words\n")}, opts)
+		if !errors.Is(err, scanfile.ErrNothing) {
+			t.Errorf("%s: %v, want %v", format, err, scanfile.ErrNothing)
+		}
+	}
+	for _, text := range []string{"Active users of the week\nalice\nbob\n", "Registered users\n"} {
+		if format, ok := scanfile.Detect([]byte(text)); ok {
+			t.Errorf("%q is taken for %s", text, format)
+		}
+	}
+}
+
+// TestDiscoveredIsBounded: what -v shows of hosts whose tables do not come waits for them, but
+// not for ever.
+func TestDiscoveredIsBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("Starting Nmap 7.93 ( https://nmap.org ) at 2026-11-23 20:51 UTC\n")
+	const hosts = 200_000
+	for i := range hosts {
+		fmt.Fprintf(&b, "Discovered open port 22/tcp on 10.%d.%d.%d\n", i>>16, i>>8&255, i&255)
+	}
+	before, most := 0, 0 // reports that have come
+	lines := 0
+	r := lineReader{text: b.String(), next: func() { lines++ }}
+	for report, err := range scanfile.Read(scanfile.Source{Name: "in", Reader: &r}, options()) {
+		if err != nil {
+			break // it is incomplete
+		}
+		if len(report.Open) != 1 {
+			t.Fatalf("%+v", report)
+		}
+		before++
+		most = max(most, lines-before)
+	}
+	if before != hosts || most > 1<<17 {
+		t.Errorf("%d of %d hosts, up to %d of them held back", before, hosts, most)
+	}
+}
+
+// lineReader gives a line at a time and says so.
+type lineReader struct {
+	text string
+	next func()
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if r.text == "" {
+		return 0, io.EOF
+	}
+	line, _, _ := strings.Cut(r.text, "\n")
+	n := copy(p, r.text[:min(len(line)+1, len(r.text))])
+	r.text = r.text[n:]
+	r.next()
+	return n, nil
+}
+
+// TestNaabuToCome: a name that naabu does not write yet is none of a relative's.
+func TestNaabuToCome(t *testing.T) {
+	const line = `{"host":"192.0.2.1","ip":"192.0.2.1","port":22,"protocol":"tcp","tls":false,"timestamp":"2026-01-01T00:00:00Z"`
+	for text, want := range map[string]int{line + `,"honeypot":false}`: 1, line + `}` + "\n" + line + `,"honeypot":false}`: 2, line + `}` + "\n" + line + `,"failed":true}`: 1} {
+		if reports, sum := load(t, text+"\n", options()); len(reports) != want || sum.Files[0].Format != "naabu-json" {
+			t.Errorf("%s: %d reports, %+v", text, len(reports), sum)
 		}
 	}
 }

@@ -31,8 +31,11 @@ type input struct {
 }
 
 // nothing says whether there was something to take and nothing of it was taken.
+// Lines between objects are noise, too: they are no records that rightly do not count.
 func (in *input) nothing() bool {
-	return in.taken == 0 && len(in.LeftOut) == 0 && in.refused+in.Cut+in.Noise > 0
+	lines := in.LeftOut[reader.LeftLines]
+	known := len(in.LeftOut) > 1 || len(in.LeftOut) == 1 && lines == 0
+	return in.taken == 0 && !known && in.refused+in.Cut+in.Noise+lines > 0
 }
 
 // check makes the fault of the report just yielded a refused record.

@@ -28,10 +28,22 @@ var own = []string{
 	"servicefp", "service_fp", "serviceFP", "tunnel", "lowver", "low_version", "highver", "high_version", "confidence", "cpes",
 }
 
-// isOwn says whether all names are naabu's: what its relatives have besides, such as a status,
-// makes of an address and a port something else.
+// relatives are names that tell what a relative of naabu's writes. A status there makes of an
+// address and a port something else.
+var relatives = []string{
+	"failed", "probe_status", "url", "input", "scheme", "status_code", "status-code", "webserver", "tls_version", "tls_connection",
+	"template", "template-id", "matched-at", "matcher-name", "type", "proto", "data", "ports",
+}
+
+// isOwn says whether the names are naabu's: those that are known, or, as versions to come may
+// have more, beside what all later ones have and no relative does.
 func isOwn(keys reader.Keys) bool {
-	return !slices.ContainsFunc(keys, func(k []byte) bool { return !slices.Contains(own, string(k)) })
+	among := func(names []string) func([]byte) bool {
+		return func(k []byte) bool { return slices.Contains(names, string(k)) }
+	}
+	known := among(own)
+	return !slices.ContainsFunc(keys, func(k []byte) bool { return !known(k) }) ||
+		keys.Has("protocol", "tls") && !slices.ContainsFunc(keys, among(relatives))
 }
 
 // The fields of a line of any version, of which the port is a number or an object.
@@ -82,7 +94,7 @@ func (l *lines) object(object []byte, line int) error {
 	if err := r.Read(object); err != nil {
 		return err
 	}
-	if r.Raw(fieldProto) != nil || r.Raw(fieldData) != nil || r.Raw(fieldPorts) != nil || r.HasOthers() {
+	if r.Raw(fieldProto) != nil || r.Raw(fieldData) != nil || r.Raw(fieldPorts) != nil || r.HasOthers() && !isOwn(reader.FirstKeys(object)) {
 		return errForeign
 	}
 	number, protocol := r.Text(fieldPort), r.Text(fieldProtocol)

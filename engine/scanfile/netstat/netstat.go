@@ -61,6 +61,9 @@ func Within(head []byte) bool {
 	return false
 }
 
+// tables are what tables of netstat are of, in their titles.
+var tables = []string{"Internet", "Connections", "UNIX", "LOCAL", "Multipath", "kernel", "IPX", "AX.25", "X.25", "Bluetooth"}
+
 // isTitle takes the title of a table, such as "Active Internet connections (only servers)".
 func isTitle(words [][]byte) bool {
 	if len(words) < 2 {
@@ -68,7 +71,7 @@ func isTitle(words [][]byte) bool {
 	}
 	switch first, second := string(words[0]), string(words[1]); first {
 	case "Active":
-		return true
+		return slices.Contains(tables, second)
 	case "Registered":
 		return second == "kernel"
 	}

@@ -61,7 +61,12 @@ type normal struct {
 	// What -v shows of a host as it is found, until its table comes.
 	discovered map[netip.Addr]*normalFound
 	order      []netip.Addr
+	held       int // ports in it
 }
+
+// maxDiscovered is how many ports wait for the tables of their hosts. Of more than any group
+// of hosts has that nmap scans at a time, they are told without.
+const maxDiscovered = 1 << 16
 
 // normalFound is ports that a scan has found so far.
 type normalFound struct {
@@ -181,6 +186,9 @@ func (n *normal) discover(text string, line int) error {
 		n.order = append(n.order, addr)
 	}
 	found.keys = append(found.keys, reader.KeyOn(addr, port, t))
+	if n.held++; n.held >= maxDiscovered {
+		n.endDiscovered()
+	}
 	return nil
 }
 
@@ -201,7 +209,7 @@ func (n *normal) endDiscovered() {
 		n.out.Report(&r, found.line)
 	}
 	clear(n.discovered)
-	n.order = n.order[:0]
+	n.order, n.held = n.order[:0], 0
 }
 
 func (n *normal) beginRun(text string, line int) {

@@ -10,9 +10,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// leftLines is the reason for leaving out lines between JSON objects, such as those of a
+// LeftLines is the reason for leaving out lines between JSON objects, such as those of a
 // log.
-const leftLines = "other-line"
+const LeftLines = "other-line"
 
 // objects cuts an input into JSON objects.
 type objects struct {
@@ -98,7 +98,7 @@ func (o *objects) line() (switched bool) {
 		return true
 	}
 	if errors.Is(err, ErrNoise) {
-		o.in.LeaveOut(leftLines, 1)
+		o.in.LeaveOut(LeftLines, 1)
 	}
 	return false
 }
