@@ -44,7 +44,7 @@ func (w *work) decideFound() {
 	for rest := w.openings; len(rest) > 0; {
 		k := rest[0].key
 		from := i
-		i = skipKeys(w.had, i, k)
+		i = skip(w.had, i, k)
 		w.keep(from, i)
 		f := w.fateOf(k, i)
 		if f.open {
@@ -58,15 +58,16 @@ func (w *work) decideFound() {
 	w.keep(i, len(w.had))
 }
 
-// skipKeys returns the first i from the given one on whose key is not below k.
-func skipKeys(keys []index.Key, i int, k index.Key) int {
+// skip returns the first i from the given one on that is not below v in an ordered list. It
+// takes steps that double, so what is skipped costs its logarithm.
+func skip[T cmp.Ordered](list []T, i int, v T) int {
 	step := 1
-	for i+step <= len(keys) && keys[i+step-1] < k {
+	for i+step <= len(list) && list[i+step-1] < v {
 		i += step
 		step *= 2
 	}
 	for ; step > 0; step /= 2 {
-		if i+step <= len(keys) && keys[i+step-1] < k {
+		if i+step <= len(list) && list[i+step-1] < v {
 			i += step
 		}
 	}
@@ -121,7 +122,7 @@ func (w *work) decideEach() {
 			next = min(next, rest[0].key)
 		}
 		from := i
-		i = skipKeys(w.had, i, next)
+		i = skip(w.had, i, next)
 		w.keep(from, i)
 		k := noKey
 		switch {
@@ -256,13 +257,13 @@ func (t *fates) look(s Scope, at micros) (closed bool) {
 	i := 0
 	for ranges := s.parts(); len(ranges) > 0 && i < len(t.at); {
 		r := ranges[0]
-		i = skipPlaces(t.at, i, uint32(r.Type)<<16|uint32(r.Lo))
+		i = skip(t.at, i, uint32(r.Type)<<16|uint32(r.Lo))
 		if i == len(t.at) {
 			break
 		}
 		if end := uint32(r.Type)<<16 | uint32(r.Hi); t.at[i] <= end {
 			from := i
-			i = skipPlaces(t.at, i, end+1)
+			i = skip(t.at, i, end+1)
 			closed = t.lookAt(t.first+from, t.first+i, at) || closed
 		}
 		ranges = ranges[1:]
@@ -272,21 +273,6 @@ func (t *fates) look(s Scope, at micros) (closed bool) {
 		}
 	}
 	return closed
-}
-
-// skipPlaces returns the first i from the given one on whose place is not below p.
-func skipPlaces(places []uint32, i int, p uint32) int {
-	step := 1
-	for i+step <= len(places) && places[i+step-1] < p {
-		i += step
-		step *= 2
-	}
-	for ; step > 0; step /= 2 {
-		if i+step <= len(places) && places[i+step-1] < p {
-			i += step
-		}
-	}
-	return i
 }
 
 // lookAt is a look at the leaves from one on, before another.

@@ -1,7 +1,6 @@
 package nmap
 
 import (
-	"cmp"
 	"slices"
 
 	"portolan/engine"
@@ -33,7 +32,7 @@ func (h *nmapHost) listedScope() engine.Scope {
 			ranges = append(ranges, index.Range{Type: k.Type(), Lo: k.Port(), Hi: k.Port()})
 		}
 	}
-	return without(h.ofFamily(ranges), h.ofFamily(h.unknown))
+	return h.ofFamily(ranges).Minus(h.ofFamily(h.unknown).Ranges())
 }
 
 // holedScope remembers what a scope was without some ports.
@@ -49,7 +48,7 @@ func (h *nmapHost) scopeWithout(whole engine.Scope) engine.Scope {
 	if h.last.of != whole || !slices.Equal(h.last.holes, h.unknown) {
 		h.last = holedScope{
 			of: whole, holes: append(h.last.holes[:0], h.unknown...),
-			left: without(whole, h.ofFamily(h.unknown)),
+			left: whole.Minus(h.ofFamily(h.unknown).Ranges()),
 		}
 	}
 	return h.last.left
@@ -58,41 +57,4 @@ func (h *nmapHost) scopeWithout(whole engine.Scope) engine.Scope {
 // ofFamily returns the scope of the ranges on the host's address family.
 func (h *nmapHost) ofFamily(ranges []index.Range) engine.Scope {
 	return engine.ScopeOf(reader.OfFamily(ranges, h.addr.Is6())...)
-}
-
-// without returns the scope less the holes.
-func without(s, holes engine.Scope) engine.Scope {
-	var left []index.Range
-	out := holes.Ranges()
-	for _, r := range s.Ranges() {
-		for len(out) > 0 && endsBefore(out[0], r) {
-			out = out[1:]
-		}
-		left = appendLess(left, r, out)
-	}
-	return engine.ScopeOf(left...)
-}
-
-// endsBefore says whether a lies wholly before b.
-func endsBefore(a, b index.Range) bool {
-	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Hi, b.Lo)) < 0
-}
-
-// appendLess appends the parts of r that lie in none of the holes, which are
-// ordered and end in r or behind it.
-func appendLess(left []index.Range, r index.Range, holes []index.Range) []index.Range {
-	lo := int(r.Lo)
-	for _, hole := range holes {
-		if hole.Type != r.Type || hole.Lo > r.Hi {
-			break
-		}
-		if int(hole.Lo) > lo {
-			left = append(left, index.Range{Type: r.Type, Lo: uint16(lo), Hi: hole.Lo - 1})
-		}
-		lo = int(hole.Hi) + 1
-	}
-	if lo <= int(r.Hi) {
-		left = append(left, index.Range{Type: r.Type, Lo: uint16(lo), Hi: r.Hi})
-	}
-	return left
 }
