@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,6 +22,7 @@ type pipeline struct {
 	journal Journal       // nil: a batch is shown at once; writers hold the engine's lock, others p's
 	lag     time.Duration // how long a batch may be shown before it is committed
 	tenants *tenants
+	gaps    atomic.Pointer[gaps]  // numbers that are of no batch
 	failure atomic.Pointer[error] // why no more is accepted
 	shown   atomic.Uint64         // the last batch that readers see
 	kept    atomic.Uint64         // the last batch that is committed
@@ -49,12 +51,32 @@ type batch struct {
 	err  error
 }
 
+// gaps are numbers of batches that were lost: in each, those between two that are not.
+type gaps []struct{ after, before uint64 }
+
+// lost says whether a number is of a batch that was lost.
+func (g *gaps) lost(seq uint64) error {
+	if g == nil {
+		return nil
+	}
+	for _, gap := range *g {
+		if seq > gap.after && seq < gap.before {
+			return fmt.Errorf("%w: batch %d is not part of it: after %d, something was lost or a backup restored, and it went on at %d",
+				ErrBehind, seq, gap.after, gap.before)
+		}
+	}
+	return nil
+}
+
 // attach has everything committed to a journal, whose last batch it is told, from now on. No
 // write is under way, but questions are, and calls of Sync.
-func (p *pipeline) attach(j Journal, seq uint64) {
+func (p *pipeline) attach(j Journal, seq uint64, lost gaps) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.journal, p.seq = j, seq
+	p.gaps.Store(&lost)
+	p.shown.Store(seq)
+	p.kept.Store(seq)
 }
 
 // attached returns the journal, for those that are no writers.
@@ -64,15 +86,22 @@ func (p *pipeline) attached() Journal {
 	return p.journal
 }
 
-// check says why no write is accepted.
-func (p *pipeline) check() error {
+// check says why no write, or no removal, is accepted.
+func (p *pipeline) check(removal bool) error {
 	if err := p.failure.Load(); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *err)
 	}
-	if p.journal != nil {
-		if err := p.journal.Ready(); err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
+	j := p.attached()
+	if j == nil {
+		return nil
+	}
+	err := j.Ready(removal)
+	switch {
+	case errors.Is(err, ErrReadOnly):
+		p.fail(err)
+		return fmt.Errorf("%w: %w", ErrReadOnly, *p.failure.Load())
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil
 }
@@ -195,6 +224,9 @@ func (p *pipeline) tell() {
 
 // reach returns when at, which is shown or kept, has come to a batch that has its number.
 func (p *pipeline) reach(ctx context.Context, at *atomic.Uint64, seq uint64) error {
+	if err := p.gaps.Load().lost(seq); err != nil {
+		return err
+	}
 	for at.Load() < seq {
 		p.mu.Lock()
 		last, failure := p.seq, p.failure.Load()

@@ -171,13 +171,22 @@ func (e *Engine) Await(ctx context.Context, seq uint64) error {
 	return e.pipeline.reach(ctx, &e.pipeline.shown, seq)
 }
 
+// Writable says why writes are refused at present, with [ErrRefused], or for good, with
+// [ErrReadOnly].
+func (e *Engine) Writable(ctx context.Context) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	return e.pipeline.check(false)
+}
+
 // beginWrite says why a write cannot be accepted; if it can, endWrite is called when it
 // is done.
-func (e *Engine) beginWrite(ctx context.Context) error {
+func (e *Engine) beginWrite(ctx context.Context, removal bool) error {
 	e.writers.RLock()
 	err := e.ready(ctx)
 	if err == nil {
-		err = e.pipeline.check()
+		err = e.pipeline.check(removal)
 	}
 	if err != nil {
 		e.writers.RUnlock()
@@ -242,7 +251,7 @@ func (e *Engine) RemoveWithin(ctx context.Context, view View, project string, ca
 
 // forget removes those of the assets that which says; to it the others are not there.
 func (e *Engine) forget(ctx context.Context, project string, category Category, ids []string, which func(*inventory, index.Ordinal) bool) (Result, error) {
-	if err := e.beginWrite(ctx); err != nil {
+	if err := e.beginWrite(ctx, true); err != nil {
 		return Result{}, err
 	}
 	defer e.endWrite()

@@ -18,10 +18,11 @@ var (
 	// Nothing of it was applied, and it may be tried again. The error that it comes
 	// with says why.
 	ErrRefused = errors.New("engine accepts no writes at present")
-	// ErrReadOnly is returned by every write after one that could not be committed.
-	// Nothing of that one is visible; questions are answered from what was before it.
+	// ErrReadOnly is returned by every write after one that could not be committed, or when
+	// the journal takes no more for good. Nothing of that one is visible; questions are
+	// answered from what was before it.
 	// The error that it comes with says why.
-	ErrReadOnly = errors.New("engine is read-only, as a commit failed")
+	ErrReadOnly = errors.New("engine is read-only")
 	// ErrBehind is returned for a question that is to include a batch which the engine, or
 	// the snapshot that is asked, has not got.
 	ErrBehind = errors.New("data is behind what is asked for")

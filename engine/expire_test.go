@@ -80,7 +80,7 @@ func TestExpireSpares(t *testing.T) {
 	// The last two assets are in the second batch; before it begins, one is reported on and
 	// the other is removed.
 	asked := 0
-	j.Refuse = func() error {
+	j.Refuse = func(bool) error {
 		if asked++; asked == 2 {
 			_, err := e.Apply(t.Context(), []engine.Report{seenOn(reports[len(reports)-1].Asset, clock.at, 80)})
 			_, err2 := e.Remove(t.Context(), "p", engine.Host, reports[len(reports)-2].Asset)

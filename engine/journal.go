@@ -15,13 +15,16 @@ import (
 // An engine calls one method at a time, but for Ready.
 type Journal interface {
 	// Load gives the loader everything that was committed and returns the sequence
-	// number of the last batch, 0 for none. It is called once, before all else.
+	// number of the last batch, 0 for none, or a higher one to go on with: see
+	// [Loader.Gap]. It is called once, before all else.
 	Load(ctx context.Context, into *Loader) (seq uint64, err error)
 
-	// Ready says why nothing can be committed now, as when the disk is nearly full. The
-	// engine asks before it begins a write, and refuses it with the error: nothing has
-	// changed then, and the next write may be accepted. It is called concurrently.
-	Ready() error
+	// Ready says why nothing can be committed now, as when the disk is nearly full; a
+	// removal, which makes room, may be all that can. The engine asks before it begins a
+	// write, and refuses it with the error: nothing has changed then, and the next write
+	// may be accepted. An error that matches ErrReadOnly is for good. It is called
+	// concurrently.
+	Ready(removal bool) error
 
 	// Commit makes a group of batches durable, all of it or nothing. Their sequence
 	// numbers ascend by one from the last batch committed. The batches are the

@@ -202,7 +202,7 @@ func TestRefusedWrite(t *testing.T) {
 	full := errors.New("no room")
 	j := enginetest.NewJournal()
 	e := attach(t, j)
-	j.Refuse = func() error { return full }
+	j.Refuse = func(bool) error { return full }
 	if _, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)}); !errors.Is(err, full) || !errors.Is(err, engine.ErrRefused) || errors.Is(err, engine.ErrReadOnly) {
 		t.Errorf("error %v, want %v", err, full)
 	}
@@ -223,6 +223,51 @@ func TestRefusedWrite(t *testing.T) {
 	}
 	if log := j.Log(); len(log) != 1 || log[0].Asset != "a" {
 		t.Errorf("logged: %+v", log)
+	}
+}
+
+// TestRefusedForGood: a journal may take removals alone, and may come to its end before a
+// commit has failed; then every write hears of the same.
+func TestRefusedForGood(t *testing.T) {
+	full, over := errors.New("no room"), fmt.Errorf("%w: rotten", engine.ErrReadOnly)
+	j := enginetest.NewJournal()
+	e := attach(t, j)
+	must := func(_ engine.Result, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22), seenOn("b", someDay, 22), seenOn("c", someDay, 22)}))
+	j.Refuse = func(removal bool) error {
+		if removal {
+			return nil
+		}
+		return full
+	}
+	_, err := e.Apply(t.Context(), []engine.Report{seenOn("d", someDay, 22)})
+	if !errors.Is(err, full) || !errors.Is(err, engine.ErrRefused) || !errors.Is(e.Writable(t.Context()), full) {
+		t.Errorf("%v and %v, want %v", err, e.Writable(t.Context()), full)
+	}
+	must(e.Remove(t.Context(), "p", engine.Host, "a"))
+	j.Refuse = func(bool) error { return over }
+	var says []string
+	for range 2 {
+		_, err = e.Apply(t.Context(), []engine.Report{seenOn("d", someDay, 22)})
+		_, err2 := e.Remove(t.Context(), "p", engine.Host, "b")
+		for _, err := range []error{err, err2, e.Writable(t.Context())} {
+			if !errors.Is(err, engine.ErrReadOnly) || errors.Is(err, engine.ErrRefused) {
+				t.Errorf("error %v, want %v", err, over)
+			}
+			says = append(says, fmt.Sprint(err))
+		}
+		j.Refuse = nil // what has come to its end stays so
+	}
+	if slices.Sort(says); says[0] != says[len(says)-1] {
+		t.Errorf("not the same each time: %q", says)
+	}
+	if stats, err := e.Stats(); err != nil || stats.Assets != 2 {
+		t.Errorf("%+v, %v", stats, err)
 	}
 }
 

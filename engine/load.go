@@ -31,7 +31,7 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 	if e.pipeline.journal != nil || e.tenants.shown.Load().Len() > 0 {
 		return errors.New("engine has a journal or assets: a journal is attached to an empty engine")
 	}
-	l := &Loader{projects: make(map[string]*project)}
+	l := &Loader{projects: make(map[string]*project), lagging: e.pipeline.lag > 0}
 	seq, err := j.Load(ctx, l)
 	if err != nil {
 		return err
@@ -49,18 +49,32 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 		f.v.x.Publish()
 		f.v.w = nil
 	}
-	e.pipeline.attach(j, seq)
-	e.pipeline.shown.Store(seq)
-	e.pipeline.kept.Store(seq)
-	e.tenants.shown.Store(shown)
+	e.tenants.shown.Store(shown) // before the number, which says that it is
+	e.pipeline.attach(j, seq, l.gaps)
 	return nil
 }
 
 // Loader takes what a journal has. Its methods may be called concurrently.
 type Loader struct {
+	lagging bool
+
 	mu       sync.Mutex // guards what follows
+	gaps     gaps
 	projects map[string]*project
 	fillings []*Filling
+}
+
+// Lagging says that the engine tells sequence numbers of batches before they are committed,
+// so that some that were told may be lost: see [Options].DurableWithin.
+func (l *Loader) Lagging() bool { return l.lagging }
+
+// Gap says that no batch of this data has a number between after and before: they may have
+// been given to batches that were lost, and are not given again. Questions that are to
+// include one of them get [ErrBehind]. Gaps ascend.
+func (l *Loader) Gap(after, before uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps = append(l.gaps, struct{ after, before uint64 }{after, before})
 }
 
 // Inventory begins the inventory that the mark is of, each once, and returns what is to be

@@ -18,6 +18,7 @@ type Snapshot struct {
 	project  string
 	category Category
 	sequence uint64
+	gaps     *gaps
 }
 
 // Snapshot returns the newest state of a project's hosts or containers. With
@@ -31,7 +32,7 @@ func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	// The number is read first: what is read then includes at least that batch.
-	snapshot := Snapshot{policy: e.policy, project: project, category: category, sequence: e.pipeline.shown.Load()}
+	snapshot := Snapshot{policy: e.policy, project: project, category: category, sequence: e.pipeline.shown.Load(), gaps: e.pipeline.gaps.Load()}
 	p, err := e.named(project)
 	if err == nil {
 		snapshot.s = p.snapshot(category)
@@ -108,6 +109,11 @@ func (s Snapshot) check(project string, category Category, atLeast uint64, offse
 	}
 	if atLeast > s.sequence {
 		return fmt.Errorf("%w: the snapshot includes batch %d, not %d", ErrBehind, s.sequence, atLeast)
+	}
+	if atLeast > 0 {
+		if err := s.gaps.lost(atLeast); err != nil {
+			return err
+		}
 	}
 	return checkWindow(offset, limit)
 }

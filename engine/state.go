@@ -32,11 +32,7 @@ var errDamaged = errors.New("damaged")
 // appendState appends the State of an asset as it is being written. The lock is held.
 func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
 	name, address := v.x.Labels(o)
-	dst = append(dst, stateVersion)
-	for _, text := range [...]string{name, address, v.x.Group(o)} {
-		dst = binary.AppendUvarint(dst, uint64(len(text)))
-		dst = append(dst, text...)
-	}
+	dst = appendLabels(dst, name, address, v.x.Group(o))
 	e := &v.w.old
 	e.decodeNote(v.x.Note(o), -1)
 	dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
@@ -46,6 +42,16 @@ func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
 		dst = appendScope(dst, ranges)
 	}
 	return v.x.AppendKeysOf(dst, o)
+}
+
+// appendLabels appends what a State begins with.
+func appendLabels(dst []byte, name, address, home string) []byte {
+	dst = append(dst, stateVersion)
+	for _, text := range [...]string{name, address, home} {
+		dst = binary.AppendUvarint(dst, uint64(len(text)))
+		dst = append(dst, text...)
+	}
+	return dst
 }
 
 // appendTimes appends the Times of an asset as it is being written. The lock is held.

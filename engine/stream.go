@@ -154,7 +154,7 @@ func (e *Engine) check(r *Report, now micros) error {
 // Apply is [Engine.Apply] with the stream's receipt time.
 func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 	e := s.engine
-	if err := e.beginWrite(ctx); err != nil {
+	if err := e.beginWrite(ctx, false); err != nil {
 		return Result{}, err
 	}
 	defer e.endWrite()

@@ -82,6 +82,17 @@ func (s *Snapshot) Note(o Ordinal) []byte {
 	return s.noteOf(&st)
 }
 
+// AppendKeysOf appends the open keys of the asset with the ordinal, which must be there, in
+// their portable form, to dst.
+func (s *Snapshot) AppendKeysOf(dst []byte, o Ordinal) []byte {
+	st := s.stateOf(o)
+	return append(dst, s.listOf(&st)...)
+}
+
+// Interned returns the bytes that [Index.Intern] has given a number, which a note of the
+// snapshot refers to. They must not be changed.
+func (s *Snapshot) Interned(n uint32) []byte { return *s.interned.at(n) }
+
 // Group returns the name of the asset's group; the asset must be there.
 func (s *Snapshot) Group(o Ordinal) string { return s.group(o) }
 

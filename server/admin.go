@@ -23,6 +23,6 @@ func NewAdmin(s *Server, metrics prometheus.Gatherer, backup Backup) http.Handle
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.Handle("POST /backup", backupHandler(backup))
 	mux.Handle("GET /healthz", s)
-	mux.Handle("GET /readyz", s)
+	mux.HandleFunc("GET /readyz", s.adminReadiness)
 	return mux
 }

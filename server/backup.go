@@ -2,14 +2,15 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 )
 
-// Backup writes everything that is kept as a tar archive. Its error says that the archive
-// is not whole.
-type Backup func(ctx context.Context, to io.Writer) error
+// Backup writes everything that is kept as a tar archive, from memory if that is asked for
+// or what is on the disk cannot be used. Its error says that the archive is not whole.
+type Backup func(ctx context.Context, fromMemory bool, to io.Writer) error
 
 // takeBackupTime is how long a client may take for the next piece of a backup.
 const takeBackupTime = time.Minute
@@ -24,7 +25,16 @@ func backupHandler(backup Backup) http.HandlerFunc {
 			return
 		}
 		out := &backupWriter{ResponseWriter: w, deadlines: http.NewResponseController(w)}
-		err := backup(r.Context(), out)
+		fromMemory := false
+		switch from := r.URL.Query().Get("from"); from {
+		case "memory":
+			fromMemory = true
+		case "", "disk":
+		default:
+			backupRefused(w, http.StatusBadRequest, fmt.Sprintf("from: %q is not allowed: want disk or memory", from))
+			return
+		}
+		err := backup(r.Context(), fromMemory, out)
 		switch {
 		case err == nil:
 		case out.begun:

@@ -24,12 +24,12 @@ func TestBackup(t *testing.T) {
 		body   string
 		cut    bool
 	}{
-		"whole": {func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, large); return err }, 200, large, false},
-		"cut": {func(_ context.Context, w io.Writer) error {
+		"whole": {func(_ context.Context, _ bool, w io.Writer) error { _, err := io.WriteString(w, large); return err }, 200, large, false},
+		"cut": {func(_ context.Context, _ bool, w io.Writer) error {
 			_, err := io.WriteString(w, large)
 			return errors.Join(err, errors.New("the disk is gone"))
 		}, 200, "", true},
-		"refused":      {func(context.Context, io.Writer) error { return errors.New("one is being made") }, 503, `"error_msg":"one is being made"`, false},
+		"refused":      {func(context.Context, bool, io.Writer) error { return errors.New("one is being made") }, 503, `"error_msg":"one is being made"`, false},
 		"without data": {nil, 404, "the server has no data directory", false},
 	} {
 		admin := httptest.NewServer(server.NewAdmin(s, prometheus.NewRegistry(), c.make))
@@ -45,6 +45,10 @@ func TestBackup(t *testing.T) {
 		if media := res.Header.Get("Content-Type"); (media == "application/x-tar") != (c.status == 200) {
 			t.Errorf("%s: %s", name, media)
 		}
+		if res, err = admin.Client().Post(admin.URL+"/backup?from=tape", "", http.NoBody); err != nil || c.make != nil && res.StatusCode != http.StatusBadRequest {
+			t.Errorf("from nowhere: %v, %v", res, err)
+		}
+		_ = res.Body.Close()
 		if res, err = admin.Client().Get(admin.URL + "/backup"); err != nil || res.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("GET: %v, %v", res, err)
 		}

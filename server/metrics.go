@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"runtime/metrics"
@@ -138,12 +139,13 @@ var (
 	expiredDesc      = prometheus.NewDesc("portolan_expired_assets_total", "Hosts and containers forgotten because no report was about them for too long.", nil, nil)
 	keysDesc         = prometheus.NewDesc("portolan_keys", "Distinct open ports and types, summed over inventories.", nil, nil)
 	memoryDesc       = prometheus.NewDesc("portolan_memory_bytes", "Memory of live objects; a large fleet is nearly all of it.", nil, nil)
+	writableDesc     = prometheus.NewDesc("portolan_writable", "1 while writes are taken; 0 where they are refused, at present or for good, as when the disk is nearly full or damaged.", nil, nil)
 	versionDesc      = prometheus.NewDesc("portolan_snapshot_version", "Data version that readers see.", []string{"project", "category"}, nil)
 )
 
 // Describe is [prometheus.Collector.Describe].
 func (h holdings) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, expiredDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
+	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, writableDesc, expiredDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
 		to <- d
 	}
 }
@@ -162,6 +164,11 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 	gauge(observationsDesc, float64(s.Observations))
 	gauge(keysDesc, float64(s.Keys))
 	gauge(memoryDesc, liveBytes())
+	writable := 1.0
+	if h.engine.Writable(context.Background()) != nil {
+		writable = 0
+	}
+	gauge(writableDesc, writable)
 	to <- prometheus.MustNewConstMetric(expiredDesc, prometheus.CounterValue, float64(s.Expired))
 	projects, _ := h.engine.Projects() // none if it was closed just now
 	for _, project := range projects {

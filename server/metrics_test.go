@@ -53,7 +53,7 @@ func TestMetrics(t *testing.T) {
 		`portolan_reports_total{result="applied"} 1`,
 		`portolan_reports_total{result="unchanged"} 1`,
 		`portolan_reports_total{result="rejected"} 1`,
-		`portolan_assets 7`, `portolan_expired_assets_total 0`, `portolan_projects 1`, `portolan_observations 14`, `portolan_panics_total 0`,
+		`portolan_assets 7`, `portolan_writable 1`, `portolan_expired_assets_total 0`, `portolan_projects 1`, `portolan_observations 14`, `portolan_panics_total 0`,
 		`portolan_snapshot_version{category="host",project="p1"} `, `portolan_memory_bytes `,
 	} {
 		if !strings.Contains(text, want) {

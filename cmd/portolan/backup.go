@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,26 +10,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portolan/engine"
 	"portolan/engine/store"
 	"portolan/server"
 )
 
 func (c *cli) backupCommand() *cobra.Command {
 	var admin string
+	var memory bool
 	minFree := newMinFree()
 	cmd := &cobra.Command{
 		Use:   "backup --admin URL DIRECTORY",
 		Short: "Copy what a server keeps, while it runs",
 		Long: `Copy what a server with --data keeps into a directory on this machine, while the
 server goes on, and read every record of the copy. The server must have
---admin-listen. The copy is a data directory: serve, verify and restore take it.`,
+--admin-listen. The copy is a data directory: serve, verify and restore take it. Where
+what the server has on its disk is damaged, --from-memory copies what it answers from.`,
 		Example: `  portolan backup --admin http://127.0.0.1:9090 /backup/2026-11-28`,
 		Args:    arguments(1, 1, "the directory to make"),
 		RunE: body(func(ctx context.Context, args []string) error {
-			return c.backup(ctx, admin, args[0], c.storeOptions(minFree))
+			return c.backup(ctx, admin, args[0], memory, c.storeOptions(minFree))
 		}),
 	}
 	cmd.Flags().StringVar(&admin, "admin", "", "the `URL` of the server's --admin-listen, such as http://127.0.0.1:9090")
+	cmd.Flags().BoolVar(&memory, "from-memory", false, "copy what the server has in memory, not its files")
 	cmd.Flags().Var(minFree, "min-free", "fail rather than leave less free on the disk")
 	_ = cmd.MarkFlagRequired("admin") // It fails for a flag that is not there.
 	return cmd
@@ -69,7 +74,7 @@ func (c *cli) storeOptions(minFree *number) *store.Options {
 }
 
 // backup asks a server for everything and unpacks it.
-func (c *cli) backup(ctx context.Context, admin, path string, opts *store.Options) error {
+func (c *cli) backup(ctx context.Context, admin, path string, memory bool, opts *store.Options) error {
 	if path == "" {
 		return misuse("want the path of a directory")
 	}
@@ -78,7 +83,11 @@ func (c *cli) backup(ctx context.Context, admin, path string, opts *store.Option
 		return err
 	}
 	defer cl.close()
-	res, err := cl.do(ctx, http.MethodPost, "/backup", nil, nil)
+	call := "/backup"
+	if memory {
+		call += "?from=memory"
+	}
+	res, err := cl.do(ctx, http.MethodPost, call, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -97,7 +106,7 @@ func (c *cli) copied(path string, copying func(*store.Options) (store.Copied, er
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "%s is whole: %d assets, %d batches, %d bytes\n", path, copied.Assets, copied.Sequence, copied.Bytes)
+	_, err = fmt.Fprintf(c.stdout, "%s is whole: %d assets, up to batch %d, %d bytes\n", path, copied.Assets, copied.Sequence, copied.Bytes)
 	return err
 }
 
@@ -109,13 +118,18 @@ func (d *data) backups() server.Backup {
 	return d.backup
 }
 
-// backup writes what is kept, with all that readers see.
-func (d *data) backup(ctx context.Context, to io.Writer) error {
-	if err := d.engine.Sync(ctx); err != nil {
-		return err
+// backup writes what is kept, with all that readers see; from memory if that is asked for, or
+// the store has come to its end.
+func (d *data) backup(ctx context.Context, fromMemory bool, to io.Writer) (err error) {
+	if errors.Is(d.engine.Writable(ctx), engine.ErrReadOnly) {
+		fromMemory = true
 	}
-	d.log.Info("a backup begins")
-	err := d.store.Backup(ctx, to)
+	d.log.Info("a backup begins", "from_memory", fromMemory)
+	if fromMemory {
+		err = store.BackupOf(ctx, d.engine, to, &store.Options{Log: d.log})
+	} else if err = d.engine.Sync(ctx); err == nil {
+		err = d.store.Backup(ctx, to)
+	}
 	if err != nil {
 		d.log.Warn("a backup was not made", "problem", err)
 		return err

@@ -72,6 +72,39 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+// TestBackupFromMemory: a backup of what is in memory is whole. Tables that are damaged so that
+// nothing can be read are named.
+func TestBackupFromMemory(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s, admin := startWithAdmin(t, "--data", data, "--import", "testdata/agents.ndjson")
+	answer := fmt.Sprint(s.get(t, statistics+"limit=200"))
+	asked := filepath.Join(t.TempDir(), "asked")
+	if r := call(t, nil, "backup", "--admin", admin, "--from-memory", asked); r.code != exitOK {
+		t.Fatalf("of a sound server: %+v", r)
+	}
+	s.stop()
+	tables, err := filepath.Glob(filepath.Join(data, "db", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("tables %v, %v", tables, err)
+	}
+	for _, name := range tables { // the answers come from the image
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := call(t, nil, "serve", "--data", data, "--listen", "127.0.0.1:0"); r.code != exitFailed || !strings.Contains(r.stderr, ".sst") {
+		t.Fatalf("where not even the image's record can be read: %+v", r)
+	}
+	again, _ := startWithAdmin(t, "--data", asked)
+	if got := fmt.Sprint(again.get(t, statistics+"limit=200")); got != answer {
+		t.Errorf("got\n%s\nwant\n%s", got, answer)
+	}
+	again.stop()
+}
+
 // TestBackupOfNothing: a server without a directory says so.
 func TestBackupOfNothing(t *testing.T) {
 	_, admin := startWithAdmin(t)

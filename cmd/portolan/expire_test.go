@@ -27,7 +27,7 @@ func TestKeepExpiring(t *testing.T) {
 		defer e.Close()
 		var full atomic.Bool
 		j := enginetest.NewJournal()
-		j.Refuse = func() error {
+		j.Refuse = func(bool) error {
 			if full.Load() {
 				return errors.New("the disk is full")
 			}

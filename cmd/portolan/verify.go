@@ -36,7 +36,7 @@ func (c *cli) verify(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "%s is sound: %d projects, %d assets, %d open ports, %d batches\n",
+	_, err = fmt.Fprintf(c.stdout, "%s is sound: %d projects, %d assets, %d open ports, up to batch %d\n",
 		path, v.Stats.Projects, v.Stats.Assets, v.Stats.Observations, v.Sequence)
 	return err
 }

@@ -214,7 +214,7 @@ func (inv *inventory) dataVersion() uint64 {
 }
 
 func (r *Reference) checkQuery(project string, atLeast uint64, offset, limit int, t engine.Type, status engine.Status) error {
-	if atLeast > r.sequence && !r.closed {
+	if !r.closed && (atLeast > r.sequence || r.isLost(atLeast)) {
 		return engine.ErrBehind
 	}
 	if err := r.checkProject(project); err != nil {

@@ -17,7 +17,7 @@ import (
 // against what the interface promises.
 type Journal struct {
 	// Refuse, if it is set, is asked by Ready.
-	Refuse func() error
+	Refuse func(removal bool) error
 	// Before, if it is set, is called before a group is kept; its error refuses it.
 	Before func(group []engine.Batch) error
 	// Images says that images are kept, and loaded if they are of the last batch.
@@ -50,9 +50,9 @@ func NewJournal() *Journal {
 }
 
 // Ready implements [engine.Journal].
-func (j *Journal) Ready() error {
+func (j *Journal) Ready(removal bool) error {
 	if j.Refuse != nil {
-		return j.Refuse()
+		return j.Refuse(removal)
 	}
 	return nil
 }

@@ -32,7 +32,11 @@ func Model(t *testing.T, open Open) {
 		}
 		if r, ok := m.engine.(Reopener); ok {
 			actions["reopen"] = func(t *rapid.T) {
-				if err := r.Reopen(diceOf(t)); err != nil {
+				from, err := r.Reopen(diceOf(t))
+				if err != nil {
+					t.Fatalf("Reopen: %v", err)
+				}
+				if err := m.want.Resume(from); err != nil {
 					t.Fatalf("Reopen: %v", err)
 				}
 			}
@@ -42,10 +46,11 @@ func Model(t *testing.T, open Open) {
 }
 
 // Reopener is an engine that can be ended, in ways that the dice choose, and opened again
-// on what it has kept.
+// on what it has kept. It tells from which sequence number it goes on: that of the last batch,
+// or a higher one.
 type Reopener interface {
 	Engine
-	Reopen(dice func(n int) int) error
+	Reopen(dice func(n int) int) (from uint64, err error)
 }
 
 // model is an engine under test beside its oracle, with one clock.
@@ -71,6 +76,9 @@ func (m *model) check(t *rapid.T) {
 	}
 	if err := sameSequence(ctx, m.want, m.engine); err != nil {
 		t.Fatal(err)
+	}
+	if diff := compare(ctx, m.want.lostQuestions(), m.want, m.engine); diff != "" {
+		t.Fatal(diff)
 	}
 	if err := m.engine.Check(ctx); err != nil {
 		t.Fatalf("Check: %v", err)

@@ -27,7 +27,8 @@ type Reference struct {
 	mu          sync.RWMutex // guards all below; answers are copies and outlive it
 	closed      bool
 	expired     int              // assets
-	sequence    uint64           // of the last batch
+	sequence    uint64           // of the last batch, or the one that it went on at
+	gaps        [][2]uint64      // between which there are no batches
 	receipts    map[string]int64 // the newest receipt time given, by project
 	inventories map[place]*inventory
 }

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"portolan/engine"
 )
 
 // ErrBackup is returned by [Store.Backup] while another backup is being made.
@@ -24,22 +28,45 @@ const checkpointName = "CHECKPOINT"
 // archive is whole only if there is no error. One backup is made at a time.
 //
 // What the archive holds is as it was written; whether it still is on the disk, the
-// reader finds out.
+// reader finds out: then [BackupOf] makes one of what is in memory.
 func (s *Store) Backup(ctx context.Context, to io.Writer) (err error) {
 	if !s.backup.TryLock() {
 		return ErrBackup
 	}
 	defer s.backup.Unlock()
-	seq, err := s.checkpoint()
+	a := archive{ctx: ctx, fs: s.opts.fs, tar: tar.NewWriter(to), now: time.Now()}
+	if s.rests.Load() { // and goes on to while a backup is made: nothing changes
+		err = a.directory(s.dir.at(databaseName), s.Sequence())
+	} else {
+		var seq uint64
+		if seq, err = s.checkpoint(); err == nil {
+			err = errors.Join(a.directory(s.dir.at(checkpointName), seq), s.dir.clean())
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	a := archive{ctx: ctx, fs: s.opts.fs, tar: tar.NewWriter(to), now: time.Now()}
-	err = a.directory(s.dir.at(checkpointName), seq)
-	if err := errors.Join(err, s.dir.clean()); err != nil {
+	return nil
+}
+
+// BackupOf writes what readers of an engine see as [Store.Backup] does, from memory: where a
+// store has come to its end, or what it has on the disk is damaged. What it takes on the disk,
+// in the directory for temporary files, is about what the archive takes.
+func BackupOf(ctx context.Context, e *engine.Engine, to io.Writer, opts *Options) (err error) {
+	dir, err := os.MkdirTemp("", "portolan-backup-")
+	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	return nil
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := Open(filepath.Join(dir, "data"), opts)
+	if err != nil {
+		return err
+	}
+	err = e.Copy(ctx, s)
+	if err == nil {
+		err = s.Backup(ctx, to)
+	}
+	return errors.Join(err, s.Close())
 }
 
 // checkpoint links what is committed into a directory of its own, up to the batch that it
@@ -60,7 +87,7 @@ func (s *Store) checkpoint() (seq uint64, err error) {
 	err = s.fatal.do(func() error {
 		return s.db.Checkpoint(s.dir.at(checkpointName), pebble.WithFlushedWAL())
 	})
-	return s.seq, err
+	return s.last, err
 }
 
 // clean removes what a backup has left behind.
@@ -93,7 +120,7 @@ func (a *archive) directory(database string, seq uint64) error {
 			return err
 		}
 	}
-	if err := a.data(witnessName, string(appendWitness(nil, seq))); err != nil {
+	if err := a.data(witnessName, string(appendWitness(nil, seq, ofCopy))); err != nil {
 		return err
 	}
 	if err := a.data(markerName, markerText(ready)); err != nil {

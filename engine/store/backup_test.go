@@ -298,7 +298,7 @@ func TestRestore(t *testing.T) {
 	if _, err := Restore(t.Context(), filepath.Join(from, "nothing"), filepath.Join(to, "x"), nil); !errors.Is(err, ErrIncomplete) {
 		t.Errorf("of nothing: %v", err)
 	}
-	write(t, string(appendWitness(nil, 31)), from, witnessName)
+	write(t, string(appendWitness(nil, 31, 0)), from, witnessName)
 	if _, err := Restore(t.Context(), from, filepath.Join(t.TempDir(), "x"), nil); !errors.Is(err, ErrLost) {
 		t.Errorf("of a directory that has lost something: %v", err)
 	}

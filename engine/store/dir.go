@@ -34,7 +34,7 @@ const (
 )
 
 // formatVersion is the version of everything in the directory, as FORMAT.md counts them.
-const formatVersion = 2
+const formatVersion = 3
 
 // The first line of a marker, and its states.
 const (
@@ -54,20 +54,20 @@ type directory struct {
 }
 
 // takeDirectory makes or finds a data directory and locks it. fresh says that there is no
-// database in it yet.
-func takeDirectory(fsys vfs.FS, path string, mayCreate bool) (d *directory, fresh bool, err error) {
+// database in it yet, which it makes unless it is only to read.
+func takeDirectory(fsys vfs.FS, path string, readOnly bool) (d *directory, fresh bool, err error) {
 	d = &directory{fs: fsys, path: path}
 	state, err := d.inspect()
 	if err != nil {
 		return nil, false, err
 	}
-	if state != ready && !mayCreate {
+	if state != ready && readOnly {
 		return nil, false, fmt.Errorf("%w: %s has no data", ErrIncomplete, path)
 	}
 	if err := makeDirectory(fsys, path); err != nil {
 		return nil, false, fmt.Errorf("make data directory: %w", err)
 	}
-	if d.lock, err = fsys.Lock(d.at(lockName)); err != nil {
+	if err := d.takeLock(readOnly); err != nil {
 		return nil, false, fmt.Errorf("lock data directory: %w", lockError(path, err))
 	}
 	state, err = d.inspect() // another process may have been faster
@@ -191,7 +191,7 @@ func (d *directory) readMarker() (state string, err error) {
 // parseMarker reads a marker:
 //
 //	Portolan data directory
-//	format: 2
+//	format: 3
 //	state: ready
 func parseMarker(path, text string) (state string, format int, err error) {
 	lines := strings.Split(text, "\n")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"portolan/engine"
 )
 
 // fatal is the end of a database: Pebble asks its logger to end the process when it cannot
@@ -25,6 +28,7 @@ type fatal struct {
 	stop  sync.Once
 
 	opened atomic.Bool // the database is open
+	loaded atomic.Bool // and what it has is in memory
 }
 
 func newFatal(log *slog.Logger) *fatal {
@@ -51,11 +55,30 @@ func (f *fatal) halt(reason string) {
 
 func (f *fatal) end(err error) {
 	f.once.Do(func() {
-		f.err = err
-		f.log.Error("database has ended and takes nothing more", "problem", err)
+		f.err = endedError{err, f.loaded.Load()}
+		f.log.Error("database has ended and takes nothing more; questions are answered", "problem", err)
 		close(f.over)
 	})
 }
+
+// endedError is why a database has ended, for good.
+type endedError struct {
+	error
+	loaded bool // all of it is in memory
+}
+
+// Error says what happened and what to do.
+func (e endedError) Error() string {
+	if !e.loaded {
+		return e.error.Error()
+	}
+	return e.error.Error() + "; what was acknowledged is in memory: make a backup of it, see to the disk and start again, or restore the backup"
+}
+
+// Is makes every one match [engine.ErrReadOnly].
+func (endedError) Is(target error) bool { return target == engine.ErrReadOnly }
+
+func (e endedError) Unwrap() error { return e.error }
 
 // haltingFS is a file system for Pebble, which panics when a directory cannot be synced, or
 // a log not be closed: also in goroutines of its own, or with a lock that it lets go of
@@ -74,6 +97,9 @@ func (h haltingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 // ReuseForWrite implements [vfs.FS].
 func (h haltingFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := h.FS.ReuseForWrite(oldname, newname, category)
+	if errors.Is(err, fs.ErrNotExist) { // it was removed to make room
+		f, err = h.FS.Create(newname, category)
+	}
 	return h.log(newname, f, err)
 }
 

@@ -26,22 +26,43 @@ type floor struct {
 // askAfter is how long an answer of the disk is believed.
 const askAfter = 200 * time.Millisecond
 
-// check says why nothing may be written. What cannot be asked is taken for enough.
-func (f *floor) check() error {
-	now, last := f.now().UnixNano(), f.asked.Load()
-	if now-last >= int64(askAfter) && f.asked.CompareAndSwap(last, now) {
+// check says why nothing may be written, and whether the disk was asked just now. What cannot
+// be asked is taken for enough.
+func (f *floor) check() (asked bool, err error) {
+	if asked = f.due(); asked {
 		f.reason.Store(f.ask())
 	}
-	if err := f.reason.Load(); err != nil {
-		return *err
+	if reason := f.reason.Load(); reason != nil {
+		err = *reason
 	}
-	return nil
+	return asked, err
+}
+
+// due says whether the disk is to be asked again, and counts as asking.
+func (f *floor) due() bool {
+	now, last := f.now().UnixNano(), f.asked.Load()
+	return now-last >= int64(askAfter) && f.asked.CompareAndSwap(last, now)
+}
+
+// half says whether half of what is kept free is.
+func (f *floor) half() bool {
+	usage, err := f.fs.GetDiskUsage(f.path)
+	return err != nil || usage.AvailBytes >= f.least/2
+}
+
+// Write takes what is about to be written to the disk, if there is room for it.
+func (f *floor) Write(p []byte) (int, error) {
+	if err := f.checkNow(); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // checkNow is check for when something was given up.
 func (f *floor) checkNow() error {
 	f.asked.Store(0)
-	return f.check()
+	_, err := f.check()
+	return err
 }
 
 func (f *floor) ask() *error {

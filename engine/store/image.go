@@ -66,12 +66,12 @@ func parseImageRecord(data []byte) (r imageRecord, err error) {
 func (s *Store) KeepImage(seq uint64, write func(io.Writer) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.readOnly || s.opts.noImage || seq != s.seq || seq == 0 || s.imaged == seq || s.fatal.ended() != nil || s.floor.check() != nil {
+	if s.closed || s.readOnly || s.resting != nil || s.opts.noImage || seq != s.seq || s.last == 0 || s.imaged == seq || s.fatal.ended() != nil || s.floor.checkNow() != nil {
 		return
 	}
 	start := time.Now()
 	r := imageRecord{seq: seq}
-	err := r.write(s.dir, write)
+	err := r.write(s.dir, &s.floor, write)
 	if err == nil {
 		if err = s.floor.checkNow(); err != nil {
 			err = errors.Join(err, s.dir.fs.Remove(s.dir.at(imageName)))
@@ -90,14 +90,15 @@ func (s *Store) KeepImage(seq uint64, write func(io.Writer) error) {
 	s.opts.Log.Info("kept an image", "bytes", r.size, "took", time.Since(start).Round(time.Millisecond))
 }
 
-// write writes an image and finds out what its record says.
-func (r *imageRecord) write(d *directory, write func(io.Writer) error) (err error) {
+// write writes an image and finds out what its record says. It ends where the disk would be
+// left with too little.
+func (r *imageRecord) write(d *directory, room *floor, write func(io.Writer) error) (err error) {
 	f, err := d.fs.Create(d.at(imageDraft), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	digest := sha256.New()
-	out := bufio.NewWriterSize(io.MultiWriter(f, digest, (*size)(&r.size)), 1<<18)
+	out := bufio.NewWriterSize(io.MultiWriter(room, f, digest, (*size)(&r.size)), 1<<18)
 	if err = write(out); err == nil {
 		err = out.Flush()
 	}
@@ -125,7 +126,7 @@ func (s *size) Write(p []byte) (int, error) {
 // loadImage loads the image, if there is one that is what was written after the last
 // batch. Else it says so in the log, if there should be one, and nothing is loaded.
 func (s *Store) loadImage(ctx context.Context, k *kept, into *engine.Loader) bool {
-	if k.image.seq != k.seq || k.seq == 0 || s.opts.noImage {
+	if k.image.seq != max(k.seq, k.lineage.base()) || k.seq == 0 || s.opts.noImage {
 		return false
 	}
 	err := s.readImage(ctx, &k.image, func(r io.Reader) error {

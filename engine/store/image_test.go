@@ -141,7 +141,7 @@ func TestForgedImage(t *testing.T) {
 		s, err := Open(path, nil)
 		must(t, err)
 		r := imageRecord{seq: 30}
-		must(t, r.write(s.dir, func(w io.Writer) error { _, err := w.Write(forged); return err }),
+		must(t, r.write(s.dir, &s.floor, func(w io.Writer) error { _, err := w.Write(forged); return err }),
 			s.db.Set(imageKey, appendRecord(nil, imageKey, r.append(nil)), nil), s.Close())
 		d, log := openLogged(t, path)
 		if got := answers(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "not an image of an index") {
@@ -211,7 +211,7 @@ func TestOlderFormat(t *testing.T) {
 		t.Errorf("%v, marker %s", err, marker())
 	}
 	must(t, openOn(t, path, nil, nil).Close())
-	if !strings.Contains(marker(), "format: 2\n") {
+	if !strings.Contains(marker(), "format: 3\n") {
 		t.Errorf("marker %s", marker())
 	}
 }

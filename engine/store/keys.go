@@ -14,6 +14,7 @@ import (
 const (
 	imageTag     = 'c' // what there is of the image
 	inventoryTag = 'i' // + inventory number: a mark
+	lineageTag   = 'l' // which sequence numbers are of batches that are kept
 	sequenceTag  = 'q' // the sequence number of the last batch
 	stateTag     = 's' // + inventory number + id: an asset's times and state
 	timesTag     = 't' // + inventory number + id: times of an asset, later than those

@@ -16,8 +16,7 @@ import (
 	"portolan/index"
 )
 
-// Load implements [engine.Journal]. The data versions begin one higher than they were, as
-// the assets come in another order than they had.
+// Load implements [engine.Journal].
 func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -26,30 +25,33 @@ func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err 
 	}
 	clear(s.inventories) // an earlier load may have been cut short
 	type loaded struct {
-		seq    uint64
-		imaged bool
+		last, seq, imaged uint64
 	}
 	l, err := result(s.fatal, func() (l loaded, err error) {
 		k, err := s.contents()
 		if err == nil {
-			err = s.witness.check(k.seq, s.newestLog())
+			err = s.witness.check(k.seq, s)
 		}
 		if err != nil {
 			return l, err
 		}
-		if l = (loaded{k.seq, s.loadImage(ctx, k, into)}); l.imaged {
+		l = loaded{last: k.seq, seq: s.resume(k, into)}
+		if s.loadImage(ctx, k, into) {
+			l.imaged = k.image.seq
 			return l, nil
 		}
-		if err = s.fill(ctx, k.list, into); err == nil {
-			err = s.keepMarks(k.list)
-		}
-		return l, err
+		return l, s.fill(ctx, k.list, into)
 	})
+	if err == nil {
+		s.last, s.seq = l.last, l.seq
+		err = s.keepLineage()
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", s.dir.path, err)
 	}
-	if s.seq = l.seq; l.imaged {
-		s.imaged = l.seq
+	s.fatal.loaded.Store(true)
+	if s.imaged = l.imaged; l.imaged > 0 {
+		s.scrub()
 	}
 	return l.seq, nil
 }
@@ -62,9 +64,10 @@ type content struct {
 
 // kept is everything in a database but the assets.
 type kept struct {
-	seq   uint64 // of the last batch
-	list  []content
-	image imageRecord // zero if there is none
+	seq     uint64 // of the last batch
+	lineage lineage
+	list    []content
+	image   imageRecord // zero if there is none
 }
 
 // contents reads everything but the assets.
@@ -85,6 +88,8 @@ func (s *Store) contents() (_ *kept, err error) {
 			k.seq, err = readRecord(key, it.Value(), parseSequence)
 		case imageTag:
 			k.image, err = readRecord(key, it.Value(), parseImageRecord)
+		case lineageTag:
+			k.lineage, err = readRecord(key, it.Value(), parseLineage)
 		case inventoryTag:
 			err = s.inventoryAt(k, key, it.Value())
 		default:
@@ -160,9 +165,6 @@ func (s *Store) fill(ctx context.Context, contents []content, into *engine.Loade
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range contents {
 		c := &contents[i]
-		if !s.opts.sameVersions {
-			c.mark.Version++
-		}
 		filling, err := into.Inventory(c.mark)
 		if err != nil {
 			return errors.Join(err, g.Wait())
@@ -170,21 +172,6 @@ func (s *Store) fill(ctx context.Context, contents []content, into *engine.Loade
 		g.Go(func() error { return s.fillOne(ctx, c.number, filling, &p) })
 	}
 	return g.Wait()
-}
-
-// keepMarks keeps the data versions as they are now.
-func (s *Store) keepMarks(contents []content) error {
-	if len(contents) == 0 || s.readOnly {
-		return nil
-	}
-	w := writer{store: s, batch: s.db.NewBatch()}
-	for i := range contents {
-		w.mark(contents[i].number, &contents[i].mark)
-	}
-	if w.err == nil {
-		w.err = s.db.Apply(w.batch, pebble.Sync)
-	}
-	return errors.Join(w.err, w.batch.Close())
 }
 
 // progress is told as assets are loaded.

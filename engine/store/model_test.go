@@ -19,7 +19,7 @@ type mortal struct {
 }
 
 // Reopen implements [enginetest.Reopener].
-func (m *mortal) Reopen(dice func(n int) int) (err error) {
+func (m *mortal) Reopen(dice func(n int) int) (from uint64, err error) {
 	switch dice(4) {
 	case 0: // the power is cut
 		cut := vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * dice(3), RNG: rand.New(rand.NewPCG(uint64(dice(1<<20)), 3))}
@@ -34,10 +34,14 @@ func (m *mortal) Reopen(dice func(n int) int) (err error) {
 		err = m.Close()
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	m.durable, err = m.open(m.disk)
-	return err
+	if m.durable, err = m.open(m.disk); err != nil {
+		return 0, err
+	}
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	return m.store.seq, nil
 }
 
 // TestModel makes random histories with engines that are opened again now and then: on what
@@ -49,7 +53,7 @@ func TestModel(t *testing.T) {
 	enginetest.Model(t, func(opts *engine.Options) enginetest.Engine {
 		m := &mortal{disk: vfs.NewCrashableMem()}
 		m.open = func(disk *vfs.MemFS) (d durable, err error) {
-			if d.store, err = Open("data", &Options{fs: disk, sameVersions: true}); err != nil {
+			if d.store, err = Open("data", &Options{fs: disk}); err != nil {
 				return d, err
 			}
 			if d.Engine, err = engine.Open(opts); err != nil {

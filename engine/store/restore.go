@@ -42,7 +42,7 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 	defer func() { err = errors.Join(err, src.Close()) }()
 	k, err := result(src.fatal, src.contents)
 	if err == nil {
-		err = src.witness.check(k.seq, src.newestLog())
+		err = src.witness.check(k.seq, src)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", from, err)
@@ -74,6 +74,7 @@ func (u *unpacking) into(path string, opts *Options) (c Copied, err error) {
 	}
 	u.to, u.least = d, o.MinFree
 	if err = u.unpack(); err == nil {
+		d.tighten(o.Log)
 		err = d.release()
 		d.lock = nil
 	}
@@ -105,7 +106,7 @@ func takeEmpty(fsys vfs.FS, path string) (d *directory, made bool, err error) {
 	if err := makeDirectory(fsys, path); err != nil {
 		return nil, false, fmt.Errorf("make data directory: %w", err)
 	}
-	if d.lock, err = fsys.Lock(d.at(lockName)); err != nil {
+	if err := d.takeLock(false); err != nil {
 		return nil, false, fmt.Errorf("lock data directory: %w", lockError(path, err))
 	}
 	return d, made, nil
@@ -253,7 +254,7 @@ func (s *Store) recheck(ctx context.Context) (c Copied, err error) {
 	}
 	k, err := s.contents()
 	if err == nil {
-		err = s.witness.check(k.seq, s.newestLog())
+		err = s.witness.check(k.seq, s)
 	}
 	if err != nil {
 		return c, err

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -26,9 +26,8 @@ type Options struct {
 	// [engine.ErrRefused]. 0 is DefaultMinFree.
 	MinFree uint64
 
-	fs           vfs.FS // nil: the disk
-	sameVersions bool   // for tests: data versions do not grow when a directory is loaded
-	noImage      bool   // for tests: no image is written or loaded
+	fs      vfs.FS // nil: the disk
+	noImage bool   // for tests: no image is written or loaded
 }
 
 func (o *Options) withDefaults() Options {
@@ -42,6 +41,7 @@ func (o *Options) withDefaults() Options {
 	if c.fs == nil {
 		c.fs = vfs.Default
 	}
+	c.fs = privateFS{c.fs}
 	if c.MinFree == 0 {
 		c.MinFree = DefaultMinFree
 	}
@@ -57,13 +57,20 @@ type Store struct {
 	fatal    *fatal
 	witness  *witness
 	floor    floor
-	backup   sync.Mutex // held while one is made
+	log      atomic.Uint64 // number of the database's newest log
+	rests    atomic.Bool   // resting is not nil
+	backup   sync.Mutex    // held while one is made
+	scrubber scrubber
 
 	mu          sync.Mutex             // guards what follows
+	resting     error                  // why the database is open for questions only; nil: it is not
 	inventories map[engine.Mark]uint32 // numbers, by project and category
-	seq         uint64                 // of the last batch
-	imaged      uint64                 // the last batch in the image; 0: there is none that counts
-	outdated    bool                   // the image was removed
+	last        uint64                 // the last batch
+	seq         uint64                 // from which numbers go on: that of the last batch, or higher
+	lineage     lineage
+	lineageKept bool
+	imaged      uint64 // the last batch in the image; 0: there is none that counts
+	outdated    bool   // the image was removed
 	closed      bool
 }
 
@@ -71,7 +78,7 @@ type Store struct {
 func (s *Store) Sequence() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seq
+	return s.last
 }
 
 // place is what of a mark says which inventory it is.
@@ -86,18 +93,22 @@ func Open(path string, opts *Options) (*Store, error) { return open(path, opts, 
 
 func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	o := opts.withDefaults()
-	dir, fresh, err := takeDirectory(o.fs, path, !readOnly)
+	dir, fresh, err := takeDirectory(o.fs, path, readOnly)
 	if err != nil {
 		return nil, err
 	}
+	if !readOnly {
+		dir.tighten(o.Log)
+	}
 	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[engine.Mark]uint32)}
 	s.floor.fs, s.floor.path, s.floor.least, s.floor.now = o.fs, path, o.MinFree, time.Now
-	if fresh {
+	switch {
+	case fresh:
 		err = s.create()
-	} else if !readOnly {
+	case !readOnly:
 		err = s.look()
 	}
-	if err == nil {
+	if err == nil && s.resting == nil {
 		err = s.openDatabase(false, readOnly)
 	}
 	if err == nil {
@@ -113,7 +124,8 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 
 // look opens the directory without changing it, to see that nothing is missing, and prepares
 // it for being written to. Once the database is open for writing, it has applied its logs as
-// far as it understood them, and let them go: what could have been mended is lost then.
+// far as it understood them, and let them go: what could have been mended is lost then. Where
+// there is no room for what it writes, it stays open for questions: see rest.
 func (s *Store) look() error {
 	w, err := openWitness(s.dir, true)
 	if err == nil {
@@ -134,38 +146,40 @@ func (s *Store) look() error {
 		return seq, errors.Join(err, closer.Close())
 	})
 	if err == nil {
-		err = w.check(seq, s.newestLog())
+		err = w.check(seq, s)
+	}
+	if err == nil {
+		err = errors.Join(s.dir.clean(), s.opts.fs.RemoveAll(s.dir.at(imageDraft)), s.sweep())
+	}
+	if err == nil {
+		if s.resting = s.rest(); s.resting != nil {
+			s.rests.Store(true)
+			s.opts.Log.Warn("data directory: questions only, until there is room to write", "problem", s.resting)
+			return nil
+		}
 	}
 	if closed := s.fatal.close(s.db.Close); err == nil {
 		err = closed // else it would tell the same again
 	}
-	if err != nil {
-		return err
-	}
-	err = errors.Join(s.dir.clean(), s.opts.fs.RemoveAll(s.dir.at(imageDraft)))
-	if err == nil && s.dir.format < formatVersion {
-		err = s.dir.mark(ready) // earlier versions would not know what is written from now on
+	if err == nil {
+		err = s.adopt()
 	}
 	return err
 }
 
-// newestLog is the path of the database's newest log, which is where acknowledged data ends
-// if something is missing; empty if there is none.
-func (s *Store) newestLog() string {
-	names, err := s.opts.fs.List(s.dir.at(databaseName))
-	if err != nil {
-		return ""
+// adopt makes the directory one of this version: earlier ones would not know what is written
+// from now on.
+func (s *Store) adopt() error {
+	if s.dir.format >= formatVersion {
+		return nil
 	}
-	newest := ""
-	for _, name := range names {
-		if strings.HasSuffix(name, ".log") && (len(name) > len(newest) || len(name) == len(newest) && name > newest) {
-			newest = name
-		}
-	}
-	if newest == "" {
-		return ""
-	}
-	return s.opts.fs.PathJoin(s.dir.at(databaseName), newest)
+	s.dir.format = formatVersion
+	return s.dir.mark(ready)
+}
+
+// databasePath is the path of a file of the database.
+func (s *Store) databasePath(name string) string {
+	return s.opts.fs.PathJoin(s.dir.at(databaseName), name)
 }
 
 // create makes an empty database. It is closed again, since the first log of a new one is
@@ -187,8 +201,12 @@ const (
 )
 
 func (s *Store) openDatabase(create, readOnly bool) error {
+	var fsys vfs.FS = haltingFS{s.opts.fs, s.fatal}
+	if readOnly {
+		fsys = readingFS{fsys}
+	}
 	opts := &pebble.Options{
-		FS:                          haltingFS{s.opts.fs, s.fatal},
+		FS:                          fsys,
 		ErrorIfExists:               create,
 		ErrorIfNotExists:            !create,
 		FormatMajorVersion:          pebble.FormatTableFormatV6, // pinned: see FORMAT.md
@@ -197,24 +215,36 @@ func (s *Store) openDatabase(create, readOnly bool) error {
 		CacheSize:                   cacheSize,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 		Logger:                      s.fatal,
-		EventListener:               s.fatal.listener(),
+		EventListener:               s.listener(),
 		ReadOnly:                    readOnly,
 	}
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	s.fatal.opened.Store(false)
 	return s.fatal.do(func() (err error) {
 		if s.db, err = pebble.Open(s.dir.at(databaseName), opts); err != nil {
-			return flat{fmt.Errorf("open database: %w", lockError(s.dir.path, err))} // one that was halted keeps its lock
+			return flat{fmt.Errorf("open database: %w", s.naming(lockError(s.dir.path, err)))} // one that was halted keeps its lock
 		}
 		s.fatal.opened.Store(true)
 		return nil
 	})
 }
 
+// listener hears of what goes wrong, and of every log.
+func (s *Store) listener() *pebble.EventListener {
+	l := s.fatal.listener()
+	l.WALCreated = func(info pebble.WALCreateInfo) {
+		if info.Err == nil {
+			s.log.Store(uint64(info.FileNum))
+		}
+	}
+	return l
+}
+
 // Close lets the directory go. The engine is closed first, and a backup that is being made
 // comes to its end. The error is that of the disk,
 // if the store has come to its end before.
 func (s *Store) Close() error {
+	s.scrubber.end()
 	s.backup.Lock()
 	defer s.backup.Unlock()
 	s.mu.Lock()
@@ -223,7 +253,10 @@ func (s *Store) Close() error {
 		return errors.New("store is closed")
 	}
 	s.closed = true
-	if !s.readOnly && s.fatal.ended() == nil {
+	if !s.readOnly && s.resting == nil && s.fatal.ended() == nil {
+		if err := s.endLineage(); err != nil {
+			s.opts.Log.Warn("database: sequence numbers will go on higher", "problem", err)
+		}
 		// What is in logs only would have to be read again and sorted by the next start.
 		if err := s.fatal.do(s.db.Flush); err != nil {
 			s.opts.Log.Warn("database: the next start takes longer", "problem", err)
@@ -231,17 +264,6 @@ func (s *Store) Close() error {
 	}
 	err := s.fatal.close(s.db.Close)
 	return errors.Join(err, s.witness.close(), s.dir.release())
-}
-
-// Ready implements [engine.Journal].
-func (s *Store) Ready() error {
-	if err := s.fatal.ended(); err != nil {
-		return err
-	}
-	if err := s.floor.check(); err == nil || !s.giveUpImage() {
-		return err
-	}
-	return s.floor.checkNow()
 }
 
 // maxBatch is how many bytes of a group are written at once, in a batch of the database,
@@ -254,6 +276,9 @@ func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return errors.New("store is closed")
+	}
+	if s.resting != nil {
+		return s.resting
 	}
 	if len(group) > 0 && group[0].Seq != s.seq+1 {
 		return fmt.Errorf("batch %d comes after batch %d: a store is for one engine, which has loaded it", group[0].Seq, s.seq)
@@ -302,8 +327,9 @@ func (s *Store) write(group []engine.Batch, size int) error {
 	if err != nil {
 		return err
 	}
-	s.seq = group[len(group)-1].Seq
-	if err := s.witness.tell(s.seq); err != nil { // the batch is safe all the same
+	s.last = group[len(group)-1].Seq
+	s.seq = s.last
+	if err := s.witness.tell(s.last, s.log.Load()); err != nil { // the batch is safe all the same
 		s.opts.Log.Warn("database: the last batch cannot be noted", "problem", err)
 	}
 	return nil

@@ -45,7 +45,7 @@ func openOn(t testing.TB, path string, opts *Options, engineOpts *engine.Options
 // inMemory opens engines on file systems in memory, a new one each.
 func inMemory(t *testing.T, noImage bool) func() enginetest.Open {
 	return func() enginetest.Open {
-		opts := &Options{fs: vfs.NewMem(), sameVersions: true, noImage: noImage}
+		opts := &Options{fs: vfs.NewMem(), noImage: noImage}
 		return func(engineOpts *engine.Options) enginetest.Engine { return openOn(t, "data", opts, engineOpts) }
 	}
 }

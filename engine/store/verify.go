@@ -71,7 +71,7 @@ func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, e
 			return 0, err
 		}
 		w := walker{store: v.Store, progress: progress{tell: v.opts.Progress}}
-		w.fault(v.witness.check(k.seq, v.newestLog()))
+		w.fault(v.witness.check(k.seq, v.Store))
 		for i := range k.list {
 			w.progress.total += k.list[i].mark.Assets
 		}
@@ -84,7 +84,7 @@ func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, e
 				return 0, errors.Join(append(w.faults, err)...)
 			}
 		}
-		return k.seq, errors.Join(w.faults...)
+		return max(k.seq, k.lineage.base()), errors.Join(w.faults...)
 	})
 	return v.seq, err
 }
