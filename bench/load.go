@@ -159,7 +159,11 @@ func (run *run) loadText(ctx context.Context, name string, text []byte, tally *e
 		return err
 	}
 	before, start := usedSoFar(), run.timer.now()
-	summary, err := scanfile.Load(ctx, e.NewStream(), []scanfile.Source{{Name: name, Reader: bytes.NewReader(text)}}, opts)
+	var summary *scanfile.Summary
+	err = e.Import(engine.All(), func(to *engine.Import) (err error) {
+		summary, err = scanfile.Load(ctx, to, []scanfile.Source{{Name: name, Reader: bytes.NewReader(text)}}, opts)
+		return err
+	})
 	took := run.timer.now() - start
 	var spent usage
 	spent.add(usedSoFar(), before)

@@ -44,15 +44,25 @@ func TestConformanceLagging(t *testing.T) {
 	})
 }
 
+// onlyInFull skips a test that is run at full length only: the model tests restart, too.
+func onlyInFull(t *testing.T) {
+	t.Helper()
+	if !enginetest.Full() {
+		t.Skip("takes ten seconds: set PORTOLAN_FULL to run it")
+	}
+}
+
 // TestConformanceRestarted runs the suite with engines that are cut at every write:
 // whatever the history, what an engine has committed is all that its answers, now and
 // later, depend on.
 func TestConformanceRestarted(t *testing.T) {
+	onlyInFull(t)
 	enginetest.Run(t, enginetest.Restarted(t, false))
 }
 
 // TestConformanceImaged runs the suite with engines that are loaded from images.
 func TestConformanceImaged(t *testing.T) {
+	onlyInFull(t)
 	enginetest.Run(t, enginetest.Restarted(t, true))
 }
 

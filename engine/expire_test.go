@@ -100,13 +100,13 @@ func TestExpireSpares(t *testing.T) {
 	}
 }
 
-// TestCheckAge: a stream refuses beforehand what Apply would refuse.
+// TestCheckAge: an import refuses beforehand what Apply would refuse.
 func TestCheckAge(t *testing.T) {
 	clock := newTestClock()
 	e := mustOpen(t, &engine.Options{Now: clock.now, Expire: time.Hour})
 	for age, want := range map[time.Duration]bool{0: true, time.Hour: true, time.Hour + time.Microsecond: false} {
 		r := seenOn("a", clock.at.Add(-age), 22)
-		err := e.NewStream().Check(&r)
+		err := e.Import(engine.All(), func(in *engine.Import) error { return in.Check(&r) })
 		_, applied := e.Apply(t.Context(), []engine.Report{r})
 		if errors.Is(err, engine.ErrInvalid) == want || errors.Is(applied, engine.ErrInvalid) == want {
 			t.Errorf("a report %v old: Check says %v, Apply %v", age, err, applied)

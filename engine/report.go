@@ -86,8 +86,10 @@ type Report struct {
 	// given. The newest value given stands, at equal times the greater text.
 	Name, Address, EnterpriseProject string
 	// Seen is when the look was taken, of the years 1970 to 9999, in microseconds;
-	// the zero time means the time of receipt. A time ahead of the engine's clock
-	// becomes the clock's, if it is no more than MaxAhead.
+	// the zero time means the time of receipt, which all reports of an [Import] share:
+	// two of them about one asset are one look then, and neither closes what the other
+	// found open. A time ahead of the engine's clock becomes the clock's, if it is no
+	// more than MaxAhead.
 	Seen time.Time
 	// Scope is the keys that were looked at; the zero scope is none, and the
 	// report then only adds.

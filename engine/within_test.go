@@ -54,8 +54,7 @@ func TestWithin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := e.NewStream().Within(c.view)
-			_, err = s.Apply(t.Context(), c.reports)
+			_, err = e.ApplyWithin(t.Context(), c.view, c.reports)
 			var fault *engine.ReportError
 			var field *engine.FieldError
 			switch {
@@ -75,7 +74,7 @@ func TestWithin(t *testing.T) {
 				if after, err := e.Stats(); err != nil || after != before {
 					t.Errorf("a refused call changed something: %+v, before %+v, %v", after, before, err)
 				}
-				if err := s.Check(&c.reports[c.index]); !errors.As(err, &field) || field.Field != c.field {
+				if err := checkWithin(e, c.view, c.reports[c.index]); !errors.As(err, &field) || field.Field != c.field {
 					t.Errorf("Check: %v, want a fault in %s", err, c.field)
 				}
 			}
@@ -87,10 +86,10 @@ func TestWithin(t *testing.T) {
 			}
 		}
 	}
-	if err := e.NewStream().Within(engine.In("0")).Check(&engine.Report{Project: "nobody's", Asset: "a"}); err != nil {
+	if err := checkWithin(e, engine.In("0"), engine.Report{Project: "nobody's", Asset: "a"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := e.NewStream().Within(engine.In("x")).Apply(t.Context(), []engine.Report{{Project: "refused", Asset: "a"}}); err == nil {
+	if _, err := e.ApplyWithin(t.Context(), engine.In("x"), []engine.Report{{Project: "refused", Asset: "a"}}); err == nil {
 		t.Error("a new project was not refused")
 	}
 	if names, err := e.Projects(); err != nil || slices.Contains(names, "refused") {
@@ -140,7 +139,7 @@ func TestWithinHoldsInARace(t *testing.T) {
 			}
 			port := uint16(1 + n%1000)
 			report := engine.Report{Project: "p", Asset: "a", Seen: seenOf(port), Open: []engine.Key{engine.MakeKey(port, engine.UDP)}}
-			switch _, err := e.NewStream().Within(engine.In("shop")).Apply(t.Context(), []engine.Report{report}); {
+			switch _, err := e.ApplyWithin(t.Context(), engine.In("shop"), []engine.Report{report}); {
 			case err == nil:
 				applied.Add(1)
 			case errors.Is(err, engine.ErrInvalid):
@@ -174,4 +173,9 @@ func TestWithinHoldsInARace(t *testing.T) {
 // seenOf is some time before the asset is moved.
 func seenOf(port uint16) time.Time {
 	return time.Date(2024, 1, 1, 0, 0, int(port), 0, time.UTC)
+}
+
+// checkWithin says what an import that is kept to a view would say of a report.
+func checkWithin(e *engine.Engine, view engine.View, r engine.Report) error {
+	return e.Import(view, func(in *engine.Import) error { return in.Check(&r) })
 }

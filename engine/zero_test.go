@@ -38,7 +38,7 @@ func TestZeroValues(t *testing.T) {
 	e := new(engine.Engine)
 	for name, ask := range map[string]func() error{
 		"Apply":        func() error { _, err := e.Apply(ctx, []engine.Report{{Project: "p", Asset: "a"}}); return err },
-		"Check":        func() error { return e.NewStream().Check(&engine.Report{Project: "p", Asset: "a"}) },
+		"Check":        func() error { return checkWithin(e, engine.All(), engine.Report{Project: "p", Asset: "a"}) },
 		"Remove":       func() error { _, err := e.Remove(ctx, "p", engine.Host, "a"); return err },
 		"Expire":       func() error { _, err := e.Expire(ctx); return err },
 		"Ports":        func() error { _, err := e.Ports(ctx, engine.PortQuery{Project: "p"}); return err },
@@ -55,9 +55,11 @@ func TestZeroValues(t *testing.T) {
 			t.Errorf("%s of a zero engine: %v, want %v", name, err, engine.ErrClosed)
 		}
 	}
-	if n := e.NewStream().Assets("p", engine.Host); n != 0 {
-		t.Errorf("a zero engine has %d assets", n)
-	}
+	imported(t, e, func(in *engine.Import) {
+		if n := in.Assets("p", engine.Host); n != 0 {
+			t.Errorf("a zero engine has %d assets", n)
+		}
+	})
 	if err := mustOpen(t, nil).Attach(ctx, nil); err == nil {
 		t.Error("no journal is attached")
 	}

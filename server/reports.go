@@ -129,11 +129,14 @@ func (s *Server) reports(ctx context.Context, c *call) error {
 		return err
 	}
 	defer in.close()
-	stream := s.engine.NewStream().Within(c.caller.EnterpriseProjects.View())
 	// A client that goes away leaves a cut body, of which what is whole counts:
 	// the load must outlive its connection.
 	ctx = context.WithoutCancel(ctx)
-	sum, err := scanfile.Load(ctx, stream, []scanfile.Source{{Name: name, Reader: in}}, opts)
+	var sum *scanfile.Summary
+	err = s.engine.Import(c.caller.EnterpriseProjects.View(), func(to *engine.Import) (err error) {
+		sum, err = scanfile.Load(ctx, to, []scanfile.Source{{Name: name, Reader: in}}, opts)
+		return err
+	})
 	s.meters.loaded(sum)
 	if f := c.damage(in); f != nil {
 		f.summary = sum

@@ -49,7 +49,7 @@ func (c *cli) convert(ctx context.Context, f *convertFlags, files []string) erro
 		return usageError{err}
 	}
 	to := &lineSink{w: bufio.NewWriterSize(c.stdout, 64<<10)}
-	sum, err := c.load(ctx, to, files, opts)
+	sum, err := c.loadTo(ctx, to, files, opts)
 	if flushed := to.w.Flush(); err == nil {
 		err = flushed
 	}

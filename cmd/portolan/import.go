@@ -140,7 +140,11 @@ func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Optio
 	var failed error
 	var all outcome
 	for _, name := range files {
-		sum, err := c.load(ctx, rehearsal{e.NewStream()}, []string{name}, opts)
+		var sum *scanfile.Summary
+		err := e.Import(engine.All(), func(to *engine.Import) (err error) {
+			sum, err = c.loadTo(ctx, rehearsal{to}, []string{name}, opts)
+			return err
+		})
 		if err != nil {
 			c.complain(fmt.Sprintf("%s: %v", name, err))
 			failed = errors.Join(failed, reportedError{err})
@@ -167,7 +171,7 @@ func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Optio
 }
 
 // rehearsal holds reports against the limits and the clock, as an import does.
-type rehearsal struct{ *engine.Stream }
+type rehearsal struct{ *engine.Import }
 
 func (rehearsal) Apply(ctx context.Context, _ []engine.Report) (engine.Result, error) {
 	return engine.Result{}, ctx.Err()

@@ -77,7 +77,7 @@ func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) 
 	if err != nil {
 		return nil, err
 	}
-	sum, err := c.load(ctx, e.NewStream(), f.files, opts)
+	sum, err := c.load(ctx, e, f.files, opts)
 	if err != nil {
 		return nil, summedError{err, sum}
 	}
@@ -108,8 +108,17 @@ func (c *cli) remark(sum *scanfile.Summary) {
 	c.complain(text.String())
 }
 
-// load applies the files to dst. The summary may be nil with an error.
-func (c *cli) load(ctx context.Context, dst scanfile.Sink, files []string, opts *scanfile.Options) (*scanfile.Summary, error) {
+// load is loadTo an engine, as one import.
+func (c *cli) load(ctx context.Context, e *engine.Engine, files []string, opts *scanfile.Options) (sum *scanfile.Summary, err error) {
+	err = e.Import(engine.All(), func(to *engine.Import) error {
+		sum, err = c.loadTo(ctx, to, files, opts)
+		return err
+	})
+	return sum, err
+}
+
+// loadTo applies the files to dst. The summary may be nil with an error.
+func (c *cli) loadTo(ctx context.Context, dst scanfile.Sink, files []string, opts *scanfile.Options) (*scanfile.Summary, error) {
 	in, err := c.open(ctx, files)
 	if err != nil {
 		return nil, err

@@ -171,7 +171,7 @@ func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfil
 		}
 	}
 	if len(f.files) > 0 {
-		sum, err := c.load(ctx, e.NewStream(), f.files, opts)
+		sum, err := c.load(ctx, e, f.files, opts)
 		if err != nil {
 			return engine.Stats{}, summedError{err, sum}
 		}

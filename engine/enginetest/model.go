@@ -20,6 +20,7 @@ import (
 // failure is shrunk and shown with its seed and its reports. An engine that is a
 // [Reopener] is opened again now and then.
 func Model(t *testing.T, open Open) {
+	defer shorten()()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(open, func(*engine.Options) {})
 		defer m.engine.Close()

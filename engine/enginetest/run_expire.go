@@ -91,6 +91,7 @@ func everyInventoryExpires(r *rig) {
 // ModelExpiring is [Model] with engines whose assets expire while the clock goes past the
 // small times.
 func ModelExpiring(t *testing.T, open Open) {
+	defer shorten()()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(open, func(o *engine.Options) { o.Expire = day })
 		m.tick = 0

@@ -286,7 +286,7 @@ func TestFormatsTwice(t *testing.T) {
 		}
 		var pages [2]string
 		for i := range pages {
-			sum, err := scanfile.Load(t.Context(), e.NewStream(), []scanfile.Source{source(c.text)}, options())
+			sum, err := loadInto(t, e, []scanfile.Source{source(c.text)}, options())
 			if err != nil || i == 1 && sum.Result.Applied > 0 && !strings.Contains(name, "terminal") && strings.Contains(c.text, "17950") {
 				t.Errorf("%s: %+v, %v", name, sum, err)
 			}

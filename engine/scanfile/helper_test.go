@@ -106,4 +106,14 @@ func same(t *testing.T, got, want string) {
 	}
 }
 
-var _ scanfile.Sink = (*engine.Stream)(nil)
+var _ scanfile.Sink = (*engine.Import)(nil)
+
+// loadInto loads sources into an engine, as one import.
+func loadInto(t *testing.T, e *engine.Engine, from []scanfile.Source, opts *scanfile.Options) (sum *scanfile.Summary, err error) {
+	t.Helper()
+	err = e.Import(engine.All(), func(to *engine.Import) (err error) {
+		sum, err = scanfile.Load(t.Context(), to, from, opts)
+		return err
+	})
+	return sum, err
+}

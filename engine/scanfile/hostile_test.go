@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/text/encoding/unicode"
 
+	"portolan/engine/enginetest"
 	"portolan/engine/scanfile"
 )
 
@@ -94,7 +95,7 @@ func (e *endlessText) Read(p []byte) (int, error) {
 // -short, and under the race detector, it is shorter.
 func TestMemoryIsConstant(t *testing.T) {
 	size := int64(64 << 20)
-	if testing.Short() || racing {
+	if !enginetest.Full() || racing {
 		size = 8 << 20
 	}
 	for _, name := range []string{"masscan-list", "masscan-ndjson", "naabu", "naabu-json", "shodan", "zgrab2", "zmap-json", "nmap-grepable", "nmap-normal", "rustscan"} {

@@ -127,7 +127,7 @@ func TestOsqueryEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := scanfile.Load(t.Context(), e.NewStream(), []scanfile.Source{source(full + event("removed", 2, 80, 10, 0, 1))}, options()); err != nil {
+		if _, err := loadInto(t, e, []scanfile.Source{source(full + event("removed", 2, 80, 10, 0, 1))}, options()); err != nil {
 			t.Fatal(err)
 		}
 		page, err := e.Ports(t.Context(), engine.PortQuery{Project: project, View: engine.All()})

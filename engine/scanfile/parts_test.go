@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"portolan/engine/enginetest"
 	"portolan/engine/scanfile"
 )
 
@@ -39,7 +40,10 @@ func all(t *testing.T, text string, workers int, change func(*scanfile.Options))
 // TestParts: an input that is read in parts gives what one that is read in order does,
 // wherever it is cut, whatever is wrong with it and whatever follows.
 func TestParts(t *testing.T) {
-	const size = 512 << 10
+	size := 128 << 10
+	if enginetest.Full() {
+		size = 512 << 10
+	}
 	for _, name := range splittable {
 		text := textOf(name)
 		long := strings.Repeat(text, size/len(text))

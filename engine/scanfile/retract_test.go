@@ -11,9 +11,9 @@ import (
 )
 
 // fickle is a sink that refuses some assets only when their reports are applied, as a
-// stream does whose asset was moved in between.
+// import does whose asset was moved in between.
 type fickle struct {
-	*engine.Stream
+	*engine.Import
 	refuses func(asset string) bool
 }
 
@@ -23,7 +23,7 @@ func (f fickle) Apply(ctx context.Context, reports []engine.Report) (engine.Resu
 			return engine.Result{}, &engine.ReportError{Index: i, Err: &engine.FieldError{Field: "asset", Value: reports[i].Asset, Allowed: "another"}}
 		}
 	}
-	return f.Stream.Apply(ctx, reports)
+	return f.Import.Apply(ctx, reports)
 }
 
 // TestRefusedWhenApplied: a report that is refused when it is applied is rejected with
@@ -37,8 +37,16 @@ func TestRefusedWhenApplied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sink := fickle{e.NewStream(), func(asset string) bool { return asset == "h3" || asset == "h9" }}
-	sources := func() []Source { return []Source{{Name: "a", Reader: strings.NewReader(text.String())}} }
+	err = e.Import(engine.All(), func(in *engine.Import) error { refusedWhenApplied(t, e, in, text.String()); return nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func refusedWhenApplied(t *testing.T, e *engine.Engine, in *engine.Import, text string) {
+	t.Helper()
+	sink := fickle{in, func(asset string) bool { return asset == "h3" || asset == "h9" }}
+	sources := func() []Source { return []Source{{Name: "a", Reader: strings.NewReader(text)}} }
 	sum, err := Load(t.Context(), sink, sources(), &Options{Project: "p"})
 	if err != nil || sum.Records != 8 || sum.Observations != 16 || sum.Result.Applied != 8 || sum.Rejected != 2 {
 		t.Errorf("%+v, %v", sum, err)

@@ -127,7 +127,7 @@ func (o *Options) resolved() (Options, error) {
 	return opts, nil
 }
 
-// Sink takes reports; [*engine.Stream] is one.
+// Sink takes reports; [*engine.Import] is one, and each Load has its own.
 type Sink interface {
 	// Check says whether Apply would accept the report.
 	Check(r *engine.Report) error

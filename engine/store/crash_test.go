@@ -13,18 +13,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"portolan/engine"
+	"portolan/engine/enginetest"
 	"portolan/index"
 )
 
 // long makes the fault tests run for minutes.
 var long = flag.Bool("long", false, "run the tests of faults for minutes")
 
-// rounds is how often a test of faults is repeated, so many times in a short run.
+// rounds is how often a test of faults is repeated, so many times in .ci/run.
 func rounds(n int) int {
 	switch {
 	case *long:
 		return 50 * n
-	case racing:
+	case racing || !enginetest.Full():
 		return max(1, n/4)
 	}
 	return n

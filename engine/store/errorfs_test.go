@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"portolan/engine"
+	"portolan/engine/enginetest"
 )
 
 // TestEveryOperationFails makes the n-th operation on the disk that may fail in a way fail,
@@ -19,7 +20,7 @@ import (
 // what was not, each batch is there as a whole or not at all.
 func TestEveryOperationFails(t *testing.T) {
 	step := 1
-	if racing {
+	if racing || !enginetest.Full() {
 		step = 7
 	}
 	writes := []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileWriteAt}

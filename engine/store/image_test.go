@@ -218,8 +218,8 @@ func TestOlderFormat(t *testing.T) {
 
 // TestConformanceImaged is [TestConformanceRestarted] with images.
 func TestConformanceImaged(t *testing.T) {
-	if testing.Short() || racing {
-		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector")
+	if !enginetest.Full() || racing {
+		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector: set PORTOLAN_FULL to run it without")
 	}
 	enginetest.Run(t, enginetest.Restarting(inMemory(t, false)))
 }

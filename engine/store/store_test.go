@@ -56,8 +56,8 @@ func TestConformance(t *testing.T) {
 
 // TestConformanceRestarted closes and opens the store at every write, without images.
 func TestConformanceRestarted(t *testing.T) {
-	if testing.Short() || racing {
-		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector")
+	if !enginetest.Full() || racing {
+		t.Skip("opens some thousand stores, each of which takes 30 ms under the race detector: set PORTOLAN_FULL to run it without")
 	}
 	enginetest.Run(t, enginetest.Restarting(inMemory(t, true)))
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,43 +12,57 @@ import (
 	"portolan/index"
 )
 
-// Apply applies reports as one stream and returns when readers see them. It is
+// Apply applies reports as one import and returns when readers see them. It is
 // all or nothing: one invalid report refuses them all with a [*ReportError], too
 // many new assets do with [ErrFull], and a context that is done before it begins
 // leaves everything as it was. The reports of one project and category become
 // visible at once.
 func (e *Engine) Apply(ctx context.Context, reports []Report) (Result, error) {
-	return e.NewStream().Apply(ctx, reports)
+	return e.ApplyWithin(ctx, All(), reports)
 }
 
-// NewStream starts a stream: reports without a time get the stream's receipt
-// time, one per project, strictly later than any given before in the project.
-func (e *Engine) NewStream() *Stream {
-	return &Stream{engine: e, receipts: make(map[*project]micros)}
+// ApplyWithin is [Engine.Apply] for a caller who is kept to the enterprise projects of a
+// view: see [Engine.Import].
+func (e *Engine) ApplyWithin(ctx context.Context, view View, reports []Report) (Result, error) {
+	in := e.newImport(view)
+	return in.Apply(ctx, reports)
 }
 
-// Stream applies reports that arrived together, in any number of calls, for as
-// long as it takes. A Stream is for one goroutine at a time.
-type Stream struct {
+// Import calls f with an import, which ends when f returns, and returns f's error. The
+// import is kept to the enterprise projects of a view: a report about an asset that is in
+// another one, or that would put one there, is refused with a [*FieldError]. That is decided
+// while nobody else can move the asset.
+func (e *Engine) Import(view View, f func(*Import) error) error {
+	in := e.newImport(view)
+	defer func() { in.over = true }()
+	return f(in)
+}
+
+func (e *Engine) newImport(view View) *Import {
+	return &Import{engine: e, within: view, receipts: make(map[*project]micros)}
+}
+
+// Import is reports that arrived together, such as the lines of one file, in any number of
+// calls, for as long as it takes. To the reports without a time it gives one, its receipt
+// time in the project, strictly later than any given before: of two of them about one asset
+// neither is newer, so that what either found open is open. What arrives later, about what
+// may have changed, is another import. One is for one goroutine at a time.
+type Import struct {
 	engine   *Engine
 	within   View
 	receipts map[*project]micros // times given to reports that have none
+	over     bool
 }
 
-// Within keeps the stream to the enterprise projects of a view, and returns it: a report
-// about an asset that is in another one, or that would put one there, is refused with a
-// [*FieldError]. That is decided while nobody else can move the asset.
-func (s *Stream) Within(view View) *Stream {
-	s.within = view
-	return s
-}
+// ErrImportOver is returned by the calls of an [Import] that has ended.
+var ErrImportOver = errors.New("import is over: what arrives later is another one")
 
 // Assets returns how many assets of a category readers see in a project.
-func (s *Stream) Assets(project string, c Category) int {
-	if s.engine.ended() != nil || c >= numCategories {
+func (in *Import) Assets(project string, c Category) int {
+	if in.engine.ended() != nil || c >= numCategories {
 		return 0
 	}
-	if p := s.engine.tenants.find(project); p != nil {
+	if p := in.engine.tenants.find(project); p != nil {
 		return p.snapshot(c).Assets()
 	}
 	return 0
@@ -76,58 +91,61 @@ func (r *receipts) newest() micros {
 
 // Check says whether Apply would accept the report now; the error is a
 // [*FieldError], or [ErrClosed]. It changes nothing.
-func (s *Stream) Check(r *Report) error {
-	if err := s.engine.ended(); err != nil {
+func (in *Import) Check(r *Report) error {
+	if in.over {
+		return ErrImportOver
+	}
+	if err := in.engine.ended(); err != nil {
 		return err
 	}
-	if err := s.engine.check(r, s.engine.now().UnixMicro()); err != nil || s.within.IsAll() {
+	if err := in.engine.check(r, in.engine.now().UnixMicro()); err != nil || in.within.IsAll() {
 		return err
 	}
-	var in string
-	p := s.engine.tenants.find(r.Project)
+	var at string
+	p := in.engine.tenants.find(r.Project)
 	if p == nil {
-		return s.admit(r, in, false)
+		return in.admit(r, at, false)
 	}
 	snapshot := p.snapshot(r.Category)
 	o, known := snapshot.Find(r.Asset)
 	if known {
-		in = snapshot.Group(o)
+		at = snapshot.Group(o)
 	}
-	return s.admit(r, in, known)
+	return in.admit(r, at, known)
 }
 
 // admit says whether a report about an asset that is in an enterprise project, or is not
 // known yet, may be applied.
-func (s *Stream) admit(r *Report, in string, known bool) error {
+func (in *Import) admit(r *Report, at string, known bool) error {
 	into := r.EnterpriseProject
 	if !known {
 		into = cmp.Or(into, DefaultEnterpriseProject)
 	}
 	switch {
-	case into != "" && !s.within.Has(into):
+	case into != "" && !in.within.Has(into):
 		return &FieldError{Field: "enterprise_project_id", Value: into, Allowed: "one that the writer is granted"}
-	case known && !s.within.Has(in):
+	case known && !in.within.Has(at):
 		// Where it is instead is not the writer's to know.
 		return &FieldError{Field: "asset", Value: r.Asset, Allowed: "one in an enterprise project that the writer is granted"}
 	}
 	return nil
 }
 
-// admitAll holds the reports of a part against the stream's view. Its inventory is
+// admitAll holds the reports of a part against the import's view. Its inventory is
 // locked. The reports so far are taken into account: one that adds an asset to a project
 // that is granted lets a later one leave the project out.
-func (s *Stream) admitAll(p *part) error {
-	if s.within.IsAll() {
+func (in *Import) admitAll(p *part) error {
+	if in.within.IsAll() {
 		return nil
 	}
 	added := map[string]string{} // assets that are not there yet, and where they will be
 	for i := range p.reports {
 		r := &p.reports[i]
-		in, known := added[r.Asset]
+		at, known := added[r.Asset]
 		if o, ok := p.v.x.Find(r.Asset); ok {
-			in, known = p.v.x.Group(o), true
+			at, known = p.v.x.Group(o), true
 		}
-		if err := s.admit(r, in, known); err != nil {
+		if err := in.admit(r, at, known); err != nil {
 			return &ReportError{p.index(i), err}
 		}
 		if !known {
@@ -151,9 +169,12 @@ func (e *Engine) check(r *Report, now micros) error {
 	return checkAge(r.Seen, e.oldest(now))
 }
 
-// Apply is [Engine.Apply] with the stream's receipt time.
-func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
-	e := s.engine
+// Apply is [Engine.Apply] with the import's receipt time.
+func (in *Import) Apply(ctx context.Context, reports []Report) (Result, error) {
+	if in.over {
+		return Result{}, ErrImportOver
+	}
+	e := in.engine
 	if err := e.beginWrite(ctx, false); err != nil {
 		return Result{}, err
 	}
@@ -167,13 +188,13 @@ func (s *Stream) Apply(ctx context.Context, reports []Report) (Result, error) {
 	if len(reports) == 0 {
 		return Result{}, nil
 	}
-	parts, err := e.lock(partsOf(reports), s.admitAll)
+	parts, err := e.lock(partsOf(reports), in.admitAll)
 	if err != nil {
 		return Result{}, err
 	}
 	var total Result
 	for i := range parts {
-		s.normalise(&parts[i], now, &total)
+		in.normalise(&parts[i], now, &total)
 	}
 	for i := range parts {
 		if err := parts[i].apply(&total); err != nil { // cannot be: there is room for all
@@ -277,13 +298,13 @@ func unlock(parts []part) {
 
 // normalise resolves the times of a part's reports: from here on neither the clock nor
 // when a report arrived matters.
-func (s *Stream) normalise(p *part, now micros, result *Result) {
+func (in *Import) normalise(p *part, now micros, result *Result) {
 	p.times = make([]micros, len(p.reports))
 	for i := range p.reports {
 		at := now
 		switch r := &p.reports[i]; {
 		case r.Seen.IsZero():
-			at = s.receipt(p.project, now)
+			at = in.receipt(p.project, now)
 		case r.Seen.UnixMicro() > now:
 			result.Clamped++
 		default:
@@ -299,12 +320,12 @@ func (p *part) apply(result *Result) error {
 	return p.v.applyAll(p.reports, p.times, result)
 }
 
-// receipt returns the stream's receipt time in a project.
-func (s *Stream) receipt(p *project, now micros) micros {
-	t, ok := s.receipts[p]
+// receipt returns the import's receipt time in a project.
+func (in *Import) receipt(p *project, now micros) micros {
+	t, ok := in.receipts[p]
 	if !ok {
 		t = p.receipts.next(now)
-		s.receipts[p] = t
+		in.receipts[p] = t
 	}
 	return t
 }

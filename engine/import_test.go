@@ -38,19 +38,32 @@ func mustParse(t testing.TB, texts ...string) []engine.Key {
 	return keys
 }
 
-// TestLongStream: a stream may last for days. Its receipt time is that of its
+// imported calls f with an import of the engine.
+func imported(t *testing.T, e *engine.Engine, f func(in *engine.Import)) {
+	t.Helper()
+	if err := e.Import(engine.All(), func(in *engine.Import) error { f(in); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLongImport: an import may last for days. Its receipt time is that of its
 // first report without a time; reports with one are held against the clock.
-func TestLongStream(t *testing.T) {
+func TestLongImport(t *testing.T) {
 	clock := newTestClock()
 	e := mustOpen(t, &engine.Options{Now: clock.now})
-	stream, began := e.NewStream(), clock.at
+	imported(t, e, func(in *engine.Import) { longImport(t, e, clock, in) })
+}
+
+func longImport(t *testing.T, e *engine.Engine, clock *testClock, in *engine.Import) {
+	t.Helper()
+	began := clock.at
 	tell := func(what string, r engine.Report, want engine.Result) {
 		t.Helper()
 		r.Project = "p"
-		if err := stream.Check(&r); err != nil {
+		if err := in.Check(&r); err != nil {
 			t.Fatalf("%s: Check: %v", what, err)
 		}
-		got, err := stream.Apply(t.Context(), []engine.Report{r})
+		got, err := in.Apply(t.Context(), []engine.Report{r})
 		if want.Sequence = got.Sequence; err != nil || got != want {
 			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
 		}
@@ -83,7 +96,7 @@ func TestLongStream(t *testing.T) {
 	tell("no time, three days in", engine.Report{Asset: "d"}, engine.Result{Applied: 1})
 	seen("no time, three days in", "d", began)
 	far := engine.Report{Project: "p", Asset: "e", Seen: clock.at.Add(engine.MaxAhead + time.Microsecond)}
-	if err := stream.Check(&far); !errors.Is(err, engine.ErrInvalid) {
+	if err := in.Check(&far); !errors.Is(err, engine.ErrInvalid) {
 		t.Errorf("too far ahead: %v", err)
 	}
 }
@@ -93,23 +106,27 @@ func TestLongStream(t *testing.T) {
 func TestCheckChangesNothing(t *testing.T) {
 	clock := newTestClock()
 	e := mustOpen(t, &engine.Options{Now: clock.now})
-	stream := e.NewStream()
+	imported(t, e, func(in *engine.Import) { checkAndRefuse(t, e, clock, in) })
+}
+
+func checkAndRefuse(t *testing.T, e *engine.Engine, clock *testClock, in *engine.Import) {
+	t.Helper()
 	reports := make([]engine.Report, 100)
 	for i := range reports {
 		reports[i] = engine.Report{Project: fmt.Sprintf("p%d", i), Asset: "a"}
-		if err := stream.Check(&reports[i]); err != nil {
+		if err := in.Check(&reports[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	reports = append(reports, engine.Report{Project: "p"})
-	if _, err := stream.Apply(t.Context(), reports); !errors.Is(err, engine.ErrInvalid) {
+	if _, err := in.Apply(t.Context(), reports); !errors.Is(err, engine.ErrInvalid) {
 		t.Fatalf("an invalid report: %v", err)
 	}
 	if names, err := e.Projects(); len(names) > 0 || err != nil {
 		t.Errorf("projects %v, %v", names, err)
 	}
 	clock.advance(time.Second)
-	if _, err := stream.Apply(t.Context(), reports[:1]); err != nil {
+	if _, err := in.Apply(t.Context(), reports[:1]); err != nil {
 		t.Fatal(err)
 	}
 	if a, err := e.Asset(t.Context(), "p0", engine.Host, "a"); err != nil || !a.LastSeen.Equal(clock.at) {
@@ -118,7 +135,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Check(&reports[0]); !errors.Is(err, engine.ErrClosed) {
+	if err := in.Check(&reports[0]); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("Check after Close: %v", err)
 	}
 }
@@ -199,10 +216,56 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestStreamAssets: a stream says how many assets readers see.
-func TestStreamAssets(t *testing.T) {
+// TestImportOver: an import ends with its function, and what comes later is another one: two
+// full reports without a time are one look in one import, and two in two.
+func TestImportOver(t *testing.T) {
 	e := mustOpen(t, nil)
-	s := e.NewStream()
+	full := func(ports ...uint16) []engine.Report {
+		r := seenOn("a", time.Time{}, ports...)
+		return []engine.Report{r}
+	}
+	open := func() int {
+		a, err := e.Asset(t.Context(), "p", engine.Host, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(a.Open)
+	}
+	var kept *engine.Import
+	imported(t, e, func(in *engine.Import) {
+		for _, reports := range [][]engine.Report{full(22, 80), full(22)} {
+			if _, err := in.Apply(t.Context(), reports); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept = in
+	})
+	if n := open(); n != 2 {
+		t.Errorf("%d ports after one import, want both", n)
+	}
+	if _, err := kept.Apply(t.Context(), full(22)); !errors.Is(err, engine.ErrImportOver) {
+		t.Errorf("Apply after its end: %v", err)
+	}
+	if err := kept.Check(&full(22)[0]); !errors.Is(err, engine.ErrImportOver) {
+		t.Errorf("Check after its end: %v", err)
+	}
+	if _, err := e.Apply(t.Context(), full(22)); err != nil || open() != 1 {
+		t.Errorf("%d ports after another import, %v, want 1", open(), err)
+	}
+	failed := errors.New("failed")
+	if err := e.Import(engine.All(), func(*engine.Import) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("error %v, want %v", err, failed)
+	}
+}
+
+// TestImportAssets: an import says how many assets readers see.
+func TestImportAssets(t *testing.T) {
+	e := mustOpen(t, nil)
+	imported(t, e, func(in *engine.Import) { countAssets(t, in) })
+}
+
+func countAssets(t *testing.T, s *engine.Import) {
+	t.Helper()
 	if n := s.Assets("p", engine.Host); n != 0 {
 		t.Errorf("%d assets of a project that is not there", n)
 	}
