@@ -14,15 +14,15 @@ func (e *Engine) EnterpriseProjects(ctx context.Context, project string) ([]Ente
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	p, err := e.named(project)
+	hosts, containers, err := e.Snapshots(project)
 	if err != nil {
 		return nil, err
 	}
 	var list []EnterpriseProject
-	for name, n := range p.snapshot(Host).Groups() {
+	for name, n := range hosts.EnterpriseProjects() {
 		list = append(list, EnterpriseProject{ID: name, Hosts: n})
 	}
-	for name, n := range p.snapshot(Container).Groups() {
+	for name, n := range containers.EnterpriseProjects() {
 		at, found := slices.BinarySearchFunc(list, name, func(e EnterpriseProject, id string) int { return cmp.Compare(e.ID, id) })
 		if !found {
 			list = slices.Insert(list, at, EnterpriseProject{ID: name})
@@ -43,7 +43,8 @@ func (e *Engine) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 }
 
 // Assets answers the query from this snapshot. A query that names another project
-// or category is refused. With Prefix it looks at every asset of the view, some
+// is refused, and so is one that names containers of a snapshot of hosts; hosts are what a
+// query names that names nothing, so of containers it means these. With Prefix it looks at every asset of the view, some
 // 0.1 µs each, whatever the page; the context is looked at now and then.
 func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if err := ctx.Err(); err != nil {

@@ -13,11 +13,12 @@ import (
 )
 
 // pipeline has the batches of an engine committed, group by group, and shown to readers
-// in the order of their sequence numbers. While a group is being committed, others are
-// applied and wait: they are the next group, and share its commit.
+// in the order of their sequence numbers. A goroutine commits while there is anything to
+// commit. While a group is being committed, others are applied and wait: they are the next
+// group, and share its commit.
 //
-// With a time to lag it is the other way round: a batch is shown at once and waits for a
-// timer, which has everything committed that waits.
+// With a time to lag it is the other way round: a batch is shown at once, and a timer has
+// everything committed that waits.
 type pipeline struct {
 	journal Journal       // nil: a batch is shown at once; writers hold the engine's lock, others p's
 	lag     time.Duration // how long a batch may be shown before it is committed
@@ -26,6 +27,7 @@ type pipeline struct {
 	failure atomic.Pointer[error] // why no more is accepted
 	shown   atomic.Uint64         // the last batch that readers see
 	kept    atomic.Uint64         // the last batch that is committed
+	showing atomic.Uint64         // odd while a batch is being shown, and another number after each
 
 	mu      sync.Mutex // guards what follows
 	seq     uint64     // of the last batch
@@ -33,7 +35,7 @@ type pipeline struct {
 	size    int           // of those that wait, in bytes, with a time to lag
 	since   [2]time.Time  // with a time to lag, when the first came of those that are being committed, and of those that wait
 	due     bool          // the timer runs
-	led     bool          // somebody is committing
+	busy    bool          // what waits is being committed
 	news    chan struct{} // closed when a batch is shown or kept, or fails; nil: nobody listens
 }
 
@@ -41,14 +43,13 @@ type pipeline struct {
 const maxLagging = 64 << 20
 
 // batch is one call on its way to readers. It belongs to the call until it is
-// submitted, then to whoever leads.
+// submitted, then to the pipeline.
 type batch struct {
 	Batch
 	parts []part // their inventories are frozen
 
-	wake chan struct{} // says that it is finished, or that it is to lead
-	done bool          // finished; the pipeline's lock guards it
-	err  error
+	done chan struct{} // closed when it is committed and shown, or will not be
+	err  error         // set before
 }
 
 // gaps are numbers of batches that were lost: in each, those between two that are not.
@@ -122,50 +123,45 @@ func (p *pipeline) submit(b *batch) {
 		b.parts = nil
 	}
 	if p.journal == nil {
-		b.done = true
 		return
 	}
-	b.wake = make(chan struct{}, 1)
-	if p.waiting = append(p.waiting, b); len(p.waiting) == 1 && p.lag > 0 {
+	b.done = make(chan struct{})
+	p.waiting = append(p.waiting, b)
+	if p.lag > 0 && len(p.waiting) == 1 {
 		p.since[1] = time.Now()
+	} else if p.lag == 0 {
+		p.begin()
+	}
+}
+
+// begin has what waits committed, unless it is already. The lock is held.
+func (p *pipeline) begin() {
+	if !p.busy && len(p.waiting) > 0 {
+		p.busy = true
+		go p.commitAll()
 	}
 }
 
 // wait returns when the batch is durable and readers see it, or neither will be; with a
-// time to lag, when readers see it. Of those that wait one leads: it commits everything
-// that waits.
+// time to lag, when readers see it. Its context ends the wait only: see [ErrUnknown].
 func (p *pipeline) wait(ctx context.Context, b *batch) error {
-	if p.journal != nil && p.lag > 0 {
+	switch {
+	case p.journal == nil:
+		return nil
+	case p.lag > 0:
 		return p.keepLater(ctx, b)
 	}
-	p.mu.Lock()
-	if !b.done && p.led {
-		p.mu.Unlock()
-		<-b.wake
-		p.mu.Lock()
-	}
-	if b.done {
-		p.mu.Unlock()
+	select {
+	case <-b.done:
 		return b.err
+	case <-ctx.Done():
+		return unknown(ctx, b.Seq)
 	}
-	p.led = true
-	group := p.waiting
-	p.waiting = nil
-	p.mu.Unlock()
+}
 
-	err := p.commit(context.WithoutCancel(ctx), group)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, other := range group {
-		other.done, other.err = true, err
-		other.wake <- struct{}{}
-	}
-	if p.led = len(p.waiting) > 0; p.led {
-		p.waiting[0].wake <- struct{}{}
-	}
-	p.tell()
-	return b.err
+// unknown is the error of a batch that nobody waits for any more.
+func unknown(ctx context.Context, seq uint64) error {
+	return fmt.Errorf("%w: batch %d is on its way: %w", ErrUnknown, seq, context.Cause(ctx))
 }
 
 // keepLater has a batch that is shown committed by the timer, or now if too much waits. While
@@ -189,29 +185,61 @@ func (p *pipeline) keepLater(ctx context.Context, b *batch) error {
 		return nil
 	}
 	p.flush()
-	return p.reach(context.WithoutCancel(ctx), &p.kept, b.Seq)
+	err := p.reach(ctx, &p.kept, b.Seq)
+	if err != nil && ctx.Err() != nil {
+		return unknown(ctx, b.Seq)
+	}
+	return err
 }
 
-// flush has everything committed that waits, by the caller or whoever is at it already.
+// flush has everything committed that waits.
 func (p *pipeline) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.due = false
-	if p.led {
-		return
-	}
-	p.led = true
+	p.begin()
+}
+
+// commitAll commits what waits, group by group, until nothing does.
+func (p *pipeline) commitAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for len(p.waiting) > 0 {
 		group := p.waiting
 		p.waiting, p.size = nil, 0
 		p.since = [2]time.Time{p.since[1], {}}
 		p.mu.Unlock()
-		_ = p.commit(context.Background(), group) // an error stays, and whoever asks hears of it
+		err := p.commit(group) // an error stays, and whoever asks hears of it
+		for _, b := range group {
+			b.err = err
+			close(b.done)
+		}
 		p.mu.Lock()
 		p.since[0] = time.Time{}
 		p.tell()
 	}
-	p.led = false
+	p.busy = false
+	p.tell()
+}
+
+// rest returns when nothing is being committed. No write is under way.
+func (p *pipeline) rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.busy {
+		news := p.listen()
+		p.mu.Unlock()
+		<-news
+		p.mu.Lock()
+	}
+}
+
+// listen returns what is closed at the next news. The lock is held.
+func (p *pipeline) listen() <-chan struct{} {
+	if p.news == nil {
+		p.news = make(chan struct{})
+	}
+	return p.news
 }
 
 // tell wakes those that wait for a batch. The lock is held.
@@ -230,10 +258,7 @@ func (p *pipeline) reach(ctx context.Context, at *atomic.Uint64, seq uint64) err
 	for at.Load() < seq {
 		p.mu.Lock()
 		last, failure := p.seq, p.failure.Load()
-		if p.news == nil {
-			p.news = make(chan struct{})
-		}
-		news, there := p.news, at.Load() >= seq
+		news, there := p.listen(), at.Load() >= seq
 		p.mu.Unlock()
 		switch {
 		case there:
@@ -263,8 +288,8 @@ func (p *pipeline) settle(ctx context.Context) error {
 	return p.reach(ctx, &p.kept, seq)
 }
 
-// commit has a group committed and shows it, if it is not shown yet. The caller leads.
-func (p *pipeline) commit(ctx context.Context, group []*batch) error {
+// commit has a group committed and shows it, if it is not shown yet.
+func (p *pipeline) commit(group []*batch) error {
 	if err := p.failure.Load(); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *err)
 	}
@@ -272,7 +297,7 @@ func (p *pipeline) commit(ctx context.Context, group []*batch) error {
 	for i, b := range group {
 		batches[i] = b.Batch
 	}
-	if err := p.journal.Commit(ctx, batches); err != nil {
+	if err := p.journal.Commit(context.Background(), batches); err != nil {
 		p.fail(err)
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
@@ -287,6 +312,8 @@ func (p *pipeline) commit(ctx context.Context, group []*batch) error {
 
 // show makes a batch visible.
 func (p *pipeline) show(b *batch) {
+	p.showing.Add(1)
+	defer p.showing.Add(1)
 	p.tenants.show(b.parts)
 	for i := range b.parts {
 		b.parts[i].v.x.Show(b.parts[i].frozen)
@@ -295,8 +322,9 @@ func (p *pipeline) show(b *batch) {
 }
 
 // finish freezes what a call has made of its parts' inventories, unlocks them and
-// returns when that is durable and visible, and says so in the result. removed are the ids
-// of the assets that it removed, of the first part.
+// returns when that is durable and visible, and says so in the result, of which an error
+// leaves nothing but, with ErrUnknown, the number. removed are the ids of the assets that it
+// removed, of the first part.
 func (e *Engine) finish(ctx context.Context, parts []part, removed []string, result *Result) error {
 	p, b := &e.pipeline, &batch{parts: parts}
 	for i := range parts {
@@ -308,6 +336,10 @@ func (e *Engine) finish(ctx context.Context, parts []part, removed []string, res
 	p.submit(b)
 	unlock(parts)
 	if err := p.wait(ctx, b); err != nil {
+		*result = Result{}
+		if errors.Is(err, ErrUnknown) {
+			result.Sequence = b.Seq
+		}
 		return err
 	}
 	result.Sequence, result.Durable = b.Seq, p.journal != nil && p.kept.Load() >= b.Seq

@@ -49,6 +49,7 @@ func (e *Engine) pin(ctx context.Context) ([]pinned, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
+	e.pipeline.rest()
 	var list []pinned
 	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
 		for c := range Category(numCategories) {

@@ -142,7 +142,8 @@ func (e *Engine) Close() error {
 	}
 	e.writers.Lock()
 	defer e.writers.Unlock()
-	if err := e.pipeline.settle(context.Background()); err != nil {
+	err := e.pipeline.settle(context.Background())
+	if e.pipeline.rest(); err != nil {
 		return err
 	}
 	if k, ok := e.pipeline.journal.(ImageKeeper); ok && e.pipeline.failure.Load() == nil {
@@ -279,7 +280,7 @@ func (e *Engine) forget(ctx context.Context, project string, category Category, 
 	}
 	result := Result{Removed: len(removed)}
 	if err := e.finish(ctx, parts, removed, &result); err != nil {
-		return Result{}, err
+		return result, err
 	}
 	return result, errMissing(missing)
 }

@@ -23,6 +23,10 @@ var (
 	// answered from what was before it.
 	// The error that it comes with says why.
 	ErrReadOnly = errors.New("engine is read-only")
+	// ErrUnknown is returned by a write whose context ends while it is being committed: it
+	// will be applied, unless the commit fails. [Engine.Await] with the number that the
+	// result has waits on.
+	ErrUnknown = errors.New("outcome is unknown")
 	// ErrBehind is returned for a question that is to include a batch which the engine, or
 	// the snapshot that is asked, has not got.
 	ErrBehind = errors.New("data is behind what is asked for")

@@ -73,7 +73,11 @@ func (e *Engine) forgetOld(ctx context.Context, project string, c Category, befo
 	if len(ids) == 0 {
 		return nil
 	}
-	result, err := e.forget(ctx, project, c, ids, func(v *inventory, o index.Ordinal) bool {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// What has begun is waited for, as it is counted.
+	result, err := e.forget(context.WithoutCancel(ctx), project, c, ids, func(v *inventory, o index.Ordinal) bool {
 		return noteNewest(v.x.Note(o)) < before
 	})
 	if errors.Is(err, ErrNoAsset) { // a report was faster, or somebody who removed it

@@ -18,7 +18,8 @@ func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 }
 
 // Hosts answers the query from this snapshot. A query that names another project
-// or category is refused.
+// is refused, and so is one that names containers of a snapshot of hosts; hosts are what a
+// query names that names nothing, so of containers it means these.
 //
 // A query with Asset looks at that asset alone. One without costs what the page
 // does, once it is known which assets of the view have the port open: a snapshot

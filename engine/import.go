@@ -15,7 +15,8 @@ import (
 // Apply applies reports as one import and returns when readers see them. It is
 // all or nothing: one invalid report refuses them all with a [*ReportError], too
 // many new assets do with [ErrFull], and a context that is done before it begins
-// leaves everything as it was. The reports of one project and category become
+// leaves everything as it was; one that is done while a journal commits it ends the wait,
+// with [ErrUnknown] and the number to go on waiting with. The reports of one project and category become
 // visible at once.
 func (e *Engine) Apply(ctx context.Context, reports []Report) (Result, error) {
 	return e.ApplyWithin(ctx, All(), reports)
@@ -203,10 +204,8 @@ func (in *Import) Apply(ctx context.Context, reports []Report) (Result, error) {
 			return Result{}, err
 		}
 	}
-	if err := e.finish(ctx, parts, nil, &total); err != nil {
-		return Result{}, err
-	}
-	return total, nil
+	err = e.finish(ctx, parts, nil, &total)
+	return total, err
 }
 
 // part is the reports of a call that are of one project and category.

@@ -271,6 +271,97 @@ func TestRefusedForGood(t *testing.T) {
 	}
 }
 
+// TestSnapshotsAgree: hosts and containers of one call are in both snapshots or in neither,
+// with and without a journal, while calls are shown.
+func TestSnapshotsAgree(t *testing.T) {
+	for name, opts := range map[string]*engine.Options{"in memory": nil, "with a journal": {}, "lagging": {DurableWithin: time.Millisecond}} {
+		e := mustOpen(t, opts)
+		if opts != nil {
+			if err := e.Attach(t.Context(), enginetest.NewJournal()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		written := make(chan error, 1)
+		go func() {
+			var failed error
+			for n := 0; n < 2000 && failed == nil; n++ {
+				r := seenOn(fmt.Sprint("a", n), someDay, 22)
+				c := r
+				c.Category = engine.Container
+				_, failed = e.Apply(context.Background(), []engine.Report{r, c})
+			}
+			written <- failed
+		}()
+		for done := false; !done; {
+			select {
+			case err := <-written:
+				if done = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+			hosts, containers, err := e.Snapshots("p")
+			if err != nil && !errors.Is(err, engine.ErrNoProject) || hosts.NumAssets() != containers.NumAssets() {
+				t.Fatalf("%s: %d hosts and %d containers, %v", name, hosts.NumAssets(), containers.NumAssets(), err)
+			}
+		}
+	}
+}
+
+// TestContextEndsTheWait: a write whose context ends while it is being committed returns at
+// once and says that its outcome is unknown; it is applied all the same, in order, and Close
+// waits for it.
+func TestContextEndsTheWait(t *testing.T) {
+	for _, lag := range []time.Duration{0, time.Nanosecond} {
+		j, committing, release := enginetest.NewJournal(), make(chan struct{}, 9), make(chan struct{})
+		e := mustOpen(t, &engine.Options{DurableWithin: lag})
+		if err := e.Attach(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		j.Before = func([]engine.Batch) error { committing <- struct{}{}; <-release; return nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		type outcome struct {
+			engine.Result
+			error
+		}
+		ended := make(chan outcome, 3)
+		begin := func(f func() (engine.Result, error)) {
+			go func() { r, err := f(); ended <- outcome{r, err} }()
+		}
+		begin(func() (engine.Result, error) { return e.Apply(ctx, []engine.Report{seenOn("a", someDay, 22)}) })
+		<-committing
+		begin(func() (engine.Result, error) { return e.Apply(ctx, []engine.Report{seenOn("b", someDay, 22)}) })
+		begin(func() (engine.Result, error) { return e.Apply(ctx, []engine.Report{seenOn("c", someDay, 22)}) })
+		time.Sleep(time.Millisecond) // mostly enough for them to wait
+		cancel()
+		var last uint64
+		for range 3 {
+			o := <-ended
+			if o.error == nil && lag > 0 || errors.Is(o.error, context.Canceled) && !errors.Is(o.error, engine.ErrUnknown) {
+				continue // it had not begun, or is visible
+			}
+			if !errors.Is(o.error, engine.ErrUnknown) || !errors.Is(o.error, context.Canceled) || o.Sequence == 0 || o.Applied != 0 {
+				t.Errorf("%+v, %v, want %v", o.Result, o.error, engine.ErrUnknown)
+			}
+			last = max(last, o.Sequence)
+		}
+		if last == 0 && lag == 0 {
+			t.Error("no write has waited")
+		}
+		closed := make(chan error, 1)
+		go func() {
+			if err := e.Await(t.Context(), last); err != nil {
+				t.Error(err)
+			}
+			closed <- e.Close()
+		}()
+		close(release)
+		if err := <-closed; err != nil || uint64(len(j.Log())) < last {
+			t.Errorf("closed: %v, with %d batches of %d", err, len(j.Log()), last)
+		}
+	}
+}
+
 // TestCloseWaitsForWriters: Close returns when what has begun is committed.
 func TestCloseWaitsForWriters(t *testing.T) {
 	j, committing, release := enginetest.NewJournal(), make(chan struct{}), make(chan struct{})

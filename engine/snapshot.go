@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"iter"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -39,6 +41,32 @@ func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
 	}
 	return snapshot, err
 }
+
+// Snapshots returns the newest states of a project's hosts and of its containers, both after
+// the same batch: a call that was about both is in both or in neither. The error is that of
+// [Engine.Snapshot].
+func (e *Engine) Snapshots(project string) (hosts, containers Snapshot, err error) {
+	for {
+		showing := e.pipeline.showing.Load()
+		hosts, err = e.Snapshot(project, Host)
+		containers, _ = e.Snapshot(project, Container) // the error is the same
+		if showing%2 == 0 && e.pipeline.showing.Load() == showing {
+			return hosts, containers, err
+		}
+		runtime.Gosched() // showing a batch takes less than a microsecond
+	}
+}
+
+// EnterpriseProjects yields the enterprise projects that have assets, in order, and how many.
+func (s Snapshot) EnterpriseProjects() iter.Seq2[string, int] {
+	if s.s == nil {
+		return func(func(string, int) bool) {}
+	}
+	return s.s.Groups()
+}
+
+// Category is what the snapshot is of: hosts or containers.
+func (s Snapshot) Category() Category { return s.category }
 
 // Version is the data version: it grows with every change that readers see. It
 // is 0 for a project that never had an asset.
@@ -130,7 +158,8 @@ func (e *Engine) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 }
 
 // Ports answers the query from this snapshot. A query that names another project
-// or category is refused.
+// is refused, and so is one that names containers of a snapshot of hosts; hosts are what a
+// query names that names nothing, so of containers it means these.
 func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	if err := ctx.Err(); err != nil {
 		return PortPage{}, err
