@@ -101,3 +101,45 @@ func TestFirstPagesMakeNoSet(t *testing.T) {
 		s.held.Store(nil)
 	}
 }
+
+// TestWalkGivesUp: a walk that has met some rows and then none for long goes on in the set
+// where it was, from whichever rank it began.
+func TestWalkGivesUp(t *testing.T) {
+	const assets, early, late = 20_000, 50, 19_000
+	x, k := New(), MakeKey(22, TCP)
+	for i := range assets {
+		a := Asset{ID: fmt.Sprint(i), Group: "g0"}
+		if i%10 == 0 {
+			if a.Keys = []Key{k}; i >= early && i < late {
+				a.Group = "g1"
+			}
+		}
+		if _, err := x.Add(&a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := x.Publish()
+	want := slices.Collect(s.View(GroupsOf([]string{"g0"})).Holders(k).From(0))
+	gaveUp := 0
+	for rank := range early/10 + 3 {
+		for rows := 1; rank+rows < 14; rows++ {
+			s.merged.Store(nil)
+			s.held.Store(nil)
+			var got []Ordinal
+			for o := range s.View(GroupsOf([]string{"g0"})).HoldersFrom(k, rank, rows) {
+				if got = append(got, o); len(got) == rows {
+					break
+				}
+			}
+			if !slices.Equal(got, want[rank:rank+rows]) {
+				t.Fatalf("%d rows from %d: %v, want %v", rows, rank, got, want[rank:rank+rows])
+			}
+			if s.held.Load() != nil && rank > 0 && rank < early/10 {
+				gaveUp++
+			}
+		}
+	}
+	if gaveUp == 0 {
+		t.Error("no walk gave up")
+	}
+}
