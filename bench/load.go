@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 	"portolan/engine/scanfile"
 )
 
@@ -127,7 +127,7 @@ func (run *run) loadTexts(ctx context.Context, hosts int) error {
 	for _, f := range texts {
 		run.progress("load: %s", f.format)
 		var text bytes.Buffer
-		tally := enginetest.NewTally(nil)
+		tally := oracle.NewTally(nil)
 		opts := &scanfile.Options{Format: f.format, Project: fleet.Project}
 		f.write(&text, func(yield func(engine.Report) bool) {
 			for r := range run.c.workload().Fleet(run.c.Seed, hosts) {
@@ -145,7 +145,7 @@ func (run *run) loadTexts(ctx context.Context, hosts int) error {
 	return nil
 }
 
-func (run *run) loadText(ctx context.Context, name string, text []byte, tally *enginetest.Tally, opts *scanfile.Options) error {
+func (run *run) loadText(ctx context.Context, name string, text []byte, tally *oracle.Tally, opts *scanfile.Options) error {
 	alone, err := run.readText(name, text, opts, 1)
 	if err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 )
 
 // asked is what is asked: an engine, or whatever else answers the same questions.
@@ -41,7 +41,7 @@ const (
 )
 
 // questions returns what the fleet of the tally is asked.
-func questions(t *enginetest.Tally, category engine.Category, seed uint64) ([]question, error) {
+func questions(t *oracle.Tally, category engine.Category, seed uint64) ([]question, error) {
 	b := questionMaker{rng: rand.New(rand.NewPCG(seed, 0x626e6368)), groups: t.EnterpriseProjects(), category: category}
 	page, err := t.Ports(context.Background(), b.all())
 	if err != nil {

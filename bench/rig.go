@@ -6,7 +6,7 @@ import (
 	"iter"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/oracle"
 )
 
 // loadBatch is how many reports of a fleet are applied in one call.
@@ -15,7 +15,7 @@ const loadBatch = 200_000
 // rig is an engine that holds a fleet, and what is known of the fleet without it.
 type rig struct {
 	e         *engine.Engine
-	tally     *enginetest.Tally
+	tally     *oracle.Tally
 	hosts     int
 	category  engine.Category
 	questions []question
@@ -28,7 +28,7 @@ func newRig(ctx context.Context, c *Config, hosts int) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{e: e, tally: enginetest.NewTally(nil), hosts: hosts}
+	r := &rig{e: e, tally: oracle.NewTally(nil), hosts: hosts}
 	for batch := range batches(c.workload().Fleet(c.Seed, hosts), loadBatch) {
 		r.category = batch[0].Category
 		for i := range batch {

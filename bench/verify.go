@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/oracle"
 )
 
 // referenceHosts is how many assets of a fleet the reference engine is given.
@@ -27,7 +27,7 @@ func verifyReference(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
-	want := enginetest.NewReference(nil)
+	want := oracle.NewReference(nil)
 	for report := range c.workload().Fleet(c.Seed, r.hosts) {
 		if _, err := want.Apply(ctx, []engine.Report{report}); err != nil {
 			return err
@@ -97,7 +97,7 @@ func compareHostPorts(a, b engine.HostPort) int {
 // verifyTally holds answers to the question against a tally of the whole fleet: pages
 // of ports as they are, and of hosts that there are as many as the tally counts, each
 // once, each in the view, with the port open.
-func (q *question) verifyTally(ctx context.Context, t *enginetest.Tally, e *engine.Engine) error {
+func (q *question) verifyTally(ctx context.Context, t *oracle.Tally, e *engine.Engine) error {
 	for _, pq := range q.ports[:min(len(q.ports), digitQueries)] {
 		want, err := t.Ports(ctx, pq)
 		if err != nil {
@@ -115,7 +115,7 @@ func (q *question) verifyTally(ctx context.Context, t *enginetest.Tally, e *engi
 	return nil
 }
 
-func (q *question) verifyHosts(ctx context.Context, t *enginetest.Tally, e *engine.Engine, hq engine.HostQuery) error {
+func (q *question) verifyHosts(ctx context.Context, t *oracle.Tally, e *engine.Engine, hq engine.HostQuery) error {
 	page, err := e.Hosts(ctx, hq)
 	if err != nil {
 		return err

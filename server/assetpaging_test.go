@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 	"portolan/server/auth"
 )
@@ -89,7 +89,7 @@ func crowdReports() []engine.Report {
 // and combinations of them, and holds the rows against the reference engine.
 func TestAssetPaging(t *testing.T) {
 	r := newRig(t, fake{caller: &auth.Caller{Projects: auth.Only("p1"), EnterpriseProjects: auth.Only("0", "shop")}})
-	reference := enginetest.NewReference(nil)
+	reference := oracle.NewReference(nil)
 	for _, apply := range []func() (engine.Result, error){
 		func() (engine.Result, error) { return r.engine.Apply(t.Context(), crowdReports()) },
 		func() (engine.Result, error) { return reference.Apply(t.Context(), crowdReports()) },

@@ -14,8 +14,8 @@ import (
 
 	"portolan/bench"
 	"portolan/engine"
-	"portolan/engine/enginetest"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 )
 
 // opened returns a new peer; one that is not available here skips the test.
@@ -54,7 +54,7 @@ func TestPeers(t *testing.T) {
 // TestPeersAndReference: what peers are held against is what the reference engine says.
 func TestPeersAndReference(t *testing.T) {
 	c := &config{hosts: 300, workload: fleet.Workloads()[0], seed: 3}
-	reference := enginetest.NewReference(nil)
+	reference := oracle.NewReference(nil)
 	for a := range c.assets(c.hosts) {
 		report := engine.Report{Project: "p", Asset: numbers([]engine.Key{engine.Key(a.host)}), EnterpriseProject: groupName(a.group), Open: a.open}
 		if _, err := reference.Apply(t.Context(), []engine.Report{report}); err != nil {

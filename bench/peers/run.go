@@ -13,8 +13,8 @@ import (
 	"portolan/bench"
 	"portolan/bench/picture"
 	"portolan/engine"
-	"portolan/engine/enginetest"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 )
 
 // suite is what results are called after.
@@ -50,8 +50,8 @@ func (c *config) assets(hosts int) iter.Seq[asset] {
 }
 
 // tally counts the assets as if the numbers of their groups were their names.
-func (c *config) tally(hosts int) *enginetest.Tally {
-	t := enginetest.NewTally(nil)
+func (c *config) tally(hosts int) *oracle.Tally {
+	t := oracle.NewTally(nil)
 	for a := range c.assets(hosts) {
 		t.Add(&engine.Report{EnterpriseProject: groupName(a.group), Open: a.open})
 	}
@@ -68,7 +68,7 @@ type kind struct {
 const rowsPerPage = 10
 
 // kinds returns what is asked about a fleet, by what a tally of it says.
-func kinds(ctx context.Context, t *enginetest.Tally) ([]kind, error) {
+func kinds(ctx context.Context, t *oracle.Tally) ([]kind, error) {
 	all, err := t.Ports(ctx, engine.PortQuery{})
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func kinds(ctx context.Context, t *enginetest.Tally) ([]kind, error) {
 }
 
 // want is what the oracle answers; distinct assets are counted from the fleet itself.
-func (c *config) want(ctx context.Context, t *enginetest.Tally, k *kind, hosts int) (page, int, error) {
+func (c *config) want(ctx context.Context, t *oracle.Tally, k *kind, hosts int) (page, int, error) {
 	if k.q == nil {
 		n := 0
 		for a := range c.assets(hosts) {
@@ -193,7 +193,7 @@ type measurement struct {
 	report *bench.Report
 	who    contender
 	asked  []kind
-	oracle *enginetest.Tally
+	oracle *oracle.Tally
 }
 
 func (m *measurement) result(name string) bench.Result {

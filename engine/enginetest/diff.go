@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 )
 
@@ -22,8 +23,8 @@ const diffPorts = 16
 // way there is to ask, and returns where the answers differ, or "" where they
 // do not. Versions and the order of hosts within a key are the engine's own
 // and are not compared. Both must be at rest.
-func Diff(ctx context.Context, want *Reference, got Engine) string {
-	return compare(ctx, want.questions(), want, got)
+func Diff(ctx context.Context, want *oracle.Reference, got Engine) string {
+	return compare(ctx, questionsAbout(ctx, want), want, got)
 }
 
 // question is one call that two engines must answer alike.
@@ -53,26 +54,37 @@ func compare(ctx context.Context, questions []question, want, got Engine) string
 	return "(-want +got)\n" + gocmp.Diff(wants, gots)
 }
 
-// questions returns one question of each kind about everything there is.
-func (r *Reference) questions() []question {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+// questionsAbout returns one question of each kind about everything that the reference has.
+func questionsAbout(ctx context.Context, r *oracle.Reference) []question {
 	list := make([]question, 0, 100)
 	list = append(list, askProjects(), askStats())
-	for at, inv := range r.inventories {
-		list = inv.questions(list, at)
+	projects, _ := r.Projects() // none, if it is closed
+	for _, project := range projects {
+		for _, category := range []engine.Category{engine.Host, engine.Container} {
+			page, _ := r.Assets(ctx, engine.AssetQuery{Project: project, Category: category})
+			list = askAll(list, place{project, category}, page.Rows)
+		}
 	}
 	return list
 }
 
-// questions appends to the list.
-func (inv *inventory) questions(list []question, at place) []question {
-	groups, open := map[string]bool{}, keys{}
+// place says which inventory something is about.
+type place struct {
+	project  string
+	category engine.Category
+}
+
+// askAll appends questions about an inventory with the assets to the list.
+func askAll(list []question, at place, assets []engine.Asset) []question {
+	groups, open := map[string]bool{}, map[index.Key]bool{}
 	list = append(list, askGroups(at.project))
-	for id, a := range inv.assets {
-		list = append(list, askAsset(at, id), askHosts(engine.HostQuery{Project: at.project, Category: at.category, Asset: id}))
-		groups[a.group.text] = true
-		maps.Copy(open, a.open)
+	for i := range assets {
+		a := &assets[i]
+		list = append(list, askAsset(at, a.ID), askHosts(engine.HostQuery{Project: at.project, Category: at.category, Asset: a.ID}))
+		groups[a.EnterpriseProject] = true
+		for _, k := range a.Open {
+			open[k] = true
+		}
 	}
 	views := viewsOf(slices.Sorted(maps.Keys(groups)))
 	for _, view := range views {
@@ -139,7 +151,7 @@ func askView(at place, view engine.View) []question {
 }
 
 // somePorts returns the first, the last and some other open ports.
-func somePorts(open keys) []int {
+func somePorts(open map[index.Key]bool) []int {
 	var ports []int
 	for k := range open {
 		ports = append(ports, int(k.Port()))
@@ -227,7 +239,7 @@ func sortHosts(rows []engine.HostPort) []engine.HostPort {
 		for to < len(out) && out[to].Port == out[from].Port && out[to].Type == out[from].Type {
 			to++
 		}
-		slices.SortFunc(out[from:to], compareHosts)
+		slices.SortFunc(out[from:to], func(a, b engine.HostPort) int { return cmp.Compare(a.Asset, b.Asset) })
 		from = to
 	}
 	return out

@@ -3,8 +3,8 @@
 //
 // # Basics
 //
-// A [Reference] is the oracle. It keeps every report and works answers out by
-// the definition, so it is right by reading. [Run] is the conformance suite and
+// Package oracle, below this one, has the oracle: a Reference keeps every report and
+// works answers out by the definition, so it is right by reading. [Run] is the conformance suite and
 // [Model] the random one; both take a function that opens the [Engine] under
 // test. [Diff] puts every kind of question to a Reference and to another
 // Engine and shows where they disagree.
@@ -14,8 +14,7 @@
 //
 // # Caveats
 //
-// A Reference copies every key of every report into a map: it is meant for up
-// to some hundred thousand assets, and Diff for some thousands.
+// Diff is meant for some thousands of assets.
 //
 // An engine may merge two looks of an asset that has more than 64, which a late
 // report can notice. The suites therefore keep to fewer scopes
@@ -26,6 +25,7 @@ import (
 	"context"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 )
 
 // Engine is what the suites need of an engine. The methods promise what those
@@ -51,5 +51,5 @@ type Open = func(opts *engine.Options) Engine
 
 var (
 	_ Engine = (*engine.Engine)(nil)
-	_ Engine = (*Reference)(nil)
+	_ Engine = (*oracle.Reference)(nil)
 )

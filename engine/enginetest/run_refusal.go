@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 )
 
@@ -66,7 +67,7 @@ func longestTexts(r *rig) {
 }
 
 func refusedLeavesState(r *rig) {
-	want := NewReference(r.options())
+	want := oracle.NewReference(r.options())
 	good := sayAll("x @3 [all] 22/tcp name=a group=e1", "y @3 80/tcp")
 	r.apply(good...)
 	_, err := want.Apply(r.Context(), good)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 )
 
@@ -87,7 +88,7 @@ func permute[T any](list []T, i int, visit func([]T)) {
 // order, so that nothing may be noticed.
 func manyLooks() suiteCase {
 	return suiteCase{"many looks in order", func(r *rig) {
-		want := NewReference(r.options())
+		want := oracle.NewReference(r.options())
 		for i := range 150 {
 			low := uint16(1 + i*37%200)
 			report := engine.Report{

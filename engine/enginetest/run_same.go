@@ -10,6 +10,7 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 )
 
 // sameCases say the same in other ways: the state is a function of the set of
@@ -86,7 +87,7 @@ func (r *rig) applyInBatches(rng *rand.Rand, reports []engine.Report) {
 // wantSame holds the engine against a reference that was told the reports.
 func (r *rig) wantSame(reports []engine.Report) {
 	r.Helper()
-	want := NewReference(r.options())
+	want := oracle.NewReference(r.options())
 	if _, err := want.Apply(r.Context(), reports); err != nil {
 		r.Fatalf("reference: %v", err)
 	}
@@ -99,7 +100,7 @@ func (r *rig) wantSame(reports []engine.Report) {
 func everyQuestion(r *rig) {
 	reports := Small(5, 200)
 	r.apply(reports...)
-	want := NewReference(r.options())
+	want := oracle.NewReference(r.options())
 	if _, err := want.Apply(r.Context(), reports); err != nil {
 		r.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 )
 
 // sequenceCases are about the numbers of batches: what is written says which one it is, and
@@ -74,10 +75,10 @@ func sequenceIs(ctx context.Context, e Engine, project string, want uint64) erro
 
 // sameSequence holds an engine's number against the reference's, where there is anything
 // to ask.
-func sameSequence(ctx context.Context, want *Reference, e Engine) error {
+func sameSequence(ctx context.Context, want *oracle.Reference, e Engine) error {
 	projects, err := want.Projects()
 	if err != nil || len(projects) == 0 {
 		return err
 	}
-	return sequenceIs(ctx, e, projects[0], want.sequence)
+	return sequenceIs(ctx, e, projects[0], want.Sequence())
 }

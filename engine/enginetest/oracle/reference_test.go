@@ -1,4 +1,4 @@
-package enginetest_test
+package oracle_test
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 )
 
-func openReference(opts *engine.Options) enginetest.Engine { return enginetest.NewReference(opts) }
+func openReference(opts *engine.Options) enginetest.Engine { return oracle.NewReference(opts) }
 
 func openLastWriter(opts *engine.Options) enginetest.Engine {
-	return enginetest.NewLastWriterReference(opts)
+	return oracle.NewLastWriterReference(opts)
 }
 
 func TestReference(t *testing.T)       { enginetest.Run(t, openReference) }
@@ -23,7 +24,7 @@ func TestLastWriterModel(t *testing.T) { enginetest.Model(t, openLastWriter) }
 
 // liar is an engine that answers one thing wrong.
 type liar struct {
-	*enginetest.Reference
+	*oracle.Reference
 	ports func(*engine.PortPage)
 	asset func(*engine.Asset)
 	hosts func(engine.HostQuery, *engine.HostPage)
@@ -54,7 +55,7 @@ func (l *liar) Hosts(ctx context.Context, q engine.HostQuery) (engine.HostPage, 
 }
 
 func TestDiff(t *testing.T) {
-	honest := enginetest.NewReference(nil)
+	honest := oracle.NewReference(nil)
 	if _, err := honest.Apply(t.Context(), enginetest.Small(1, 100)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestSmall(t *testing.T) {
 func ExampleRun() {
 	_ = func(t *testing.T) {
 		enginetest.Run(t, func(opts *engine.Options) enginetest.Engine {
-			return enginetest.NewReference(opts)
+			return oracle.NewReference(opts)
 		})
 	}
 	// Output:

@@ -1,4 +1,4 @@
-package enginetest
+package oracle
 
 import (
 	"cmp"

@@ -1,9 +1,7 @@
-package enginetest
+package oracle
 
 import (
 	"fmt"
-
-	"portolan/engine"
 )
 
 // Resume goes on at a sequence number, after that of the last batch where some may have been
@@ -31,19 +29,21 @@ func (r *Reference) isLost(seq uint64) bool {
 	return false
 }
 
-// lostQuestions are to include the batches around the last gap.
-func (r *Reference) lostQuestions() (questions []question) {
+// Sequence returns the number of the last batch, or the one that it went on at.
+func (r *Reference) Sequence() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.sequence
+}
+
+// LastGap returns the numbers between which the last ones were passed over, before 0 if none
+// were.
+func (r *Reference) LastGap() (after, before uint64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	if len(r.gaps) == 0 {
-		return nil
+		return 0, 0
 	}
 	g := r.gaps[len(r.gaps)-1]
-	for _, seq := range []uint64{g[0], g[0] + 1, g[1] - 1, g[1]} {
-		for _, project := range smallProjects {
-			questions = append(questions,
-				askPorts(engine.PortQuery{Project: project, AtLeast: seq}),
-				askHosts(engine.HostQuery{Project: project, Port: 80, AtLeast: seq}),
-				askAssets(engine.AssetQuery{Project: project, AtLeast: seq}))
-		}
-	}
-	return questions
+	return g[0], g[1]
 }

@@ -1,4 +1,4 @@
-package enginetest_test
+package oracle_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"portolan/engine"
-	"portolan/engine/enginetest"
 	"portolan/engine/enginetest/fleet"
+	"portolan/engine/enginetest/oracle"
 )
 
 // TestTally: a tally answers as the reference engine does.
@@ -17,7 +17,7 @@ func TestTally(t *testing.T) {
 	ctx := context.Background()
 	for _, w := range fleet.Workloads() {
 		t.Run(w.Name, func(t *testing.T) {
-			tally, want := enginetest.NewTally(nil), enginetest.NewReference(nil)
+			tally, want := oracle.NewTally(nil), oracle.NewReference(nil)
 			category := engine.Host
 			for r := range w.Fleet(3, 300) {
 				category = r.Category
