@@ -315,6 +315,9 @@ func (p *pipeline) show(b *batch) {
 	p.showing.Add(1)
 	defer p.showing.Add(1)
 	p.tenants.show(b.parts)
+	if b.Gone != "" {
+		p.tenants.forget(b.Gone)
+	}
 	for i := range b.parts {
 		b.parts[i].v.x.Show(b.parts[i].frozen)
 	}
@@ -335,6 +338,12 @@ func (e *Engine) finish(ctx context.Context, parts []part, removed []string, res
 	}
 	p.submit(b)
 	unlock(parts)
+	return e.settled(ctx, b, result)
+}
+
+// settled waits for a batch that was submitted, and says so in the result.
+func (e *Engine) settled(ctx context.Context, b *batch, result *Result) error {
+	p := &e.pipeline
 	if err := p.wait(ctx, b); err != nil {
 		*result = Result{}
 		if errors.Is(err, ErrUnknown) {
@@ -364,7 +373,7 @@ func (b *batch) describe(removed []string) {
 
 // size is about how many bytes a batch holds.
 func (b *batch) size() int {
-	n := len(b.Changed) * int(unsafe.Sizeof(Change{}))
+	n := len(b.Gone) + len(b.Changed)*int(unsafe.Sizeof(Change{}))
 	for i := range b.Changed {
 		n += len(b.Changed[i].Asset) + len(b.Changed[i].State) + len(b.Changed[i].Times)
 	}

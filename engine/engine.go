@@ -85,11 +85,16 @@ type project struct {
 	receipts    receipts
 }
 
-// inventory returns the project's assets of a category for writing to.
-func (p *project) inventory(c Category, logged bool) *inventory {
+// inventory returns the project's assets of a category for writing to. The data versions of
+// one that is new are higher than least.
+func (p *project) inventory(c Category, logged bool, least uint64) *inventory {
 	at := &p.inventories[c]
 	if at.Load() == nil {
-		at.CompareAndSwap(nil, newInventory(logged)) // losing to another writer loses nothing
+		v := newInventory(logged)
+		if least > 0 {
+			v.x.Resume(least + 1)
+		}
+		at.CompareAndSwap(nil, v) // losing to another writer loses nothing
 	}
 	return at.Load()
 }

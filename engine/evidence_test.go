@@ -138,7 +138,7 @@ func TestManyLooks(t *testing.T) {
 	if err != nil || len(a.Open) != n {
 		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
 	}
-	v := e.tenants.find("p").inventory(Host, false)
+	v := e.tenants.find("p").inventory(Host, false, 0)
 	var known evidence
 	known.decodeNote(v.x.Note(0), n)
 	if len(known.looks) != maxLooks {
@@ -158,7 +158,7 @@ func TestManyLooks(t *testing.T) {
 // looksOf returns what is kept of the looks at an asset, as text, in order of time.
 func looksOf(t *testing.T, e *Engine, id string) []string {
 	t.Helper()
-	v := e.tenants.find("p").inventory(Host, false)
+	v := e.tenants.find("p").inventory(Host, false, 0)
 	o, _ := v.x.Find(id)
 	var ev evidence
 	ev.decodeNote(v.x.Note(o), -1)

@@ -269,7 +269,7 @@ func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err erro
 	for i := range parts {
 		p := &parts[i]
 		p.project, p.isNew = e.tenants.forWriting(p.name)
-		p.v = p.project.inventory(p.category, e.pipeline.journal != nil)
+		p.v = p.project.inventory(p.category, e.pipeline.journal != nil, e.tenants.least)
 		p.v.lock()
 	}
 	for i := range parts {

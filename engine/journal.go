@@ -51,6 +51,9 @@ type Batch struct {
 	Changed []Change
 	// Marks are of the inventories that the call was about.
 	Marks []Mark
+	// Gone is a project that was removed, with all its inventories and assets, which is
+	// all that the batch says then; empty if none was.
+	Gone string
 }
 
 // Change is an asset after a batch, in the portable form that [Filling.Add] reads.

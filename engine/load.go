@@ -89,7 +89,7 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 	if p.inventories[m.Category].Load() != nil {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
-	f := &Filling{v: p.inventory(m.Category, true), scopes: make(map[string]Scope), mark: m}
+	f := &Filling{v: p.inventory(m.Category, true, 0), scopes: make(map[string]Scope), mark: m}
 	f.v.w = new(work)
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)

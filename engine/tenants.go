@@ -10,6 +10,7 @@ import (
 // still on its way.
 type tenants struct {
 	shown  atomic.Pointer[projectTree]
+	least  uint64     // data versions of new inventories are higher; set while nobody writes
 	mu     sync.Mutex // guards storing to shown, and coming
 	coming map[string]*newcomer
 }
@@ -61,6 +62,15 @@ func (t *tenants) show(parts []part) {
 		}
 	}
 	t.shown.Store(grown)
+}
+
+// forget makes a project one that readers do not find. Nobody writes to it.
+func (t *tenants) forget(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.shown.Load().Copy()
+	left.Delete(name)
+	t.shown.Store(left)
 }
 
 // drop lets go of the projects of a write that was refused.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"portolan/engine"
@@ -37,6 +38,26 @@ func (s *Server) removeAsset(ctx context.Context, c *call) error {
 		return err
 	}
 	result, err := s.engine.RemoveWithin(ctx, c.caller.EnterpriseProjects.View(), c.project, category, c.asset)
+	if err != nil {
+		return err
+	}
+	c.wrote(result)
+	c.reply(http.StatusNoContent, nil)
+	return nil
+}
+
+// removeProject forgets a project, for a caller who is granted all of it.
+func (s *Server) removeProject(ctx context.Context, c *call) error {
+	if err := checkProject(c.project); err != nil {
+		return err
+	}
+	if !c.caller.EnterpriseProjects.IsAll() {
+		return errForbidden
+	}
+	result, err := s.engine.RemoveProject(ctx, c.project)
+	if errors.Is(err, engine.ErrNoProject) {
+		return &failure{kind: noAsset, detail: "The project does not exist."}
+	}
 	if err != nil {
 		return err
 	}

@@ -231,6 +231,7 @@ var responseRows = []contractRow{
 	}},
 	{"/v1 calls use the API's error envelope", []contractCase{
 		{ask: "DELETE /v1/projects/p1/assets/nobody", want: "404 HSS.0002 asset"},
+		{ask: "DELETE /v1/projects/nobody", want: "404 HSS.0002 project"},
 		{ask: "POST /v1/projects/p1/reports?format=pdf", want: "400 HSS.0001 format: "},
 	}},
 }
@@ -276,6 +277,7 @@ var authenticationRows = []contractRow{
 		{ask: "enterprise_project_id=shop", want: "1: 1×22/TCP", as: with("X-Auth-Token", shopToken)},
 		{ask: "POST /v1/projects/p1/reports", want: "403 APIGW.0302 The IAM user is not", as: with("X-Auth-Token", shopToken)},
 		{ask: "DELETE /v1/projects/p1/assets/h5", want: "403 APIGW.0302 The IAM user is not", as: with("X-Auth-Token", shopToken)},
+		{ask: "DELETE /v1/projects/p1", want: "403 APIGW.0302 The IAM user is not", as: with("X-Auth-Token", shopToken)},
 	}},
 	{"unknown path", []contractCase{
 		{ask: "GET /v5/p1/asset/ports/everything", want: "404 APIGW.0101 The API does not exist or has not been published in the environment"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,8 @@ func (c *colony) hold(who *citizen, rt server.Route, of [2]string) *colony {
 		}
 	case rt.Method == http.MethodPost:
 		return c.holdReports(who, rt, of)
+	case rt.Method == http.MethodDelete && !strings.Contains(rt.Pattern, "{id}"):
+		return c.holdProjectRemoval(who, rt, of)
 	case rt.Method == http.MethodDelete:
 		return c.holdRemovals(who, rt, of)
 	default:
@@ -240,6 +243,28 @@ func (c *colony) holdRemovals(who *citizen, rt server.Route, of [2]string) *colo
 		if status == http.StatusNoContent {
 			c = newColony(c.TB)
 		}
+	}
+	return c
+}
+
+// holdProjectRemoval: a project is removed by who is granted all of it; to others it says
+// nothing, not even whether it is there.
+func (c *colony) holdProjectRemoval(who *citizen, rt server.Route, of [2]string) *colony {
+	c.Helper()
+	q := &question{route: rt, project: of[0], target: path(c, rt, of[0], "") + "?" + of[1]}
+	status := admitted(who, q)
+	switch {
+	case status != 0:
+	case !slices.Contains(who.groups, "*"):
+		status = http.StatusForbidden
+	case slices.ContainsFunc(c.cells, func(one cell) bool { return one.project == of[0] }):
+		status = http.StatusNoContent
+	default:
+		status = http.StatusNotFound
+	}
+	c.want(who, q, status)
+	if status == http.StatusNoContent {
+		return newColony(c.TB)
 	}
 	return c
 }

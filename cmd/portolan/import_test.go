@@ -219,6 +219,18 @@ func TestRemove(t *testing.T) {
 		t.Errorf("a container is no host: exit %d, %s", r.code, r.stderr)
 	}
 	mustCall(t, s.env(), "remove", cart, "--category", "Container")
+	for _, args := range [][]string{{"remove"}, {"remove", "x", "--whole-project"}} {
+		if r := call(t, s.env(), args...); r.code != exitUsage {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	mustCall(t, s.env(), "remove", "--whole-project")
+	if page := s.get(t, statistics); page.Total != 0 {
+		t.Errorf("got %+v of a project that is gone", page)
+	}
+	if r := call(t, s.env(), "remove", "--whole-project"); r.code != exitFailed || !strings.Contains(r.stderr, "project default") {
+		t.Errorf("removed twice: %+v", r)
+	}
 }
 
 // Ids that mean something in a path are ids all the same.

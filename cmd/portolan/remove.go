@@ -13,17 +13,29 @@ import (
 )
 
 func (c *cli) removeCommand() *cobra.Command {
-	server, category := new(serverFlags), newCategory(engine.Host.String())
+	server, category, whole := new(serverFlags), newCategory(engine.Host.String()), false
 	cmd := &cobra.Command{
 		Use:   "remove ID --server URL",
-		Short: "Forget a decommissioned asset",
+		Short: "Forget a decommissioned asset, or a project",
 		Long: `Forget an asset and everything reported about it. A later report makes it a new
-asset.`,
+asset. With --whole-project the whole project is forgotten.`,
 		Example: `  portolan remove 192.0.2.10 --server http://127.0.0.1:8080
-  portolan remove 4f5a9c1d --category container --server http://127.0.0.1:8080`,
-		Args: arguments(1, 1, "the ID of the asset"),
-		RunE: body(func(ctx context.Context, args []string) error { return c.remove(ctx, server, category, args[0]) }),
+  portolan remove 4f5a9c1d --category container --server http://127.0.0.1:8080
+  portolan remove --whole-project --project acme --server http://127.0.0.1:8080`,
+		Args: arguments(0, 1, "the ID of the asset"),
+		RunE: body(func(ctx context.Context, args []string) error {
+			switch {
+			case whole && len(args) > 0:
+				return misuse("--whole-project goes without an ID")
+			case whole:
+				return c.removeProject(ctx, server)
+			case len(args) == 0:
+				return misuse("the ID of the asset is missing")
+			}
+			return c.remove(ctx, server, category, args[0])
+		}),
 	}
+	cmd.Flags().BoolVar(&whole, "whole-project", false, "forget the project with all its hosts and containers")
 	server.addTo(cmd)
 	_ = cmd.MarkFlagRequired("server") // It fails for a flag that is not there.
 	category.addTo(cmd, "category", "", "the asset's category")
@@ -46,6 +58,19 @@ func (c *cli) remove(ctx context.Context, server *serverFlags, category *choice,
 	}
 	if err != nil {
 		return err
+	}
+	return res.Body.Close()
+}
+
+func (c *cli) removeProject(ctx context.Context, server *serverFlags) error {
+	cl, err := c.client(server)
+	if err != nil {
+		return err
+	}
+	defer cl.close()
+	res, err := cl.do(ctx, http.MethodDelete, "/v1/projects/"+escape(cl.project), nil, nil)
+	if err != nil {
+		return fmt.Errorf("project %s: %w", cl.project, err)
 	}
 	return res.Body.Close()
 }

@@ -38,6 +38,7 @@ type Engine interface {
 	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
 	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
 	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error)
+	RemoveProject(ctx context.Context, project string) (engine.Result, error)
 	Expire(ctx context.Context) (engine.Result, error)
 	Projects() ([]string, error)
 	Stats() (engine.Stats, error)

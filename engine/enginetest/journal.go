@@ -106,6 +106,13 @@ func (j *Journal) keep(b *engine.Batch) error {
 		return fmt.Errorf("batch %d comes after %d", b.Seq, j.seq)
 	}
 	j.seq = b.Seq
+	if b.Gone != "" {
+		if len(b.Changed) > 0 || len(b.Marks) > 0 {
+			return fmt.Errorf("batch %d removes a project and changes others", b.Seq)
+		}
+		maps.DeleteFunc(j.assets, func(at home, _ kept) bool { return at.project == b.Gone })
+		maps.DeleteFunc(j.marks, func(at place, _ engine.Mark) bool { return at.project == b.Gone })
+	}
 	changed := map[home]bool{}
 	for _, c := range b.Changed {
 		c.State, c.Times = bytes.Clone(c.State), bytes.Clone(c.Times)

@@ -30,6 +30,7 @@ func Model(t *testing.T, open Open) {
 			"apply":  m.apply,
 			"refuse": m.refuse,
 			"remove": m.remove,
+			"forget": m.forget,
 			"ask":    m.ask,
 		}
 		if r, ok := m.engine.(Reopener); ok {
@@ -144,6 +145,21 @@ func (m *model) remove(t *rapid.T) {
 	got.Durable = false
 	if want != got || kindOf(wantErr) != kindOf(err) {
 		t.Fatalf("Remove(%s %s %q): %+v, error %v, want %+v, %v", project, category, ids, got, err, want, wantErr)
+	}
+}
+
+// forget removes a whole project, now and then.
+func (m *model) forget(t *rapid.T) {
+	d := diceOf(t)
+	if d(3) > 0 {
+		return
+	}
+	project := one(d, smallProjects)
+	want, wantErr := m.want.RemoveProject(context.Background(), project)
+	got, err := m.engine.RemoveProject(context.Background(), project)
+	got.Durable = false
+	if want != got || kindOf(wantErr) != kindOf(err) {
+		t.Fatalf("RemoveProject(%s): %+v, error %v, want %+v, %v", project, got, err, want, wantErr)
 	}
 }
 

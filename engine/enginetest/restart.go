@@ -62,6 +62,16 @@ func (r *restarting) Remove(ctx context.Context, project string, category engine
 	return result, errors.Join(err, r.again())
 }
 
+func (r *restarting) RemoveProject(ctx context.Context, project string) (engine.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result, err := r.Engine.RemoveProject(ctx, project)
+	if err != nil {
+		return result, err
+	}
+	return result, r.again()
+}
+
 func (r *restarting) Expire(ctx context.Context) (engine.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

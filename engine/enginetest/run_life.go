@@ -25,6 +25,7 @@ func lifecycleCases() []suiteCase {
 		{"a list of enterprise projects", listOfGroups},
 		{"a removed asset's place is taken", placeIsTaken},
 		{"stats and projects", statsAndProjects},
+		{"a removed project is gone", removedProject},
 		{"after Close", afterClose},
 	}
 }
@@ -37,6 +38,27 @@ func oneAsset(r *rig) {
 		ID: "x", Name: "web", Address: "10.0.0.1", EnterpriseProject: "e1",
 		LastSeen: smallTime(4), Open: keysOf("22/tcp", "22/tcp6", "443/tcp"),
 	})
+}
+
+// removedProject: a project that is removed is one that never was, and the others are as they
+// were.
+func removedProject(r *rig) {
+	r.tell("x @5 [all] 22/tcp name=old group=e1", "y @1 [all] 80/tcp", "x project=q @1 [all] 22/tcp", "x category=container @5 [all] 443/tcp")
+	result, err := r.engine.RemoveProject(r.Context(), "p")
+	r.wantErr("RemoveProject", err, "")
+	r.want("removed", result.Removed, 3)
+	r.want("projects", r.projects(), []string{"q"})
+	r.want("stats", r.stats(), engine.Stats{Projects: 1, Assets: 1, Observations: 1, Keys: 1})
+	_, err = r.engine.Asset(r.Context(), "p", engine.Host, "x")
+	r.wantErr("Asset", err, "no project")
+	_, err = r.engine.RemoveProject(r.Context(), "p")
+	r.wantErr("RemoveProject of what is gone", err, "no project")
+	_, err = r.engine.RemoveProject(r.Context(), "")
+	r.wantErr("RemoveProject of nothing", err, "field project_id")
+	r.tell("x @2 53/udp") // later than nothing that is remembered
+	got := r.asset(engine.Host, "x")
+	r.want("name", got.Name, "")
+	r.wantOpen("x", "53/udp")
 }
 
 func missingAsset(r *rig) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"portolan/engine"
 	"portolan/index"
@@ -50,6 +51,14 @@ const keyBytes = 5
 // appendKey appends the key of an inventory's mark, or what the keys of its assets begin with.
 func appendKey(dst []byte, tag byte, inventory uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, tag), inventory)
+}
+
+// beyond returns the key after all of an inventory's of a kind.
+func beyond(tag byte, inventory uint32) []byte {
+	if inventory == math.MaxUint32 {
+		return []byte{tag + 1}
+	}
+	return appendKey(nil, tag, inventory+1)
 }
 
 // appendAssetKey appends the key of an asset's state or times.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 
@@ -24,6 +23,7 @@ func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err 
 		return 0, err // what was loading may still be at it
 	}
 	clear(s.inventories) // an earlier load may have been cut short
+	s.highest = 0
 	type loaded struct {
 		last, seq, imaged uint64
 	}
@@ -100,10 +100,10 @@ func (s *Store) contents() (_ *kept, err error) {
 		}
 		ok = it.Next()
 	}
-	if (len(k.list) > 0) != (k.seq > 0) {
+	if len(k.list) > 0 && k.seq == 0 {
 		return nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(k.list), k.seq)
 	}
-	return k, errors.Join(it.Error(), s.strays(it, uint32(len(k.list))))
+	return k, errors.Join(it.Error(), strays(it, k.list))
 }
 
 // inventoryAt reads what there is of an inventory but its assets.
@@ -113,23 +113,29 @@ func (s *Store) inventoryAt(k *kept, key, record []byte) error {
 		return err
 	}
 	at := place(c.mark.Project, c.mark.Category)
-	if _, twice := s.inventories[at]; twice || c.number != uint32(len(s.inventories))+1 {
-		return fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, len(s.inventories))
+	if _, twice := s.inventories[at]; twice || c.number <= s.highest {
+		return fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, s.highest)
 	}
-	s.inventories[at] = c.number
+	s.inventories[at], s.highest = c.number, c.number
 	k.list = append(k.list, c)
 	return nil
 }
 
-// strays looks for assets of inventories that there are none of.
-func (s *Store) strays(it *pebble.Iterator, last uint32) error {
+// strays looks for assets of inventories that there are none of: those whose numbers lie
+// between the numbers of the others, which ascend.
+func strays(it *pebble.Iterator, list []content) error {
 	for _, tag := range []byte{stateTag, timesTag} {
-		for _, bounds := range [][2][]byte{
-			{{tag}, appendKey(nil, tag, 1)},
-			{appendKey(nil, tag, last+1), {tag + 1}},
-		} {
-			if it.SeekGE(bounds[0]) && bytes.Compare(it.Key(), bounds[1]) < 0 {
-				return fmt.Errorf("%w at key %x: there are inventories 1 to %d", errDamaged, it.Key(), last)
+		from := []byte{tag}
+		for i := 0; i <= len(list); i++ {
+			to := []byte{tag + 1}
+			if i < len(list) {
+				to = appendKey(nil, tag, list[i].number)
+			}
+			if !bytes.Equal(from, to) && it.SeekGE(from) && bytes.Compare(it.Key(), to) < 0 {
+				return fmt.Errorf("%w at key %x: there is no such inventory", errDamaged, it.Key())
+			}
+			if i < len(list) {
+				from = beyond(tag, list[i].number)
 			}
 		}
 	}
@@ -292,11 +298,7 @@ func (s *Store) pairs(number uint32) (*pairs, error) {
 
 // within returns an iterator over one kind of record of an inventory.
 func (s *Store) within(tag byte, number uint32) (*pebble.Iterator, error) {
-	upper := appendKey(nil, tag, number+1)
-	if number == math.MaxUint32 {
-		upper = []byte{tag + 1}
-	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: appendKey(nil, tag, number), UpperBound: upper})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: appendKey(nil, tag, number), UpperBound: beyond(tag, number)})
 	if err != nil {
 		return nil, fmt.Errorf("read database: %w", err)
 	}

@@ -65,6 +65,7 @@ type Store struct {
 	mu          sync.Mutex             // guards what follows
 	resting     error                  // why the database is open for questions only; nil: it is not
 	inventories map[engine.Mark]uint32 // numbers, by project and category
+	highest     uint32                 // the highest number of an inventory
 	last        uint64                 // the last batch
 	seq         uint64                 // from which numbers go on: that of the last batch, or higher
 	lineage     lineage
@@ -344,12 +345,33 @@ type writer struct {
 }
 
 func (w *writer) add(b *engine.Batch) {
+	if b.Gone != "" {
+		w.forget(b.Gone)
+	}
 	for i := range b.Marks {
 		m := &b.Marks[i]
 		w.mark(w.store.inventory(m.Project, m.Category), m)
 	}
 	for i := range b.Changed {
 		w.asset(&b.Changed[i], b.Seq)
+	}
+}
+
+// forget removes a project: its inventories, and all records of their assets.
+func (w *writer) forget(project string) {
+	for c := range engine.Category(2) {
+		at := place(project, c)
+		n, known := w.store.inventories[at]
+		if !known {
+			continue
+		}
+		delete(w.store.inventories, at) // the batch is written, or the store has ended
+		w.remove(appendKey(w.key[:0], inventoryTag, n))
+		for _, tag := range []byte{stateTag, timesTag} {
+			if w.err == nil {
+				w.err = w.batch.DeleteRange(appendKey(nil, tag, n), beyond(tag, n), nil)
+			}
+		}
 	}
 }
 
@@ -395,7 +417,8 @@ func (w *writer) set(key, payload []byte) {
 func (s *Store) inventory(project string, category engine.Category) uint32 {
 	n, known := s.inventories[place(project, category)]
 	if !known {
-		n = uint32(len(s.inventories)) + 1
+		s.highest++
+		n = s.highest
 		s.inventories[place(project, category)] = n
 	}
 	return n

@@ -321,6 +321,26 @@ func (r *Reference) Remove(_ context.Context, project string, category engine.Ca
 	return result, nil
 }
 
+// RemoveProject forgets a project and everything said about its assets.
+func (r *Reference) RemoveProject(_ context.Context, project string) (engine.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var result engine.Result
+	if err := r.checkProject(project); err != nil {
+		return result, err
+	}
+	for at, inv := range r.inventories {
+		if at.project == project {
+			result.Removed += len(inv.assets)
+			delete(r.inventories, at)
+		}
+	}
+	delete(r.receipts, project)
+	r.sequence++
+	result.Sequence = r.sequence
+	return result, nil
+}
+
 // isOld says whether a time that was given has expired.
 func (r *Reference) isOld(seen time.Time, now int64) bool {
 	return r.expire > 0 && !seen.IsZero() && seen.UnixMicro() < now-r.expire.Microseconds()
