@@ -191,46 +191,7 @@ func commonestOfFew(times []micros) micros {
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
-// noteReader reads the fields of a note. One that ends too early gives zeros and bad.
-type noteReader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *noteReader) uint() uint64 {
-	if len(r.rest) > 0 && r.rest[0] < 0x80 {
-		v := r.rest[0]
-		r.rest = r.rest[1:]
-		return uint64(v)
-	}
-	if len(r.rest) >= 8 {
-		if v, n := uvarint56(binary.LittleEndian.Uint64(r.rest)); n > 0 {
-			r.rest = r.rest[n:]
-			return v
-		}
-	}
-	v, n := binary.Uvarint(r.rest)
-	r.skip(n)
-	return v
-}
-
-// uvarint56 decodes the uvarint that eight bytes begin with, without a branch for each of
-// its own; n is 0 where it is longer.
-func uvarint56(x uint64) (v uint64, n int) {
-	const continued = 0x8080808080808080
-	last := ^x & continued
-	last &= -last // the highest bit of the last byte
-	if last == 0 {
-		return 0, 0
-	}
-	x &= (last - 1) &^ continued
-	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
-	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
-	x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
-	return x, bits.TrailingZeros64(last)/8 + 1
-}
-
-// appendUvarint is [binary.AppendUvarint], likewise.
+// appendUvarint is [binary.AppendUvarint], without a branch for each byte.
 func appendUvarint(dst []byte, v uint64) []byte {
 	if v >= 1<<56 || v < 1<<14 {
 		return binary.AppendUvarint(dst, v)
@@ -245,35 +206,25 @@ func appendUvarint(dst []byte, v uint64) []byte {
 	return dst[:len(dst)+n]
 }
 
-func (r *noteReader) int() int64 { return unzigzag(r.uint()) }
-
-func (r *noteReader) skip(n int) {
-	if n <= 0 {
-		r.rest, r.bad = nil, true
-		return
-	}
-	r.rest = r.rest[n:]
-}
-
 // decodeNote reads the note of an asset with n open keys, reusing e's slices. With
 // a negative n it leaves out own times.
 func (e *evidence) decodeNote(note []byte, n int) {
-	r := noteReader{rest: note[1:]}
+	r := index.Reader{Rest: note[1:]}
 	e.decodeHead(&r, note[0])
 	if note[0]&3 == listedLooks {
-		for range r.uint() {
-			ref := uint32(r.uint())
-			e.looks = append(e.looks, look{ref: ref, time: e.newest - r.int()})
+		for range r.Uint64() {
+			ref := uint32(r.Uint64())
+			e.looks = append(e.looks, look{ref: ref, time: e.newest - r.Int64()})
 		}
 	}
-	if len(r.rest) > 0 && n >= 0 {
+	if len(r.Rest) > 0 && n >= 0 {
 		e.decodeOwn(&r, n)
 	}
 }
 
 // decodeHead reads what comes before the looks that are listed.
-func (e *evidence) decodeHead(r *noteReader, head byte) {
-	e.newest = r.int() + noteEpoch
+func (e *evidence) decodeHead(r *index.Reader, head byte) {
+	e.newest = r.Int64() + noteEpoch
 	for i, t := range [...]*micros{&e.name, &e.address, &e.home} {
 		switch head >> (2 + 2*i) & 3 {
 		case neverGiven:
@@ -281,7 +232,7 @@ func (e *evidence) decodeHead(r *noteReader, head byte) {
 		case atNewest:
 			*t = e.newest
 		default:
-			*t = e.newest - r.int()
+			*t = e.newest - r.Int64()
 		}
 	}
 	e.looks, e.own = e.looks[:0], e.own[:0]
@@ -291,10 +242,10 @@ func (e *evidence) decodeHead(r *noteReader, head byte) {
 }
 
 // decodeOwn reads the own times of n open keys.
-func (e *evidence) decodeOwn(r *noteReader, n int) {
+func (e *evidence) decodeOwn(r *index.Reader, n int) {
 	common := never
-	if r.uint() == 1 {
-		common = e.newest - r.int()
+	if r.Uint64() == 1 {
+		common = e.newest - r.Int64()
 	}
 	start := len(e.own)
 	e.own = slices.Grow(e.own, n)[:start+n]
@@ -302,13 +253,13 @@ func (e *evidence) decodeOwn(r *noteReader, n int) {
 	for i := range own {
 		own[i] = common
 	}
-	for at := 0; len(r.rest) > 0; at++ {
-		at += int(min(r.uint(), uint64(n)))
+	for at := 0; len(r.Rest) > 0; at++ {
+		at += int(min(r.Uint64(), uint64(n)))
 		if at >= n {
-			r.bad = true
+			r.Bad = true
 			return
 		}
-		if u := r.uint(); u == 0 {
+		if u := r.Uint64(); u == 0 {
 			own[at] = never
 		} else {
 			own[at] = e.newest - unzigzag(u-1)

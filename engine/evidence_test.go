@@ -60,15 +60,15 @@ func TestUvarints(t *testing.T) {
 				t.Fatalf("%d is written %x, want %x", v, got, want)
 			}
 			for _, behind := range [][]byte{nil, {0}, {0xff}, bytes.Repeat([]byte{0xff}, 9), make([]byte, 9)} {
-				r := noteReader{rest: slices.Concat(got[1:], behind)}
-				if read := r.uint(); read != v || r.bad || !bytes.Equal(r.rest, behind) {
-					t.Fatalf("%x and %x behind it: read %d, want %d; %x is left", got[1:], behind, read, v, r.rest)
+				r := index.Reader{Rest: slices.Concat(got[1:], behind)}
+				if read := r.Uint64(); read != v || r.Bad || !bytes.Equal(r.Rest, behind) {
+					t.Fatalf("%x and %x behind it: read %d, want %d; %x is left", got[1:], behind, read, v, r.Rest)
 				}
 			}
 		}
 	}
 	for _, cut := range [][]byte{nil, {0x80}, bytes.Repeat([]byte{0x80}, 8), bytes.Repeat([]byte{0xff}, 11)} {
-		if r := (noteReader{rest: cut}); r.uint() != 0 || !r.bad {
+		if r := (index.Reader{Rest: cut}); r.Uint64() != 0 || !r.Bad {
 			t.Errorf("%x is read", cut)
 		}
 	}

@@ -161,11 +161,11 @@ func readHead(r *bufio.Reader, size int64) (m Mark, scopes []byte, err error) {
 
 // readScopes reads the scopes that looks are at.
 func (v *inventory) readScopes(scopes []byte) error {
-	r := stateReader{rest: scopes}
-	for len(r.rest) > 0 {
-		ref := uint32(r.uint(1<<32 - 1))
-		s, _ := r.scope()
-		if _, twice := v.scopes[ref]; r.bad || twice || ref == refAll || s.IsAll() {
+	r := index.Reader{Rest: scopes}
+	for len(r.Rest) > 0 {
+		ref := uint32(r.Uint(1<<32 - 1))
+		s, _ := readScope(&r)
+		if _, twice := v.scopes[ref]; r.Bad || twice || ref == refAll || s.IsAll() {
 			return fmt.Errorf("%w: scope %d", index.ErrImage, ref)
 		}
 		v.scopes[ref] = s

@@ -99,15 +99,13 @@ func (m *Mark) Append(dst []byte) []byte {
 // ParseMark reads a mark in its portable form and returns what comes after it. It is not ok
 // where there is none.
 func ParseMark(data []byte) (m Mark, rest []byte, ok bool) {
-	r := stateReader{rest: data}
-	m.Project = r.text()
-	if category := r.bytes(1); !r.bad {
+	r := index.Reader{Rest: data}
+	m.Project = r.Text()
+	if category := r.Bytes(1); !r.Bad {
 		m.Category = Category(category[0])
 	}
-	m.Version = r.uint64()
-	m.Assets = r.uint(index.MaxAssets)
-	receipt, n := binary.Varint(r.rest)
-	r.bytes(max(n, 0))
-	m.Receipt = receipt
-	return m, r.rest, !r.bad && n > 0 && m.Category < numCategories
+	m.Version = r.Uint64()
+	m.Assets = r.Uint(index.MaxAssets)
+	m.Receipt = r.Int64()
+	return m, r.Rest, !r.Bad && m.Category < numCategories
 }

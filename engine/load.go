@@ -132,13 +132,13 @@ func (f *Filling) add(asset string, state, times []byte) error {
 	if len(state) == 0 || state[0] != stateVersion {
 		return fmt.Errorf("%w state: %d bytes, version %d", errDamaged, len(state), first(state))
 	}
-	r := stateReader{rest: state[1:]}
-	a := index.Asset{ID: asset, Name: r.text(), Address: r.text(), Group: r.text()}
+	r := index.Reader{Rest: state[1:]}
+	a := index.Asset{ID: asset, Name: r.Text(), Address: r.Text(), Group: r.Text()}
 	w.now.looks = f.looks(&r, w.now.looks[:0])
-	if r.bad || a.Group == "" {
+	if r.Bad || a.Group == "" {
 		return fmt.Errorf("%w state: %x", errDamaged, clip(state))
 	}
-	keys, err := index.ParseKeys(w.keys[:0], r.rest)
+	keys, err := index.ParseKeys(w.keys[:0], r.Rest)
 	if err != nil {
 		return err
 	}
@@ -156,10 +156,10 @@ func (f *Filling) add(asset string, state, times []byte) error {
 }
 
 // looks reads the scopes of an asset's looks.
-func (f *Filling) looks(r *stateReader, looks []look) []look {
-	for range r.uint(maxLooks) {
-		s, form := r.scope()
-		if r.bad {
+func (f *Filling) looks(r *index.Reader, looks []look) []look {
+	for range r.Uint(maxLooks) {
+		s, form := readScope(r)
+		if r.Bad {
 			break
 		}
 		if known, ok := f.scopes[string(form)]; ok && form != nil {

@@ -66,71 +66,33 @@ func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
 	return v.w.old.append(dst, false, &v.w.sample)
 }
 
-// stateReader reads a portable form that may be damaged.
-type stateReader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *stateReader) uint64() uint64 {
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 {
-		r.rest, r.bad = nil, true
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return v
-}
-
-func (r *stateReader) uint(most uint64) int {
-	v := r.uint64()
-	if v > most {
-		r.rest, r.bad = nil, true
-		return 0
-	}
-	return int(v)
-}
-
-// bytes returns the next n bytes, none if there are fewer.
-func (r *stateReader) bytes(n int) []byte {
-	if n > len(r.rest) {
-		r.rest, r.bad = nil, true
-		return nil
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *stateReader) text() string { return string(r.bytes(r.uint(uint64(len(r.rest))))) }
-
 // maxRanges is more than a scope has: no two of its ranges touch.
 const maxRanges = 6 * (index.MaxPort + 1) / 2
 
-// scope reads the scope of a look. The second result is its bytes.
-func (r *stateReader) scope() (s Scope, form []byte) {
-	n := r.uint(maxRanges)
+// readScope reads the scope of a look. The second result is its bytes.
+func readScope(r *index.Reader) (s Scope, form []byte) {
+	n := r.Uint(maxRanges)
 	if n == 0 {
 		return ScopeAll(), nil
 	}
-	from := r.rest
-	ranges := make([]index.Range, 0, min(n, len(r.rest)/3))
-	for i := 0; i < n && !r.bad; i++ {
-		t := r.bytes(1)
-		lo := r.uint(index.MaxPort)
-		more := r.uint(index.MaxPort)
-		if r.bad || lo+more > index.MaxPort {
-			r.bad = true
+	from := r.Rest
+	ranges := make([]index.Range, 0, min(n, len(r.Rest)/3))
+	for i := 0; i < n && !r.Bad; i++ {
+		t := r.Bytes(1)
+		lo := r.Uint(index.MaxPort)
+		more := r.Uint(index.MaxPort)
+		if r.Bad || lo+more > index.MaxPort {
+			r.Bad = true
 			break
 		}
 		ranges = append(ranges, index.Range{Type: index.Type(t[0]), Lo: uint16(lo), Hi: uint16(lo + more)})
 	}
 	s = ScopeOf(ranges...)
-	if r.bad || s.Err() != nil || len(s.parts()) != n { // those that touch are joined
-		r.bad = true
+	if r.Bad || s.Err() != nil || len(s.parts()) != n { // those that touch are joined
+		r.Bad = true
 		return Scope{}, nil
 	}
-	return s, from[:len(from)-len(r.rest)]
+	return s, from[:len(from)-len(r.Rest)]
 }
 
 // decodeTimes reads Times that may be damaged, of an asset with so many open keys, into
@@ -142,28 +104,28 @@ func (e *evidence) decodeTimes(times []byte, keys int) error {
 	head := times[1]
 	refs := e.looks
 	full := len(refs) == 1 && refs[0].ref == refAll
-	r := noteReader{rest: times[2:]}
+	r := index.Reader{Rest: times[2:]}
 	e.decodeHead(&r, head)
 	switch {
 	case head>>2&3 > given || head>>4&3 > given || head>>6&3 > given:
-		r.bad = true
+		r.Bad = true
 	case head&3 == noLooks:
-		r.bad = r.bad || len(refs) != 0
+		r.Bad = r.Bad || len(refs) != 0
 	case head&3 == oneFullLook:
-		r.bad = r.bad || !full
+		r.Bad = r.Bad || !full
 	case head&3 == listedLooks:
 		for i := range refs {
-			refs[i].time = e.newest - r.int()
+			refs[i].time = e.newest - r.Int64()
 		}
-		r.bad = r.bad || len(refs) == 0
+		r.Bad = r.Bad || len(refs) == 0
 		e.looks = refs
 	default:
-		r.bad = true
+		r.Bad = true
 	}
-	if len(r.rest) > 0 && !r.bad {
+	if len(r.Rest) > 0 && !r.Bad {
 		e.decodeOwn(&r, keys)
 	}
-	if r.bad {
+	if r.Bad {
 		return fmt.Errorf("%w times: %x, of %d looks and %d open keys", errDamaged, clip(times), len(refs), keys)
 	}
 	return nil

@@ -63,14 +63,14 @@ func ParseKeys(dst []Key, form []byte) ([]Key, error) {
 	if types == 0 || types&1 != 0 || types>>typeLimit != 0 {
 		return dst, fmt.Errorf("%w keys: types %#x", errPortable, types)
 	}
-	r := keyReader{keys: dst, rest: form[1:]}
+	r := keyReader{Reader{Rest: form[1:]}, dst}
 	for t := SCTP; t < typeLimit; t++ {
 		if types>>t&1 != 0 && !r.ports(t) {
 			return dst, fmt.Errorf("%w keys: ports of %v", errPortable, t)
 		}
 	}
-	if len(r.rest) > 0 {
-		return dst, fmt.Errorf("%w keys: %d bytes behind them", errPortable, len(r.rest))
+	if len(r.Rest) > 0 {
+		return dst, fmt.Errorf("%w keys: %d bytes behind them", errPortable, len(r.Rest))
 	}
 	if types&(types-1) != 0 {
 		slices.Sort(r.keys[start:])
@@ -80,18 +80,14 @@ func ParseKeys(dst []Key, form []byte) ([]Key, error) {
 
 // keyReader reads a key list that may be damaged.
 type keyReader struct {
+	Reader
 	keys []Key
-	rest []byte
 }
 
 // uint reads a number of at most so much.
 func (r *keyReader) uint(most uint32) (uint32, bool) {
-	v, w := binary.Uvarint(r.rest)
-	if w <= 0 || v > uint64(most) {
-		return 0, false
-	}
-	r.rest = r.rest[w:]
-	return uint32(v), true
+	v := r.Uint(uint64(most))
+	return uint32(v), !r.Bad
 }
 
 // ports reads the ports of a type and says whether they are as many as it says there.
@@ -107,9 +103,9 @@ func (r *keyReader) ports(t Type) bool {
 	case runsForm:
 		ok = r.runs(t)
 	case bitmapForm:
-		if ok = len(r.rest) >= bitmapSize && r.rest[0]&1 == 0; ok {
-			r.keys, _ = appendTypeKeys(r.keys, append(binary.AppendUvarint(nil, uint64(head)), r.rest[:bitmapSize]...), t)
-			r.rest = r.rest[bitmapSize:]
+		if ok = len(r.Rest) >= bitmapSize && r.Rest[0]&1 == 0; ok {
+			r.keys, _ = appendTypeKeys(r.keys, append(binary.AppendUvarint(nil, uint64(head)), r.Rest[:bitmapSize]...), t)
+			r.Rest = r.Rest[bitmapSize:]
 		}
 	default:
 		return false
