@@ -125,10 +125,16 @@ func (d *data) backup(ctx context.Context, fromMemory bool, to io.Writer) (err e
 		fromMemory = true
 	}
 	d.log.Info("a backup begins", "from_memory", fromMemory)
-	if fromMemory {
+	switch {
+	case fromMemory && !d.copies.TryLock():
+		return store.ErrBackup
+	case fromMemory:
+		defer d.copies.Unlock()
 		err = store.BackupOf(ctx, d.engine, to, &store.Options{Log: d.log})
-	} else if err = d.engine.Sync(ctx); err == nil {
-		err = d.store.Backup(ctx, to)
+	default:
+		if err = d.engine.Sync(ctx); err == nil {
+			err = d.store.Backup(ctx, to)
+		}
 	}
 	if err != nil {
 		d.log.Warn("a backup was not made", "problem", err)

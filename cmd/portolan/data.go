@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"portolan/engine"
@@ -16,7 +17,8 @@ type data struct {
 	engine *engine.Engine
 	store  *store.Store // nil: in memory only
 	log    *slog.Logger
-	loaded func() // wipes the progress bar
+	loaded func()     // wipes the progress bar
+	copies sync.Mutex // held while a backup is made from memory
 }
 
 // openData opens the data directory of the flags, if they name one. Its contents are yet to

@@ -34,6 +34,9 @@ func (s *Store) Backup(ctx context.Context, to io.Writer) (err error) {
 		return ErrBackup
 	}
 	defer s.backup.Unlock()
+	if err := s.fatal.ended(); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
 	a := archive{ctx: ctx, fs: s.opts.fs, tar: tar.NewWriter(to), now: time.Now()}
 	if s.rests.Load() { // and goes on to while a backup is made: nothing changes
 		err = a.directory(s.dir.at(databaseName), s.Sequence())

@@ -173,7 +173,9 @@ func (s *Store) readImage(ctx context.Context, r *imageRecord, read func(io.Read
 // giveUpImage makes room for what is worth more than an image, and says whether there was
 // one.
 func (s *Store) giveUpImage() bool {
-	s.mu.Lock()
+	if !s.mu.TryLock() { // a commit has it, and gives up the image, too
+		return false
+	}
 	defer s.mu.Unlock()
 	if s.outdated {
 		return false

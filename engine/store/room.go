@@ -66,6 +66,7 @@ func (s *Store) awake() error {
 	}
 	s.scrubber.end()
 	err := s.fatal.close(s.db.Close)
+	s.db = nil // until it is open again
 	if err == nil {
 		err = s.adopt()
 	}
@@ -77,7 +78,7 @@ func (s *Store) awake() error {
 		s.rests.Store(false)
 		err = s.keepLineage()
 	}
-	if err != nil { // the database may be closed, and all that is kept is in memory
+	if err != nil { // all that is kept is in memory
 		s.fatal.end(err)
 		return s.fatal.ended()
 	}
@@ -91,7 +92,9 @@ func (s *Store) awake() error {
 // giveUpLogs has what is in logs written to tables, and removes the logs, if that makes room.
 // It says whether it did.
 func (s *Store) giveUpLogs() bool {
-	s.mu.Lock()
+	if !s.mu.TryLock() { // a commit has it, which may take as long as the disk does
+		return false
+	}
 	defer s.mu.Unlock()
 	if s.closed || s.resting != nil {
 		return false

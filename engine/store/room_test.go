@@ -156,6 +156,67 @@ func wantBackup(t *testing.T, want string, backup func(to *bytes.Buffer) error) 
 	}
 }
 
+// TestAwakeFails: a database that cannot be opened for writing, when there is room again, has
+// ended: what was loaded is answered from, backed up and closed as ever, and the directory is
+// as sound as it was.
+func TestAwakeFails(t *testing.T) {
+	const floor = 8 << 20
+	disk := vfs.NewCrashableMem()
+	d := openOn(t, "data", &Options{fs: disk}, nil)
+	large(t, d, 1)
+	want := answers(t, d.Engine)
+	cut := disk.CrashClone(vfs.CrashCloneCfg{})
+	must(t, d.Close())
+
+	for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpRename} {
+		again := cut.CrashClone(vfs.CrashCloneCfg{})
+		var broken atomic.Bool
+		crowd := newSmall(errorfs.Wrap(again, switched{&broken, kind}))
+		crowd.other.Store(crowd.total - crowd.size("data") - crowd.size("data/db") - floor - 1<<20)
+		d = openOn(t, "data", &Options{fs: crowd, MinFree: floor}, nil)
+		broken.Store(true)
+		crowd.other.Store(0)
+		d.store.floor.now = func() time.Time { return time.Now().Add(time.Hour) }
+		for range 2 {
+			if _, err := d.Apply(t.Context(), []engine.Report{numbered(1)}); !errors.Is(err, engine.ErrReadOnly) {
+				t.Fatalf("error %v, want %v", err, engine.ErrReadOnly)
+			}
+		}
+		if err := d.store.Backup(t.Context(), new(bytes.Buffer)); err == nil {
+			t.Error("a backup of a store that has ended")
+		}
+		if got := answers(t, d.Engine); got != want {
+			t.Errorf("answers\n%s\nwant\n%s", got, want)
+		}
+		wantBackup(t, want, func(to *bytes.Buffer) error { return BackupOf(t.Context(), d.Engine, to, nil) })
+		must(t, d.Engine.Close())
+		if err := d.store.Close(); !errors.Is(err, engine.ErrReadOnly) {
+			t.Errorf("closed: %v", err)
+		}
+		d = openOn(t, "data", &Options{fs: again.CrashClone(vfs.CrashCloneCfg{})}, nil)
+		if got := answers(t, d.Engine); got != want {
+			t.Errorf("opened again:\n%s\nwant\n%s", got, want)
+		}
+		must(t, d.Close())
+	}
+}
+
+// switched is a disk on which one kind of operation fails once it is broken.
+type switched struct {
+	broken *atomic.Bool
+	kind   errorfs.OpKind
+}
+
+func (s switched) String() string { return "switched" }
+
+// MaybeError implements [errorfs.Injector].
+func (s switched) MaybeError(op errorfs.Op) error {
+	if s.broken.Load() && op.Kind == s.kind {
+		return syscall.EIO
+	}
+	return nil
+}
+
 // TestLittleRoom: with little in the logs, and less free than the floor, removals are taken;
 // with less than half of it nothing is written at all.
 func TestLittleRoom(t *testing.T) {

@@ -263,7 +263,10 @@ func (s *Store) Close() error {
 			s.opts.Log.Warn("database: the next start takes longer", "problem", err)
 		}
 	}
-	err := s.fatal.close(s.db.Close)
+	err := s.fatal.ended()
+	if s.db != nil {
+		err = s.fatal.close(s.db.Close)
+	}
 	return errors.Join(err, s.witness.close(), s.dir.release())
 }
 
