@@ -117,7 +117,7 @@ func (c *copying) asset(p *pinned, o index.Ordinal) {
 
 // times appends the Times of an asset.
 func (c *copying) times(dst []byte, s *index.Snapshot, o index.Ordinal, note []byte) []byte {
-	dst = append(dst, stateVersion)
+	dst = append(dst, timesVersion)
 	if note[0]&3 != listedLooks {
 		return append(dst, note...) // it has no refs
 	}

@@ -44,10 +44,7 @@ type evidence struct {
 //	newest   varint, from noteEpoch
 //	name, address, home: varint of how much older than newest, where their bits are given
 //	looks    where the bits are listedLooks: uvarint(number), per look uvarint(ref), varint(age)
-//	own      nothing where no key has an own time; else
-//	         uvarint(0) if most keys have none, or 1 and varint(age) of the commonest own time;
-//	         per key that differs: uvarint(keys skipped since the last), uvarint(0) if it has none,
-//	         or uvarint(zigzag(age)+1)
+//	own      see owntimes.go
 const (
 	noLooks     = 0
 	oneFullLook = 1 // of all, at the newest time: an agent's report
@@ -101,93 +98,6 @@ func (e *evidence) looksCode() byte {
 	return listedLooks
 }
 
-func (e *evidence) appendOwn(dst []byte, room *[]micros) []byte {
-	if !e.hasOwn() {
-		return dst
-	}
-	common := commonest(e.own, room)
-	if common == never {
-		dst = append(dst, 0)
-	} else {
-		dst = append(dst, 1)
-		dst = binary.AppendVarint(dst, e.newest-common)
-	}
-	skipped := uint64(0)
-	for _, t := range e.own {
-		if t == common {
-			skipped++
-			continue
-		}
-		dst = binary.AppendUvarint(dst, skipped)
-		skipped = 0
-		if t == never {
-			dst = append(dst, 0)
-		} else {
-			dst = appendUvarint(dst, zigzag(e.newest-t)+1)
-		}
-	}
-	return dst
-}
-
-// hasOwn says whether a key has an own time.
-func (e *evidence) hasOwn() bool {
-	return slices.ContainsFunc(e.own, func(t micros) bool { return t != never })
-}
-
-const (
-	fewTimes  = 24  // each is held against each of so many
-	manyTimes = 256 // of more a sample is looked at
-)
-
-// commonest returns the time that occurs most often, the oldest of those that do; of many
-// times, in a sample. The room is reused.
-func commonest(times []micros, room *[]micros) micros {
-	n := len(times)
-	if n <= fewTimes {
-		return commonestOfFew(times)
-	}
-	sample := (*room)[:0]
-	if n <= manyTimes {
-		sample = append(sample, times...)
-	} else {
-		for i := range manyTimes {
-			sample = append(sample, times[i*n/manyTimes])
-		}
-	}
-	*room = sample
-	slices.Sort(sample)
-	best, most := never, 0
-	for i := 0; i < len(sample); {
-		start := i
-		for i < len(sample) && sample[i] == sample[start] {
-			i++
-		}
-		if i-start > most {
-			best, most = sample[start], i-start
-		}
-	}
-	return best
-}
-
-func commonestOfFew(times []micros) micros {
-	best, most := never, 0
-	for i, t := range times {
-		if len(times)-i < most {
-			break
-		}
-		n := 1
-		for _, u := range times[i+1:] {
-			if u == t {
-				n++
-			}
-		}
-		if n > most || n == most && t < best {
-			best, most = t, n
-		}
-	}
-	return best
-}
-
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
@@ -238,32 +148,6 @@ func (e *evidence) decodeHead(r *index.Reader, head byte) {
 	e.looks, e.own = e.looks[:0], e.own[:0]
 	if head&3 == oneFullLook {
 		e.looks = append(e.looks, look{ref: refAll, time: e.newest})
-	}
-}
-
-// decodeOwn reads the own times of n open keys.
-func (e *evidence) decodeOwn(r *index.Reader, n int) {
-	common := never
-	if r.Uint64() == 1 {
-		common = e.newest - r.Int64()
-	}
-	start := len(e.own)
-	e.own = slices.Grow(e.own, n)[:start+n]
-	own := e.own[start:]
-	for i := range own {
-		own[i] = common
-	}
-	for at := 0; len(r.Rest) > 0; at++ {
-		at += int(min(r.Uint64(), uint64(n)))
-		if at >= n {
-			r.Bad = true
-			return
-		}
-		if u := r.Uint64(); u == 0 {
-			own[at] = never
-		} else {
-			own[at] = e.newest - unzigzag(u-1)
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -32,8 +33,13 @@ func TestNote(t *testing.T) {
 			want.looks = append(want.looks, look{ref: rapid.Uint32Max(refNone-1).Draw(t, "ref"), time: at.Draw(t, "look")})
 		}
 		n := rapid.IntRange(0, 40).Draw(t, "keys")
+		apart := rapid.Int64Range(0, 1<<rapid.IntRange(0, 56).Draw(t, "bits"))
 		for range n {
-			want.own = append(want.own, maybe.Draw(t, "own"))
+			own := maybe
+			if rapid.Bool().Draw(t, "together") {
+				own = rapid.Map(apart, func(d int64) micros { return noteEpoch + d })
+			}
+			want.own = append(want.own, own.Draw(t, "own"))
 		}
 		note := want.appendNote(nil, new([]micros))
 		var got evidence
@@ -112,6 +118,20 @@ func TestOwnTimesAreSmall(t *testing.T) {
 		if got.decodeNote(note, 20); !slices.Equal(got.own, e.own) {
 			t.Errorf("%s: own times come back as %v", name, got.own)
 		}
+	}
+}
+
+// TestOwnTimesOfAScanAreSmall: where each key has its own time of a day, in microseconds, it
+// takes the five bytes that these have.
+func TestOwnTimesOfAScanAreSmall(t *testing.T) {
+	const n = 1000
+	rng := rand.New(rand.NewPCG(1, 2))
+	e := evidence{newest: noteEpoch + 86400*1e6, name: never, address: never, home: never}
+	for range n {
+		e.own = append(e.own, noteEpoch+rng.Int64N(86400*1e6))
+	}
+	if got := len(e.appendNote(nil, new([]micros))); got > 5*n+20 {
+		t.Errorf("a note of %d keys is %d bytes, want at most %d", n, got, 5*n+20)
 	}
 }
 

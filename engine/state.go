@@ -21,10 +21,13 @@ import (
 //
 // Times change with every report that tells something:
 //
-//	version   1 byte: stateVersion
+//	version   1 byte: timesVersion; own times are never dense in those of version 1
 //	the note of evidence.go, where of looks that are listed only the ages stand, in the
 //	order of State
-const stateVersion = 1
+const (
+	stateVersion = 1
+	timesVersion = 2
+)
 
 // errDamaged is wrapped by errors about bytes that are no portable form.
 var errDamaged = errors.New("damaged")
@@ -56,7 +59,7 @@ func appendLabels(dst []byte, name, address, home string) []byte {
 
 // appendTimes appends the Times of an asset as it is being written. The lock is held.
 func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
-	dst = append(dst, stateVersion)
+	dst = append(dst, timesVersion)
 	note := v.x.Note(o)
 	if note[0]&3 != listedLooks {
 		return append(dst, note...) // it has no refs
@@ -98,7 +101,7 @@ func readScope(r *index.Reader) (s Scope, form []byte) {
 // decodeTimes reads Times that may be damaged, of an asset with so many open keys, into
 // the evidence, whose looks have their refs already.
 func (e *evidence) decodeTimes(times []byte, keys int) error {
-	if len(times) < 2 || times[0] != stateVersion {
+	if len(times) < 2 || times[0] == 0 || times[0] > timesVersion {
 		return fmt.Errorf("%w times: %d bytes, version %d", errDamaged, len(times), first(times))
 	}
 	head := times[1]

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"testing"
 
 	"portolan/index"
@@ -16,6 +18,9 @@ func FuzzPortableState(f *testing.F) {
 		{Asset: "a", Scope: ScopeAll(), Name: "n", Open: []index.Key{index.MakeKey(22, index.TCP)}},
 		{Asset: "b", Scope: ScopeOf(index.Range{Type: index.TCP, Lo: 1, Hi: 100}, index.Range{Type: index.UDP, Lo: 53, Hi: 53}), Open: []index.Key{index.MakeKey(22, index.TCP), index.MakeKey(80, index.UDP)}},
 		{Asset: "b", Scope: ScopeOf(index.Range{Type: index.TCP, Lo: 50, Hi: 200}), EnterpriseProject: "e", Open: []index.Key{index.MakeKey(99, index.SCTP)}},
+		{Asset: "c", Open: []index.Key{index.MakeKey(22, index.TCP)}},
+		{Asset: "c", Open: []index.Key{index.MakeKey(80, index.TCP)}},
+		{Asset: "c", Open: []index.Key{index.MakeKey(443, index.TCP)}}, // own times are dense
 	} {
 		if err := v.applyAll([]Report{r}, []micros{noteEpoch + micros(i)}, new(Result)); err != nil {
 			f.Fatal(err)
@@ -49,4 +54,24 @@ func FuzzPortableState(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestDenseTimesOfAnotherLength: own times that are all written are those of the open keys.
+func TestDenseTimesOfAnotherLength(t *testing.T) {
+	e := evidence{newest: noteEpoch, name: never, address: never, home: never}
+	for i := range micros(20) {
+		e.own = append(e.own, noteEpoch-1000*i)
+	}
+	times := e.append([]byte{timesVersion}, false, new([]micros))
+	if got := new(evidence); got.decodeTimes(times, 20) != nil || !slices.Equal(got.own, e.own) {
+		t.Fatalf("own times come back as %v", got.own)
+	}
+	for _, c := range []struct {
+		times []byte
+		keys  int
+	}{{times, 19}, {times, 21}, {times[:len(times)-1], 20}, {append(slices.Clone(times), 0), 20}} {
+		if err := new(evidence).decodeTimes(c.times, c.keys); !errors.Is(err, errDamaged) {
+			t.Errorf("%d bytes of times are taken for %d keys: %v", len(c.times), c.keys, err)
+		}
+	}
 }

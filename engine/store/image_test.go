@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -211,7 +212,7 @@ func TestOlderFormat(t *testing.T) {
 		t.Errorf("%v, marker %s", err, marker())
 	}
 	must(t, openOn(t, path, nil, nil).Close())
-	if !strings.Contains(marker(), "format: 3\n") {
+	if !strings.Contains(marker(), fmt.Sprintf("format: %d\n", formatVersion)) {
 		t.Errorf("marker %s", marker())
 	}
 }
