@@ -104,7 +104,7 @@ func (c *copying) asset(p *pinned, o index.Ordinal) {
 	c.data = appendLabels(c.data, a.Name, a.Address, a.Group)
 	c.data = binary.AppendUvarint(c.data, uint64(len(c.e.looks)))
 	for _, l := range c.e.looks {
-		c.data = appendInterned(c.data, p.s, l.ref)
+		c.data = appendLook(c.data, l.ref, p.s.Interned)
 	}
 	c.data = p.s.AppendKeysOf(c.data, o)
 	mid := len(c.data)
@@ -124,25 +124,4 @@ func (c *copying) times(dst []byte, s *index.Snapshot, o index.Ordinal, note []b
 	a, _ := s.Asset(o)
 	c.e.decodeNote(note, len(a.Keys))
 	return c.e.append(dst, false, &c.room)
-}
-
-// appendInterned appends the scope of a look in the portable form of a state.
-func appendInterned(dst []byte, s *index.Snapshot, ref uint32) []byte {
-	if ref == refAll {
-		return binary.AppendUvarint(dst, 0)
-	}
-	form := s.Interned(ref - 1)
-	return append(binary.AppendUvarint(dst, uint64(scopeRanges(form))), form...)
-}
-
-// scopeRanges returns how many ranges the bytes of a scope have.
-func scopeRanges(form []byte) (n int) {
-	for ; len(form) > 0; n++ {
-		form = form[1:]
-		for range 2 {
-			_, size := binary.Uvarint(form)
-			form = form[size:]
-		}
-	}
-	return n
 }

@@ -16,10 +16,9 @@ import (
 //
 //	version       1 byte: imageVersion
 //	inventories   uvarint of their number; of each uvarint(length) and
-//	    its mark: see Mark.Append
-//	    scopes, to the end: uvarint of the number by which looks refer to it, and the scope as in state.go
+//	    its mark: see Mark.Append; in version 1, something behind it that is of no use
 //	  and an image of the index
-const imageVersion = 1
+const imageVersion = 2
 
 // writeImage writes an image of an engine that nobody writes to.
 func (e *Engine) writeImage(to io.Writer) error {
@@ -39,7 +38,7 @@ func (e *Engine) writeImage(to io.Writer) error {
 	})
 	buf := binary.AppendUvarint([]byte{imageVersion}, uint64(len(list)))
 	for i, v := range list {
-		head := v.appendScopes(marks[i].Append(nil))
+		head := marks[i].Append(nil)
 		buf = append(binary.AppendUvarint(buf, uint64(len(head))), head...)
 		if _, err := to.Write(buf); err != nil {
 			return err
@@ -53,22 +52,6 @@ func (e *Engine) writeImage(to io.Writer) error {
 	return err
 }
 
-// appendScopes appends the scopes that looks are at.
-func (v *inventory) appendScopes(dst []byte) []byte {
-	refs := make([]uint32, 0, len(v.scopes))
-	for ref := range v.scopes {
-		refs = append(refs, ref)
-	}
-	slices.Sort(refs)
-	for _, ref := range refs {
-		ranges := v.scopes[ref].parts()
-		dst = binary.AppendUvarint(dst, uint64(ref))
-		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
-		dst = appendScope(dst, ranges)
-	}
-	return dst
-}
-
 // Image loads everything from an image, of so many bytes, that an [ImageKeeper] was given:
 // the inventories of the marks, instead of each of them and its assets. It is for bytes that
 // are known to be what was kept. After an error nothing is loaded, and assets may be.
@@ -78,7 +61,7 @@ func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
 	})
 	loaded := make([]*Filling, 0, len(marks))
 	r := bufio.NewReaderSize(from, 1<<20)
-	err := readImage(r, size, func(m Mark, scopes []byte, x *index.Index) error {
+	err := readImage(r, size, func(m Mark, x *index.Index) error {
 		want := m
 		if len(loaded) < len(marks) {
 			want = marks[len(loaded)]
@@ -92,7 +75,7 @@ func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
 		v.x = x
 		x.Resume(m.Version)
 		loaded = append(loaded, &Filling{v: v, mark: m})
-		return v.readScopes(scopes)
+		return nil
 	})
 	if err == nil && len(loaded) < len(marks) {
 		err = fmt.Errorf("%w: %d inventories of %d", index.ErrImage, len(loaded), len(marks))
@@ -114,9 +97,9 @@ func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
 }
 
 // readImage calls f for every inventory of an image.
-func readImage(r *bufio.Reader, size int64, f func(m Mark, scopes []byte, x *index.Index) error) error {
+func readImage(r *bufio.Reader, size int64, f func(m Mark, x *index.Index) error) error {
 	version, err := r.ReadByte()
-	if err == nil && version != imageVersion {
+	if err == nil && (version == 0 || version > imageVersion) {
 		return fmt.Errorf("%w: version %d", index.ErrImage, version)
 	}
 	n, err := binary.ReadUvarint(r)
@@ -124,7 +107,7 @@ func readImage(r *bufio.Reader, size int64, f func(m Mark, scopes []byte, x *ind
 		return fmt.Errorf("%w: %w", index.ErrImage, err)
 	}
 	for range n {
-		m, scopes, err := readHead(r, size)
+		m, err := readHead(r, version, size)
 		if err != nil {
 			return err
 		}
@@ -132,7 +115,7 @@ func readImage(r *bufio.Reader, size int64, f func(m Mark, scopes []byte, x *ind
 		if err != nil {
 			return err
 		}
-		if err := f(m, scopes, x); err != nil {
+		if err := f(m, x); err != nil {
 			return err
 		}
 	}
@@ -143,32 +126,18 @@ func readImage(r *bufio.Reader, size int64, f func(m Mark, scopes []byte, x *ind
 }
 
 // readHead reads what is before the image of an index.
-func readHead(r *bufio.Reader, size int64) (m Mark, scopes []byte, err error) {
+func readHead(r *bufio.Reader, version byte, size int64) (m Mark, err error) {
 	n, err := binary.ReadUvarint(r)
 	head := make([]byte, min(n, uint64(size)))
 	if err == nil {
 		_, err = io.ReadFull(r, head)
 	}
 	if err != nil {
-		return m, nil, fmt.Errorf("%w: %w", index.ErrImage, err)
+		return m, fmt.Errorf("%w: %w", index.ErrImage, err)
 	}
-	m, scopes, ok := ParseMark(head)
-	if !ok {
-		return m, nil, fmt.Errorf("%w: %x is no inventory", index.ErrImage, clip(head))
+	m, rest, ok := ParseMark(head)
+	if !ok || len(rest) > 0 && version > 1 {
+		return m, fmt.Errorf("%w: %x is no inventory", index.ErrImage, clip(head))
 	}
-	return m, scopes, nil
-}
-
-// readScopes reads the scopes that looks are at.
-func (v *inventory) readScopes(scopes []byte) error {
-	r := index.Reader{Rest: scopes}
-	for len(r.Rest) > 0 {
-		ref := uint32(r.Uint(1<<32 - 1))
-		s, _ := readScope(&r)
-		if _, twice := v.scopes[ref]; r.Bad || twice || ref == refAll || s.IsAll() {
-			return fmt.Errorf("%w: scope %d", index.ErrImage, ref)
-		}
-		v.scopes[ref] = s
-	}
-	return nil
+	return m, nil
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,11 +15,10 @@ import (
 type inventory struct {
 	x *index.Index
 
-	mu      sync.Mutex       // guards writing to x and the fields below
-	scopes  map[uint32]Scope // scopes of looks, by ref
-	logged  bool             // whether touched is kept
-	touched []touch          // since the last freeze, in the order they came
-	w       *work            // nil while nobody writes
+	mu      sync.Mutex // guards writing to x and the fields below
+	logged  bool       // whether touched is kept
+	touched []touch    // since the last freeze, in the order they came
+	w       *work      // nil while nobody writes
 }
 
 // touch is one change to an asset.
@@ -30,7 +28,9 @@ type touch struct {
 }
 
 // works are shared by all inventories: most of the time nobody writes to most of them.
-var works = sync.Pool{New: func() any { return new(work) }}
+var works = sync.Pool{New: func() any { return newWork() }}
+
+func newWork() *work { return &work{scopes: make(map[uint32]Scope)} }
 
 // lock begins writing.
 func (v *inventory) lock() {
@@ -50,6 +50,7 @@ func (v *inventory) unlock() {
 type work struct {
 	places         []index.Place
 	entries, other []entry
+	scopes         map[uint32]Scope // that refs stand for, as far as they were asked for
 
 	// of one asset
 	old, now evidence
@@ -68,7 +69,7 @@ type work struct {
 }
 
 func newInventory(logged bool) *inventory {
-	return &inventory{x: index.New(), scopes: make(map[uint32]Scope), logged: logged}
+	return &inventory{x: index.New(), logged: logged}
 }
 
 // checkRoom says whether the inventory may take the assets that are new in the
@@ -174,12 +175,17 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	return changed || did&didChange != 0
 }
 
-// scopeOf returns the scope of a look.
+// scopeOf returns the scope of a look. The lock is held.
 func (v *inventory) scopeOf(ref uint32) Scope {
 	if ref == refAll {
 		return ScopeAll()
 	}
-	return v.scopes[ref]
+	s, ok := v.w.scopes[ref]
+	if !ok {
+		s = decodeScope(v.x.Interned(ref - 1))
+		v.w.scopes[ref] = s
+	}
+	return s
 }
 
 // intern returns the ref of a scope that is not none and counts a reference.
@@ -189,14 +195,14 @@ func (v *inventory) intern(s Scope) uint32 {
 	}
 	v.w.scope = appendScope(v.w.scope[:0], s.parts())
 	ref := v.x.Intern(v.w.scope) + 1
-	v.scopes[ref] = s
+	v.w.scopes[ref] = s
 	return ref
 }
 
 // release takes back a look's reference to its scope.
 func (v *inventory) release(ref uint32) {
-	if ref != refAll && v.x.Release(ref-1) {
-		delete(v.scopes, ref)
+	if ref != refAll {
+		v.x.Release(ref - 1)
 	}
 }
 
@@ -205,24 +211,16 @@ func (v *inventory) check(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var e evidence
-	used := make(map[uint32]bool)
-	err := v.x.Check(ctx, func(note []byte) []uint32 {
+	return v.x.Check(ctx, func(note []byte) []uint32 {
 		e.decodeNote(note, -1)
 		var numbers []uint32
 		for _, l := range e.looks {
 			if l.ref != refAll {
 				numbers = append(numbers, l.ref-1)
-				used[l.ref] = true
 			}
 		}
 		return numbers
 	})
-	for ref := range v.scopes {
-		if !used[ref] {
-			err = errors.Join(err, fmt.Errorf("scope %d is remembered, but no look is at it", ref))
-		}
-	}
-	return err
 }
 
 // remove forgets an asset, if it is one of those, and says whether it was. The lock is held.

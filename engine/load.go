@@ -89,8 +89,8 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 	if p.inventories[m.Category].Load() != nil {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
-	f := &Filling{v: p.inventory(m.Category, true, 0), scopes: make(map[string]Scope), mark: m}
-	f.v.w = new(work)
+	f := &Filling{v: p.inventory(m.Category, true, 0), mark: m}
+	f.v.w = newWork()
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)
 	l.fillings = append(l.fillings, f)
@@ -110,9 +110,8 @@ func (l *Loader) project(m *Mark) *project {
 
 // Filling is an inventory being loaded. It is for one goroutine at a time.
 type Filling struct {
-	v      *inventory
-	mark   Mark
-	scopes map[string]Scope // by form, so that assets share them
+	v    *inventory
+	mark Mark
 }
 
 // Add adds an asset from its portable form, which it keeps nothing of. The error says
@@ -158,14 +157,9 @@ func (f *Filling) add(asset string, state, times []byte) error {
 // looks reads the scopes of an asset's looks.
 func (f *Filling) looks(r *index.Reader, looks []look) []look {
 	for range r.Uint(maxLooks) {
-		s, form := readScope(r)
+		s := readScope(r)
 		if r.Bad {
 			break
-		}
-		if known, ok := f.scopes[string(form)]; ok && form != nil {
-			s = known
-		} else if form != nil {
-			f.scopes[string(form)] = s
 		}
 		looks = append(looks, look{ref: f.v.intern(s)})
 	}

@@ -40,9 +40,7 @@ func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
 	e.decodeNote(v.x.Note(o), -1)
 	dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
 	for _, l := range e.looks {
-		ranges := v.scopeOf(l.ref).parts() // none for all
-		dst = binary.AppendUvarint(dst, uint64(len(ranges)))
-		dst = appendScope(dst, ranges)
+		dst = appendLook(dst, l.ref, v.x.Interned)
 	}
 	return v.x.AppendKeysOf(dst, o)
 }
@@ -55,6 +53,24 @@ func appendLabels(dst []byte, name, address, home string) []byte {
 		dst = append(dst, text...)
 	}
 	return dst
+}
+
+// appendLook appends the scope of a look, which is interned if it is not all.
+func appendLook(dst []byte, ref uint32, interned func(n uint32) []byte) []byte {
+	if ref == refAll {
+		return binary.AppendUvarint(dst, 0)
+	}
+	form := interned(ref - 1)
+	return append(binary.AppendUvarint(dst, uint64(scopeRanges(form))), form...)
+}
+
+// scopeRanges returns how many ranges the bytes of a scope have.
+func scopeRanges(form []byte) (n int) {
+	r := index.Reader{Rest: form}
+	for ; len(r.Rest) > 0; n++ {
+		readRange(&r)
+	}
+	return n
 }
 
 // appendTimes appends the Times of an asset as it is being written. The lock is held.
@@ -72,30 +88,43 @@ func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
 // maxRanges is more than a scope has: no two of its ranges touch.
 const maxRanges = 6 * (index.MaxPort + 1) / 2
 
-// readScope reads the scope of a look. The second result is its bytes.
-func readScope(r *index.Reader) (s Scope, form []byte) {
+// readScope reads the scope of a look.
+func readScope(r *index.Reader) Scope {
 	n := r.Uint(maxRanges)
 	if n == 0 {
-		return ScopeAll(), nil
+		return ScopeAll()
 	}
-	from := r.Rest
 	ranges := make([]index.Range, 0, min(n, len(r.Rest)/3))
 	for i := 0; i < n && !r.Bad; i++ {
-		t := r.Bytes(1)
-		lo := r.Uint(index.MaxPort)
-		more := r.Uint(index.MaxPort)
-		if r.Bad || lo+more > index.MaxPort {
-			r.Bad = true
-			break
-		}
-		ranges = append(ranges, index.Range{Type: index.Type(t[0]), Lo: uint16(lo), Hi: uint16(lo + more)})
+		ranges = append(ranges, readRange(r))
 	}
-	s = ScopeOf(ranges...)
+	s := ScopeOf(ranges...)
 	if r.Bad || s.Err() != nil || len(s.parts()) != n { // those that touch are joined
 		r.Bad = true
-		return Scope{}, nil
+		return Scope{}
 	}
-	return s, from[:len(from)-len(r.Rest)]
+	return s
+}
+
+// readRange reads a range of a scope.
+func readRange(r *index.Reader) index.Range {
+	t := r.Bytes(1)
+	lo := r.Uint(index.MaxPort)
+	more := r.Uint(index.MaxPort)
+	if r.Bad || lo+more > index.MaxPort {
+		r.Bad = true
+		return index.Range{}
+	}
+	return index.Range{Type: index.Type(t[0]), Lo: uint16(lo), Hi: uint16(lo + more)}
+}
+
+// decodeScope returns the scope whose bytes appendScope has made.
+func decodeScope(form []byte) Scope {
+	ranges := make([]index.Range, 0, scopeRanges(form))
+	for r := (index.Reader{Rest: form}); len(r.Rest) > 0; {
+		ranges = append(ranges, readRange(&r))
+	}
+	return Scope{&scope{ranges: ranges}}
 }
 
 // decodeTimes reads Times that may be damaged, of an asset with so many open keys, into

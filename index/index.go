@@ -423,10 +423,13 @@ func (x *Index) Remove(o Ordinal) {
 // counts one reference to it: notes refer by it to what many assets share.
 func (x *Index) Intern(data []byte) uint32 { return x.blobs.intern(data, x.epoch) }
 
+// Interned returns the bytes that a number stands for in the state being written. They must
+// not be changed.
+func (x *Index) Interned(n uint32) []byte { return *x.next.interned.at(n) }
+
 // Release takes one reference to an interned number back; the last one frees the
 // number, which snapshots published before still hold.
-// It says whether that was the last.
-func (x *Index) Release(n uint32) (freed bool) { return x.blobs.release(n, x.epoch) }
+func (x *Index) Release(n uint32) { x.blobs.release(n, x.epoch) }
 
 // groupNumber returns the number of the group with the name, a new one if need be.
 func (x *Index) groupNumber(name string) uint32 {
