@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"portolan/engine/journal"
 )
 
 // pipeline has the batches of an engine committed, group by group, and shown to readers
@@ -20,7 +22,7 @@ import (
 // With a time to lag it is the other way round: a batch is shown at once, and a timer has
 // everything committed that waits.
 type pipeline struct {
-	journal Journal       // nil: a batch is shown at once; writers hold the engine's lock, others p's
+	journal journal.Log   // nil: a batch is shown at once; writers hold the engine's lock, others p's
 	lag     time.Duration // how long a batch may be shown before it is committed
 	tenants *tenants
 	gaps    atomic.Pointer[gaps]  // numbers that are of no batch
@@ -45,7 +47,7 @@ const maxLagging = 64 << 20
 // batch is one call on its way to readers. It belongs to the call until it is
 // submitted, then to the pipeline.
 type batch struct {
-	Batch
+	journal.Batch
 	parts []part // their inventories are frozen
 
 	done chan struct{} // closed when it is committed and shown, or will not be
@@ -71,7 +73,7 @@ func (g *gaps) lost(seq uint64) error {
 
 // attach has everything committed to a journal, whose last batch it is told, from now on. No
 // write is under way, but questions are, and calls of Sync.
-func (p *pipeline) attach(j Journal, seq uint64, lost gaps) {
+func (p *pipeline) attach(j journal.Log, seq uint64, lost gaps) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.journal, p.seq = j, seq
@@ -81,7 +83,7 @@ func (p *pipeline) attach(j Journal, seq uint64, lost gaps) {
 }
 
 // attached returns the journal, for those that are no writers.
-func (p *pipeline) attached() Journal {
+func (p *pipeline) attached() journal.Log {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.journal
@@ -293,7 +295,7 @@ func (p *pipeline) commit(group []*batch) error {
 	if err := p.failure.Load(); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, *err)
 	}
-	batches := make([]Batch, len(group))
+	batches := make([]journal.Batch, len(group))
 	for i, b := range group {
 		batches[i] = b.Batch
 	}
@@ -360,20 +362,20 @@ func (b *batch) describe(removed []string) {
 	for i := range b.parts {
 		p := &b.parts[i]
 		b.Changed = p.v.appendChanges(b.Changed, p.name, p.category)
-		b.Marks = append(b.Marks, Mark{
+		b.Marks = append(b.Marks, journal.Mark{
 			Project: p.name, Category: p.category,
 			Version: p.frozen.Version(), Assets: p.frozen.Assets(), Receipt: p.project.receipts.newest(),
 		})
 	}
 	for _, id := range removed {
 		p := &b.parts[0]
-		b.Changed = append(b.Changed, Change{Project: p.name, Category: p.category, Asset: id})
+		b.Changed = append(b.Changed, journal.Change{Project: p.name, Category: p.category, Asset: id})
 	}
 }
 
 // size is about how many bytes a batch holds.
 func (b *batch) size() int {
-	n := len(b.Gone) + len(b.Changed)*int(unsafe.Sizeof(Change{}))
+	n := len(b.Gone) + len(b.Changed)*int(unsafe.Sizeof(journal.Change{}))
 	for i := range b.Changed {
 		n += len(b.Changed[i].Asset) + len(b.Changed[i].State) + len(b.Changed[i].Times)
 	}
@@ -381,7 +383,7 @@ func (b *batch) size() int {
 }
 
 // appendChanges appends the assets that were touched since the last time.
-func (v *inventory) appendChanges(changes []Change, project string, category Category) []Change {
+func (v *inventory) appendChanges(changes []journal.Change, project string, category Category) []journal.Change {
 	slices.SortFunc(v.touched, func(a, b touch) int { return cmp.Compare(a.o, b.o) })
 	var buf []byte // earlier changes keep the arrays it has had
 	for i := 0; i < len(v.touched); {
@@ -389,7 +391,7 @@ func (v *inventory) appendChanges(changes []Change, project string, category Cat
 		for ; i < len(v.touched) && v.touched[i].o == o; i++ {
 			whole = whole || v.touched[i].whole
 		}
-		c := Change{Project: project, Category: category, Asset: v.x.ID(o)}
+		c := journal.Change{Project: project, Category: category, Asset: v.x.ID(o)}
 		start := len(buf)
 		if whole {
 			buf = v.appendState(buf, o)

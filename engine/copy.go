@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -16,8 +17,8 @@ const copyAtOnce = 4096
 // numbers of their own. Writes wait only until it is settled what is copied.
 //
 // The journal is the caller's, and after an error of no use.
-func (e *Engine) Copy(ctx context.Context, to Journal) error {
-	l := &Loader{projects: make(map[string]*project)}
+func (e *Engine) Copy(ctx context.Context, to journal.Log) error {
+	l := &loader{projects: make(map[string]*project)}
 	if seq, err := to.Load(ctx, l); err != nil {
 		return err
 	} else if seq != 0 || len(l.fillings) > 0 {
@@ -39,7 +40,7 @@ func (e *Engine) Copy(ctx context.Context, to Journal) error {
 // pinned is one inventory as readers see it, and its mark.
 type pinned struct {
 	s    *index.Snapshot
-	mark Mark
+	mark journal.Mark
 }
 
 // pin returns all inventories as readers see them after one and the same batch.
@@ -54,7 +55,7 @@ func (e *Engine) pin(ctx context.Context) ([]pinned, error) {
 	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
 		for c := range Category(numCategories) {
 			if s := p.snapshot(c); s.Version() > 0 {
-				list = append(list, pinned{s, Mark{name, c, s.Version(), s.Assets(), p.receipts.newest()}})
+				list = append(list, pinned{s, journal.Mark{Project: name, Category: c, Version: s.Version(), Assets: s.Assets(), Receipt: p.receipts.newest()}})
 			}
 		}
 		return true
@@ -64,8 +65,8 @@ func (e *Engine) pin(ctx context.Context) ([]pinned, error) {
 
 // copying is a copy on its way.
 type copying struct {
-	to    Journal
-	batch Batch
+	to    journal.Log
+	batch journal.Batch
 	data  []byte // of the changes of the batch
 	e     evidence
 	room  []micros
@@ -90,7 +91,7 @@ func (c *copying) commit(ctx context.Context) error {
 		return err
 	}
 	c.batch.Seq++
-	err := c.to.Commit(ctx, []Batch{c.batch})
+	err := c.to.Commit(ctx, []journal.Batch{c.batch})
 	c.batch.Changed, c.batch.Marks, c.data = c.batch.Changed[:0], c.batch.Marks[:0], c.data[:0]
 	return err
 }
@@ -109,7 +110,7 @@ func (c *copying) asset(p *pinned, o index.Ordinal) {
 	c.data = p.s.AppendKeysOf(c.data, o)
 	mid := len(c.data)
 	c.data = c.times(c.data, p.s, o, note)
-	c.batch.Changed = append(c.batch.Changed, Change{
+	c.batch.Changed = append(c.batch.Changed, journal.Change{
 		Project: p.mark.Project, Category: p.mark.Category, Asset: a.ID,
 		State: c.data[start:mid:mid], Times: c.data[mid:len(c.data):len(c.data)],
 	})

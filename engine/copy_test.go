@@ -9,6 +9,7 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -75,7 +76,7 @@ func TestCopy(t *testing.T) {
 		}
 	}
 	wantCopy()
-	j.Before = func([]engine.Batch) error { return errors.New("broken") }
+	j.Before = func([]journal.Batch) error { return errors.New("broken") }
 	lost := seenOn("many3", someDay.Add(1), 9)
 	lost.Project, lost.Scope = "large", engine.ScopeOf(index.Range{Type: index.TCP, Lo: 9, Hi: 9})
 	if err := apply(lost, seenOn("new", someDay, 1)); !errors.Is(err, engine.ErrReadOnly) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidwall/btree"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -151,7 +152,7 @@ func (e *Engine) Close() error {
 	if e.pipeline.rest(); err != nil {
 		return err
 	}
-	if k, ok := e.pipeline.journal.(ImageKeeper); ok && e.pipeline.failure.Load() == nil {
+	if k, ok := e.pipeline.journal.(journal.ImageKeeper); ok && e.pipeline.failure.Load() == nil {
 		k.KeepImage(e.pipeline.seq, e.writeImage)
 	}
 	return nil

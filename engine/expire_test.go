@@ -9,10 +9,11 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
+	"portolan/engine/journal"
 )
 
 // expiring opens an engine on a journal whose assets expire after an hour of the clock.
-func expiring(t *testing.T, j engine.Journal, clock *testClock) *engine.Engine {
+func expiring(t *testing.T, j journal.Log, clock *testClock) *engine.Engine {
 	t.Helper()
 	e := mustOpen(t, &engine.Options{Now: clock.now, Expire: time.Hour})
 	if err := e.Attach(t.Context(), j); err != nil {
@@ -43,7 +44,7 @@ func TestExpireMany(t *testing.T) {
 	clock.advance(time.Hour - time.Second)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	j.Before = func([]engine.Batch) error { cancel(); return nil }
+	j.Before = func([]journal.Batch) error { cancel(); return nil }
 	first, err := e.Expire(ctx)
 	if !errors.Is(err, context.Canceled) || first.Removed == 0 || first.Removed == old {
 		t.Fatalf("given up half way: %+v, %v", first, err)

@@ -9,10 +9,11 @@ import (
 	"io"
 	"slices"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
-// An image is an engine as bytes: see [ImageKeeper].
+// An image is an engine as bytes: see [journal.ImageKeeper].
 //
 //	version       1 byte: imageVersion
 //	inventories   uvarint of their number; of each uvarint(length) and
@@ -23,7 +24,7 @@ const imageVersion = 2
 // writeImage writes an image of an engine that nobody writes to.
 func (e *Engine) writeImage(to io.Writer) error {
 	var list []*inventory
-	var marks []Mark
+	var marks []journal.Mark
 	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
 		for c := range Category(numCategories) {
 			v := p.inventories[c].Load()
@@ -32,7 +33,7 @@ func (e *Engine) writeImage(to io.Writer) error {
 			}
 			s := v.x.Snapshot()
 			list = append(list, v)
-			marks = append(marks, Mark{name, c, s.Version(), s.Assets(), p.receipts.newest()})
+			marks = append(marks, journal.Mark{Project: name, Category: c, Version: s.Version(), Assets: s.Assets(), Receipt: p.receipts.newest()})
 		}
 		return true
 	})
@@ -52,16 +53,14 @@ func (e *Engine) writeImage(to io.Writer) error {
 	return err
 }
 
-// Image loads everything from an image, of so many bytes, that an [ImageKeeper] was given:
-// the inventories of the marks, instead of each of them and its assets. It is for bytes that
-// are known to be what was kept. After an error nothing is loaded, and assets may be.
-func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
-	marks = slices.SortedFunc(slices.Values(marks), func(a, b Mark) int {
+// Image implements [journal.Loader].
+func (l *loader) Image(from io.Reader, size int64, marks []journal.Mark) error {
+	marks = slices.SortedFunc(slices.Values(marks), func(a, b journal.Mark) int {
 		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Category, b.Category))
 	})
-	loaded := make([]*Filling, 0, len(marks))
+	loaded := make([]*filling, 0, len(marks))
 	r := bufio.NewReaderSize(from, 1<<20)
-	err := readImage(r, size, func(m Mark, x *index.Index) error {
+	err := readImage(r, size, func(m journal.Mark, x *index.Index) error {
 		want := m
 		if len(loaded) < len(marks) {
 			want = marks[len(loaded)]
@@ -74,7 +73,7 @@ func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
 		v := newInventory(true)
 		v.x = x
 		x.Resume(m.Version)
-		loaded = append(loaded, &Filling{v: v, mark: m})
+		loaded = append(loaded, &filling{v: v, mark: m})
 		return nil
 	})
 	if err == nil && len(loaded) < len(marks) {
@@ -97,7 +96,7 @@ func (l *Loader) Image(from io.Reader, size int64, marks []Mark) error {
 }
 
 // readImage calls f for every inventory of an image.
-func readImage(r *bufio.Reader, size int64, f func(m Mark, x *index.Index) error) error {
+func readImage(r *bufio.Reader, size int64, f func(m journal.Mark, x *index.Index) error) error {
 	version, err := r.ReadByte()
 	if err == nil && (version == 0 || version > imageVersion) {
 		return fmt.Errorf("%w: version %d", index.ErrImage, version)
@@ -126,7 +125,7 @@ func readImage(r *bufio.Reader, size int64, f func(m Mark, x *index.Index) error
 }
 
 // readHead reads what is before the image of an index.
-func readHead(r *bufio.Reader, version byte, size int64) (m Mark, err error) {
+func readHead(r *bufio.Reader, version byte, size int64) (m journal.Mark, err error) {
 	n, err := binary.ReadUvarint(r)
 	head := make([]byte, min(n, uint64(size)))
 	if err == nil {
@@ -135,7 +134,7 @@ func readHead(r *bufio.Reader, version byte, size int64) (m Mark, err error) {
 	if err != nil {
 		return m, fmt.Errorf("%w: %w", index.ErrImage, err)
 	}
-	m, rest, ok := ParseMark(head)
+	m, rest, ok := journal.ParseMark(head)
 	if !ok || len(rest) > 0 && version > 1 {
 		return m, fmt.Errorf("%w: %x is no inventory", index.ErrImage, clip(head))
 	}

@@ -15,11 +15,12 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
 // attach opens an engine on a journal, with a clock that stands in 2030.
-func attach(t *testing.T, j engine.Journal) *engine.Engine {
+func attach(t *testing.T, j journal.Log) *engine.Engine {
 	t.Helper()
 	opts := &engine.Options{Now: func() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) }}
 	e, err := engine.Open(opts)
@@ -106,7 +107,7 @@ func TestHistoryCutAnywhere(t *testing.T) {
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, release := enginetest.NewJournal(), make(chan struct{})
-		j.Before = func([]engine.Batch) error { <-release; return nil }
+		j.Before = func([]journal.Batch) error { <-release; return nil }
 		e := attach(t, j)
 		var done sync.WaitGroup
 		for i := range 50 {
@@ -147,7 +148,7 @@ func TestFailedCommit(t *testing.T) {
 		if _, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)}); err != nil {
 			t.Fatal(err)
 		}
-		j.Before = func([]engine.Batch) error { <-release; return cause }
+		j.Before = func([]journal.Batch) error { <-release; return cause }
 		ask := func() string {
 			page, err := e.Ports(t.Context(), engine.PortQuery{Project: "p"})
 			names, err2 := e.Projects()
@@ -318,7 +319,7 @@ func TestContextEndsTheWait(t *testing.T) {
 		if err := e.Attach(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
-		j.Before = func([]engine.Batch) error { committing <- struct{}{}; <-release; return nil }
+		j.Before = func([]journal.Batch) error { committing <- struct{}{}; <-release; return nil }
 		ctx, cancel := context.WithCancel(t.Context())
 		type outcome struct {
 			engine.Result
@@ -366,7 +367,7 @@ func TestContextEndsTheWait(t *testing.T) {
 func TestCloseWaitsForWriters(t *testing.T) {
 	j, committing, release := enginetest.NewJournal(), make(chan struct{}), make(chan struct{})
 	e := attach(t, j)
-	j.Before = func([]engine.Batch) error { close(committing); <-release; return nil }
+	j.Before = func([]journal.Batch) error { close(committing); <-release; return nil }
 	applied, closed := make(chan error, 1), make(chan int, 1)
 	go func() {
 		_, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)})
@@ -436,20 +437,20 @@ func TestWhatIsWritten(t *testing.T) {
 
 // brokenJournal gives a loader what is not as it should be.
 type brokenJournal struct {
-	engine.Journal
-	load func(into *engine.Loader) error
+	journal.Log
+	load func(into journal.Loader) error
 }
 
-func (j brokenJournal) Load(_ context.Context, into *engine.Loader) (uint64, error) {
+func (j brokenJournal) Load(_ context.Context, into journal.Loader) (uint64, error) {
 	return 7, j.load(into)
 }
 
 // TestAttachRefuses: an engine with assets, or a journal that is damaged, is refused, and
 // the engine is as it was.
 func TestAttachRefuses(t *testing.T) {
-	mark := engine.Mark{Project: "p", Version: 3}
-	asset := func(id, state, times string) func(*engine.Loader) error {
-		return func(into *engine.Loader) error {
+	mark := journal.Mark{Project: "p", Version: 3}
+	asset := func(id, state, times string) func(journal.Loader) error {
+		return func(into journal.Loader) error {
 			f, err := into.Inventory(mark)
 			if err != nil {
 				return err
@@ -461,22 +462,22 @@ func TestAttachRefuses(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		load func(*engine.Loader) error
+		load func(journal.Loader) error
 		want string
 	}{
-		"an error of its own": {func(*engine.Loader) error { return errors.New("it burns") }, "it burns"},
-		"an inventory twice": {func(into *engine.Loader) error {
+		"an error of its own": {func(journal.Loader) error { return errors.New("it burns") }, "it burns"},
+		"an inventory twice": {func(into journal.Loader) error {
 			_, err := into.Inventory(mark)
 			_, err2 := into.Inventory(mark)
 			return errors.Join(err, err2)
 		}, `project "p" has its hosts twice`},
-		"no project": {func(into *engine.Loader) error { _, err := into.Inventory(engine.Mark{}); return err }, "project_id"},
-		"no such category": {func(into *engine.Loader) error {
-			_, err := into.Inventory(engine.Mark{Project: "p", Category: 9})
+		"no project": {func(into journal.Loader) error { _, err := into.Inventory(journal.Mark{}); return err }, "project_id"},
+		"no such category": {func(into journal.Loader) error {
+			_, err := into.Inventory(journal.Mark{Project: "p", Category: 9})
 			return err
 		}, "category"},
-		"an asset too few": {func(into *engine.Loader) error {
-			_, err := into.Inventory(engine.Mark{Project: "p", Assets: 2})
+		"an asset too few": {func(into journal.Loader) error {
+			_, err := into.Inventory(journal.Mark{Project: "p", Assets: 2})
 			return err
 		}, "0 hosts were loaded, but there were 2"},
 		"an asset twice":        {asset("fine", "\x01\x00\x00\x010\x01\x00", "\x01\x01\x00"), `project "p", host "fine": it is there twice`},

@@ -11,10 +11,11 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
+	"portolan/engine/journal"
 )
 
 // lagging opens an engine whose reports are durable within a second.
-func lagging(t *testing.T, j engine.Journal) *engine.Engine {
+func lagging(t *testing.T, j journal.Log) *engine.Engine {
 	t.Helper()
 	e, err := engine.Open(&engine.Options{DurableWithin: time.Second, Now: func() time.Time { return someDay }})
 	if err != nil {
@@ -86,7 +87,7 @@ func TestDurableWithin(t *testing.T) {
 func TestDurableWithinSlowCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := enginetest.NewJournal()
-		j.Before = func([]engine.Batch) error { time.Sleep(5 * time.Second); return nil }
+		j.Before = func([]journal.Batch) error { time.Sleep(5 * time.Second); return nil }
 		e := lagging(t, j)
 		var acknowledged []time.Time // by sequence number
 		for i := range 200 {
@@ -177,7 +178,7 @@ func TestLostLag(t *testing.T) {
 		cause := errors.New("the disk is gone")
 		j := enginetest.NewJournal()
 		e := lagging(t, j)
-		j.Before = func([]engine.Batch) error { return cause }
+		j.Before = func([]journal.Batch) error { return cause }
 		if _, err := e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)}); err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +199,7 @@ func TestLostLag(t *testing.T) {
 func TestAwait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, release := enginetest.NewJournal(), make(chan error)
-		j.Before = func([]engine.Batch) error { return <-release }
+		j.Before = func([]journal.Batch) error { return <-release }
 		e := attach(t, j)
 		write := func() {
 			_, _ = e.Apply(t.Context(), []engine.Report{seenOn("a", someDay, 22)})

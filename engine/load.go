@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -16,7 +17,7 @@ import (
 // journal.
 //
 // The journal is the caller's, who closes it after the engine.
-func (e *Engine) Attach(ctx context.Context, j Journal) error {
+func (e *Engine) Attach(ctx context.Context, j journal.Log) error {
 	if j == nil {
 		return errors.New("journal is nil: want one, or none attached")
 	}
@@ -31,7 +32,7 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 	if e.pipeline.journal != nil || e.tenants.shown.Load().Len() > 0 {
 		return errors.New("engine has a journal or assets: a journal is attached to an empty engine")
 	}
-	l := &Loader{projects: make(map[string]*project), lagging: e.pipeline.lag > 0}
+	l := &loader{projects: make(map[string]*project), lagging: e.pipeline.lag > 0}
 	seq, err := j.Load(ctx, l)
 	if err != nil {
 		return err
@@ -54,32 +55,37 @@ func (e *Engine) Attach(ctx context.Context, j Journal) error {
 	return nil
 }
 
-// Loader takes what a journal has. Its methods may be called concurrently.
-type Loader struct {
+// loader is a [journal.Loader].
+type loader struct {
 	lagging bool
 
 	mu       sync.Mutex // guards what follows
 	gaps     gaps
 	projects map[string]*project
-	fillings []*Filling
+	fillings []*filling
 }
 
-// Lagging says that the engine tells sequence numbers of batches before they are committed,
-// so that some that were told may be lost: see [Options].DurableWithin.
-func (l *Loader) Lagging() bool { return l.lagging }
+// Lagging implements [journal.Loader].
+func (l *loader) Lagging() bool { return l.lagging }
 
-// Gap says that no batch of this data has a number between after and before: they may have
-// been given to batches that were lost, and are not given again. Questions that are to
-// include one of them get [ErrBehind]. Gaps ascend.
-func (l *Loader) Gap(after, before uint64) {
+// Gap implements [journal.Loader].
+func (l *loader) Gap(after, before uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gaps = append(l.gaps, struct{ after, before uint64 }{after, before})
 }
 
-// Inventory begins the inventory that the mark is of, each once, and returns what is to be
-// filled with its assets.
-func (l *Loader) Inventory(m Mark) (*Filling, error) {
+// Inventory implements [journal.Loader].
+func (l *loader) Inventory(m journal.Mark) (journal.Filling, error) {
+	f, err := l.begin(m)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// begin begins the inventory of a mark.
+func (l *loader) begin(m journal.Mark) (*filling, error) {
 	if err := cmp.Or(checkText("project_id", m.Project, 1, MaxProjectLen), checkCategory(m.Category)); err != nil {
 		return nil, err
 	}
@@ -89,7 +95,7 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 	if p.inventories[m.Category].Load() != nil {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
-	f := &Filling{v: p.inventory(m.Category, true, 0), mark: m}
+	f := &filling{v: p.inventory(m.Category, true, 0), mark: m}
 	f.v.w = newWork()
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)
@@ -98,7 +104,7 @@ func (l *Loader) Inventory(m Mark) (*Filling, error) {
 }
 
 // project returns the project of a mark. The lock is held.
-func (l *Loader) project(m *Mark) *project {
+func (l *loader) project(m *journal.Mark) *project {
 	p := l.projects[m.Project]
 	if p == nil {
 		p = &project{name: m.Project}
@@ -108,22 +114,22 @@ func (l *Loader) project(m *Mark) *project {
 	return p
 }
 
-// Filling is an inventory being loaded. It is for one goroutine at a time.
-type Filling struct {
+// filling is a [journal.Filling].
+type filling struct {
 	v    *inventory
-	mark Mark
+	mark journal.Mark
 }
 
 // Add adds an asset from its portable form, which it keeps nothing of. The error says
 // which asset it is and what is wrong with it.
-func (f *Filling) Add(asset string, state, times []byte) error {
+func (f *filling) Add(asset string, state, times []byte) error {
 	if err := f.add(asset, state, times); err != nil {
 		return fmt.Errorf("project %q, %v %q: %w", f.mark.Project, f.mark.Category, asset, err)
 	}
 	return nil
 }
 
-func (f *Filling) add(asset string, state, times []byte) error {
+func (f *filling) add(asset string, state, times []byte) error {
 	w := f.v.w
 	if err := checkText("asset", asset, 1, MaxAssetLen); err != nil {
 		return err
@@ -155,7 +161,7 @@ func (f *Filling) add(asset string, state, times []byte) error {
 }
 
 // looks reads the scopes of an asset's looks.
-func (f *Filling) looks(r *index.Reader, looks []look) []look {
+func (f *filling) looks(r *index.Reader, looks []look) []look {
 	for range r.Uint(maxLooks) {
 		s := readScope(r)
 		if r.Bad {

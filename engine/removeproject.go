@@ -1,6 +1,10 @@
 package engine
 
-import "context"
+import (
+	"context"
+
+	"portolan/engine/journal"
+)
 
 // RemoveProject forgets a project, and returns how many assets it had when readers see that
 // it is gone: it is not listed any more, and [ErrNoProject] until somebody reports on it
@@ -28,7 +32,7 @@ func (e *Engine) RemoveProject(ctx context.Context, project string) (Result, err
 		// Data versions of what may come by this name are others than any that was.
 		e.tenants.least = max(e.tenants.least, s.Version())
 	}
-	b := &batch{Batch: Batch{Gone: project}}
+	b := &batch{Batch: journal.Batch{Gone: project}}
 	e.pipeline.submit(b)
 	err = e.settled(context.WithoutCancel(ctx), b, &result)
 	return result, err

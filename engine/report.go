@@ -6,28 +6,6 @@ import (
 	"unicode/utf8"
 )
 
-// Category says what kind of assets an inventory holds. A project has one
-// inventory per category; host "x" and container "x" are two assets.
-type Category uint8
-
-// The categories.
-const (
-	Host Category = iota
-	Container
-
-	numCategories = 2
-)
-
-var categoryNames = [numCategories]string{"host", "container"}
-
-// String returns the category's name: host or container.
-func (c Category) String() string {
-	if int(c) < len(categoryNames) {
-		return categoryNames[c]
-	}
-	return fmt.Sprintf("Category(%d)", uint8(c))
-}
-
 // checkCategory refuses a category that does not exist.
 func checkCategory(c Category) error {
 	if c < numCategories {
@@ -40,9 +18,9 @@ func checkCategory(c Category) error {
 // The error is a [*FieldError].
 func ParseCategory(name string) (Category, error) {
 	switch name {
-	case "", categoryNames[Host]:
+	case "", Host.String():
 		return Host, nil
-	case categoryNames[Container]:
+	case Container.String():
 		return Container, nil
 	}
 	return 0, &FieldError{Field: "category", Value: name, Allowed: "host or container"}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -29,8 +30,8 @@ func FuzzPortableState(f *testing.F) {
 		f.Add(v.appendState(nil, o), v.appendTimes(nil, o))
 	}
 	f.Fuzz(func(t *testing.T, state, times []byte) {
-		load := func(state, times []byte) (*Filling, error) {
-			fill, err := (&Loader{projects: map[string]*project{}}).Inventory(Mark{Project: "p"})
+		load := func(state, times []byte) (*filling, error) {
+			fill, err := (&loader{projects: map[string]*project{}}).begin(journal.Mark{Project: "p"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -14,6 +15,18 @@ type (
 	Type = index.Type
 	// Range is the keys of one type whose ports lie from Lo to Hi, both included.
 	Range = index.Range
+)
+
+// Category says what kind of assets an inventory holds. A project has one
+// inventory per category; host "x" and container "x" are two assets.
+type Category = journal.Category
+
+// The categories.
+const (
+	Host      = journal.Host
+	Container = journal.Container
+
+	numCategories = journal.Categories
 )
 
 // The types, in the order of their names. AnyType is the zero value: in a query

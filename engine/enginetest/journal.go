@@ -11,23 +11,24 @@ import (
 	"testing"
 
 	"portolan/engine"
+	"portolan/engine/journal"
 )
 
-// Journal is an [engine.Journal] in memory: the obvious one. It checks what it is given
+// Journal is a [journal.Log] in memory: the obvious one. It checks what it is given
 // against what the interface promises.
 type Journal struct {
 	// Refuse, if it is set, is asked by Ready.
 	Refuse func(removal bool) error
 	// Before, if it is set, is called before a group is kept; its error refuses it.
-	Before func(group []engine.Batch) error
+	Before func(group []journal.Batch) error
 	// Images says that images are kept, and loaded if they are of the last batch.
 	Images bool
 
 	mu     sync.Mutex // guards what follows
 	seq    uint64
 	assets map[home]kept
-	marks  map[place]engine.Mark
-	log    []engine.Change
+	marks  map[place]journal.Mark
+	log    []journal.Change
 	groups int
 	wholes int // states written
 	times  int // times written
@@ -46,10 +47,10 @@ type kept struct{ state, times []byte }
 
 // NewJournal returns an empty journal.
 func NewJournal() *Journal {
-	return &Journal{assets: map[home]kept{}, marks: map[place]engine.Mark{}}
+	return &Journal{assets: map[home]kept{}, marks: map[place]journal.Mark{}}
 }
 
-// Ready implements [engine.Journal].
+// Ready implements [journal.Log].
 func (j *Journal) Ready(removal bool) error {
 	if j.Refuse != nil {
 		return j.Refuse(removal)
@@ -57,15 +58,15 @@ func (j *Journal) Ready(removal bool) error {
 	return nil
 }
 
-// Load implements [engine.Journal].
-func (j *Journal) Load(_ context.Context, into *engine.Loader) (uint64, error) {
+// Load implements [journal.Log].
+func (j *Journal) Load(_ context.Context, into journal.Loader) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.Images && j.imaged == j.seq && j.seq > 0 {
 		marks := slices.Collect(maps.Values(j.marks))
 		return j.seq, into.Image(bytes.NewReader(j.image), int64(len(j.image)), marks)
 	}
-	fillings := make(map[place]*engine.Filling)
+	fillings := make(map[place]journal.Filling)
 	for at, mark := range j.marks {
 		f, err := into.Inventory(mark)
 		if err != nil {
@@ -83,8 +84,8 @@ func (j *Journal) Load(_ context.Context, into *engine.Loader) (uint64, error) {
 	return j.seq, nil
 }
 
-// Commit implements [engine.Journal].
-func (j *Journal) Commit(_ context.Context, group []engine.Batch) error {
+// Commit implements [journal.Log].
+func (j *Journal) Commit(_ context.Context, group []journal.Batch) error {
 	if j.Before != nil {
 		if err := j.Before(group); err != nil {
 			return err
@@ -101,7 +102,7 @@ func (j *Journal) Commit(_ context.Context, group []engine.Batch) error {
 	return nil
 }
 
-func (j *Journal) keep(b *engine.Batch) error {
+func (j *Journal) keep(b *journal.Batch) error {
 	if b.Seq != j.seq+1 {
 		return fmt.Errorf("batch %d comes after %d", b.Seq, j.seq)
 	}
@@ -111,7 +112,7 @@ func (j *Journal) keep(b *engine.Batch) error {
 			return fmt.Errorf("batch %d removes a project and changes others", b.Seq)
 		}
 		maps.DeleteFunc(j.assets, func(at home, _ kept) bool { return at.project == b.Gone })
-		maps.DeleteFunc(j.marks, func(at place, _ engine.Mark) bool { return at.project == b.Gone })
+		maps.DeleteFunc(j.marks, func(at place, _ journal.Mark) bool { return at.project == b.Gone })
 	}
 	changed := map[home]bool{}
 	for _, c := range b.Changed {
@@ -146,7 +147,7 @@ func (j *Journal) keep(b *engine.Batch) error {
 	return nil
 }
 
-// KeepImage implements [engine.ImageKeeper].
+// KeepImage implements [journal.ImageKeeper].
 func (j *Journal) KeepImage(seq uint64, write func(io.Writer) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -157,7 +158,7 @@ func (j *Journal) KeepImage(seq uint64, write func(io.Writer) error) {
 }
 
 // Log returns every change committed, in order.
-func (j *Journal) Log() []engine.Change {
+func (j *Journal) Log() []journal.Change {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.log)

@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"portolan/engine"
+	"portolan/engine/journal"
 )
 
 // The image is a file beside the database with what the engine makes of it, so that it can
@@ -61,7 +61,7 @@ func parseImageRecord(data []byte) (r imageRecord, err error) {
 	return r, fmt.Errorf("%w: %x is no record of an image", errDamaged, data)
 }
 
-// KeepImage implements [engine.ImageKeeper]. What goes wrong is logged: the records are
+// KeepImage implements [journal.ImageKeeper]. What goes wrong is logged: the records are
 // there all the same.
 func (s *Store) KeepImage(seq uint64, write func(io.Writer) error) {
 	s.mu.Lock()
@@ -125,7 +125,7 @@ func (s *size) Write(p []byte) (int, error) {
 
 // loadImage loads the image, if there is one that is what was written after the last
 // batch. Else it says so in the log, if there should be one, and nothing is loaded.
-func (s *Store) loadImage(ctx context.Context, k *kept, into *engine.Loader) bool {
+func (s *Store) loadImage(ctx context.Context, k *kept, into journal.Loader) bool {
 	if k.image.seq != max(k.seq, k.lineage.base()) || k.seq == 0 || s.opts.noImage {
 		return false
 	}
@@ -140,7 +140,7 @@ func (s *Store) loadImage(ctx context.Context, k *kept, into *engine.Loader) boo
 		return nil
 	})
 	if err == nil {
-		marks := make([]engine.Mark, len(k.list))
+		marks := make([]journal.Mark, len(k.list))
 		for i := range k.list {
 			marks[i] = k.list[i].mark
 		}

@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 
-	"portolan/engine"
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -105,18 +105,18 @@ func parseLater(data []byte) (seq uint64, times []byte, err error) {
 	return seq, data[n:], nil
 }
 
-// markVersion is the first byte of a mark's payload; [engine.Mark.Append] describes the rest.
+// markVersion is the first byte of a mark's payload; [journal.Mark.Append] describes the rest.
 const markVersion = 1
 
-func appendMark(dst []byte, m *engine.Mark) []byte { return m.Append(append(dst, markVersion)) }
+func appendMark(dst []byte, m *journal.Mark) []byte { return m.Append(append(dst, markVersion)) }
 
-func parseMark(data []byte) (engine.Mark, error) {
+func parseMark(data []byte) (journal.Mark, error) {
 	if len(data) > 0 && data[0] == markVersion {
-		if m, rest, ok := engine.ParseMark(data[1:]); ok && len(rest) == 0 {
+		if m, rest, ok := journal.ParseMark(data[1:]); ok && len(rest) == 0 {
 			return m, nil
 		}
 	}
-	return engine.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, data)
+	return journal.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, data)
 }
 
 // sequenceKey is the key of the sequence number, whose payload is a version byte and a uvarint.

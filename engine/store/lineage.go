@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"portolan/engine"
+	"portolan/engine/journal"
 )
 
 // lineage says which sequence numbers are of batches that are kept. Where some that were told
@@ -109,7 +109,7 @@ func parseLineage(data []byte) (l lineage, err error) {
 // resume says where the numbers go on, and which were passed over. A lineage begins if
 // numbers may have been told that are of no batch: the witness does not know, as of a copy,
 // or the engine before told them early and did not come to its end.
-func (s *Store) resume(k *kept, into *engine.Loader) (seq uint64) {
+func (s *Store) resume(k *kept, into journal.Loader) (seq uint64) {
 	l := k.lineage
 	seq = max(k.seq, l.base())
 	if s.readOnly {

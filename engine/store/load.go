@@ -11,12 +11,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/sync/errgroup"
 
-	"portolan/engine"
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
-// Load implements [engine.Journal].
-func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
+// Load implements [journal.Log].
+func (s *Store) Load(ctx context.Context, into journal.Loader) (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.fatal.ended(); err != nil {
@@ -59,7 +59,7 @@ func (s *Store) Load(ctx context.Context, into *engine.Loader) (seq uint64, err 
 // content is one inventory as it is kept.
 type content struct {
 	number uint32
-	mark   engine.Mark
+	mark   journal.Mark
 }
 
 // kept is everything in a database but the assets.
@@ -162,7 +162,7 @@ func readContent(key, record []byte) (c content, err error) {
 }
 
 // fill loads the assets of all inventories, several at a time.
-func (s *Store) fill(ctx context.Context, contents []content, into *engine.Loader) error {
+func (s *Store) fill(ctx context.Context, contents []content, into journal.Loader) error {
 	p := progress{tell: s.opts.Progress}
 	for i := range contents {
 		p.total += contents[i].mark.Assets
@@ -211,7 +211,7 @@ type rawAsset struct {
 }
 
 // fillOne loads the assets of an inventory. While some are read, others are added.
-func (s *Store) fillOne(ctx context.Context, number uint32, into *engine.Filling, p *progress) error {
+func (s *Store) fillOne(ctx context.Context, number uint32, into journal.Filling, p *progress) error {
 	full, empty := make(chan *chunk, 2), make(chan *chunk, 3)
 	for range cap(empty) {
 		empty <- new(chunk)

@@ -17,7 +17,7 @@ import (
 // smallLogs is how many bytes logs hold at most that recovery may write whatever is free.
 const smallLogs = 4 << 20
 
-// Ready implements [engine.Journal].
+// Ready implements [journal.Log].
 func (s *Store) Ready(removal bool) error {
 	if err := s.fatal.ended(); err != nil {
 		return err

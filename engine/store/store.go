@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"portolan/engine"
+	"portolan/engine/journal"
 )
 
 // Options configures a [Store]. Nil and the zero value are the defaults.
@@ -48,7 +49,7 @@ func (o *Options) withDefaults() Options {
 	return c
 }
 
-// Store keeps the batches of one engine in a directory. It implements [engine.ImageKeeper].
+// Store keeps the batches of one engine in a directory. It implements [journal.ImageKeeper].
 type Store struct {
 	opts     Options
 	readOnly bool
@@ -62,12 +63,12 @@ type Store struct {
 	backup   sync.Mutex    // held while one is made
 	scrubber scrubber
 
-	mu          sync.Mutex             // guards what follows
-	resting     error                  // why the database is open for questions only; nil: it is not
-	inventories map[engine.Mark]uint32 // numbers, by project and category
-	highest     uint32                 // the highest number of an inventory
-	last        uint64                 // the last batch
-	seq         uint64                 // from which numbers go on: that of the last batch, or higher
+	mu          sync.Mutex              // guards what follows
+	resting     error                   // why the database is open for questions only; nil: it is not
+	inventories map[journal.Mark]uint32 // numbers, by project and category
+	highest     uint32                  // the highest number of an inventory
+	last        uint64                  // the last batch
+	seq         uint64                  // from which numbers go on: that of the last batch, or higher
 	lineage     lineage
 	lineageKept bool
 	imaged      uint64 // the last batch in the image; 0: there is none that counts
@@ -83,8 +84,8 @@ func (s *Store) Sequence() uint64 {
 }
 
 // place is what of a mark says which inventory it is.
-func place(project string, category engine.Category) engine.Mark {
-	return engine.Mark{Project: project, Category: category}
+func place(project string, category engine.Category) journal.Mark {
+	return journal.Mark{Project: project, Category: category}
 }
 
 // Open opens a data directory, which it makes if it is not there or empty, and locks it
@@ -101,7 +102,7 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 	if !readOnly {
 		dir.tighten(o.Log)
 	}
-	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[engine.Mark]uint32)}
+	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[journal.Mark]uint32)}
 	s.floor.fs, s.floor.path, s.floor.least, s.floor.now = o.fs, path, o.MinFree, time.Now
 	switch {
 	case fresh:
@@ -274,8 +275,8 @@ func (s *Store) Close() error {
 // whose limit is 4 GiB. A group's batches may be written one after the other.
 const maxBatch = 1 << 30
 
-// Commit implements [engine.Journal]: it returns when the group is synced.
-func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
+// Commit implements [journal.Log]: it returns when the group is synced.
+func (s *Store) Commit(_ context.Context, group []journal.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -303,7 +304,7 @@ func (s *Store) Commit(_ context.Context, group []engine.Batch) error {
 }
 
 // sizeOf is about how many bytes a batch takes.
-func sizeOf(b *engine.Batch) int {
+func sizeOf(b *journal.Batch) int {
 	const perChange = 64 // two keys and their lengths
 	n := perChange * (len(b.Changed) + len(b.Marks) + 1)
 	for i := range b.Changed {
@@ -313,7 +314,7 @@ func sizeOf(b *engine.Batch) int {
 }
 
 // write writes batches in one step.
-func (s *Store) write(group []engine.Batch, size int) error {
+func (s *Store) write(group []journal.Batch, size int) error {
 	w := writer{store: s, batch: s.db.NewBatchWithSize(size)}
 	for i := range group {
 		w.add(&group[i])
@@ -347,7 +348,7 @@ type writer struct {
 	err                  error
 }
 
-func (w *writer) add(b *engine.Batch) {
+func (w *writer) add(b *journal.Batch) {
 	if b.Gone != "" {
 		w.forget(b.Gone)
 	}
@@ -378,7 +379,7 @@ func (w *writer) forget(project string) {
 	}
 }
 
-func (w *writer) asset(c *engine.Change, seq uint64) {
+func (w *writer) asset(c *journal.Change, seq uint64) {
 	n := w.store.inventory(c.Project, c.Category)
 	w.key = appendAssetKey(w.key[:0], stateTag, n, c.Asset)
 	switch {
@@ -402,7 +403,7 @@ func (w *writer) remove(key []byte) {
 	}
 }
 
-func (w *writer) mark(inventory uint32, m *engine.Mark) {
+func (w *writer) mark(inventory uint32, m *journal.Mark) {
 	w.key = appendKey(w.key[:0], inventoryTag, inventory)
 	w.payload = appendMark(w.payload[:0], m)
 	w.set(w.key, w.payload)

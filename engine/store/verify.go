@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"portolan/engine"
+	"portolan/engine/journal"
 )
 
 // maxFaults is how many faults Verify reports.
@@ -63,8 +64,8 @@ type verifier struct {
 	seq uint64
 }
 
-// Load implements [engine.Journal]. Its error has all faults.
-func (v *verifier) Load(ctx context.Context, into *engine.Loader) (seq uint64, err error) {
+// Load implements [journal.Log]. Its error has all faults.
+func (v *verifier) Load(ctx context.Context, into journal.Loader) (seq uint64, err error) {
 	v.seq, err = result(v.fatal, func() (uint64, error) {
 		k, err := v.contents()
 		if err != nil {
@@ -104,7 +105,7 @@ func (w *walker) fault(err error) (full bool) {
 }
 
 // walk walks the assets of an inventory. The error is not about one of them.
-func (w *walker) walk(ctx context.Context, number uint32, into *engine.Filling) (err error) {
+func (w *walker) walk(ctx context.Context, number uint32, into journal.Filling) (err error) {
 	pairs, err := w.store.pairs(number)
 	if err != nil {
 		return err

@@ -1,45 +1,73 @@
-package engine
+// Package journal is what an engine and whoever keeps its batches agree on: see
+// [portolan/engine.Engine.Attach]. Package store keeps them in a directory.
+package journal
 
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 
 	"portolan/index"
 )
 
-// Journal keeps what an engine applies. It is an ordered log of batches: what an engine
-// makes of a batch follows from the batches before it and from nothing else, neither
-// from a clock nor from chance.
+// Log keeps what an engine applies, in order. What an engine makes of a batch follows from
+// the batches before it and from nothing else, neither from a clock nor from chance.
 //
 // An engine calls one method at a time, but for Ready.
-type Journal interface {
+type Log interface {
 	// Load gives the loader everything that was committed and returns the sequence
 	// number of the last batch, 0 for none, or a higher one to go on with: see
-	// [Loader.Gap]. It is called once, before all else.
-	Load(ctx context.Context, into *Loader) (seq uint64, err error)
+	// [Loader]. It is called once, before all else.
+	Load(ctx context.Context, into Loader) (seq uint64, err error)
 
 	// Ready says why nothing can be committed now, as when the disk is nearly full; a
 	// removal, which makes room, may be all that can. The engine asks before it begins a
 	// write, and refuses it with the error: nothing has changed then, and the next write
-	// may be accepted. An error that matches ErrReadOnly is for good. It is called
-	// concurrently.
+	// may be accepted. An error that matches [portolan/engine.ErrReadOnly] is for good. It
+	// is called concurrently.
 	Ready(removal bool) error
 
 	// Commit makes a group of batches durable, all of it or nothing. Their sequence
 	// numbers ascend by one from the last batch committed. The batches are the
 	// engine's own and must not be kept. After an error the engine never shows the
-	// batches and accepts no more: see [ErrReadOnly].
+	// batches and accepts no more.
 	Commit(ctx context.Context, group []Batch) error
 }
 
-// ImageKeeper is a [Journal] that keeps an image of the engine, besides its assets. It is
+// ImageKeeper is a [Log] that keeps an image of the engine, besides its assets. It is
 // what an engine can be loaded from in less time, and may be lost.
 type ImageKeeper interface {
-	Journal
+	Log
 	// KeepImage is called when the engine is closed, with the number of the last batch.
-	// What write writes is for [Loader.Image].
+	// What write writes is for the Image method of a [Loader].
 	KeepImage(seq uint64, write func(io.Writer) error)
+}
+
+// Loader takes what a log has, for an engine. Its methods may be called concurrently.
+type Loader interface {
+	// Lagging says that the engine tells sequence numbers of batches before they are
+	// committed, so that some that were told may be lost.
+	Lagging() bool
+	// Gap says that no batch of this data has a number between after and before: they may
+	// have been given to batches that were lost, and are not given again. Questions that
+	// are to include one of them get [portolan/engine.ErrBehind]. Gaps ascend.
+	Gap(after, before uint64)
+	// Inventory begins the inventory that the mark is of, each once, and returns what is
+	// to be filled with its assets.
+	Inventory(m Mark) (Filling, error)
+	// Image loads everything from an image, of so many bytes, that an [ImageKeeper] was
+	// given: the inventories of the marks, instead of each of them and its assets. It is
+	// for bytes that are known to be what was kept. After an error nothing is loaded, and
+	// assets may be.
+	Image(from io.Reader, size int64, marks []Mark) error
+}
+
+// Filling is an inventory being loaded. It is for one goroutine at a time.
+type Filling interface {
+	// Add adds an asset from its portable form, which it keeps nothing of. The error says
+	// which asset and what is wrong with its form.
+	Add(asset string, state, times []byte) error
 }
 
 // Batch is what one call made of the inventories.
@@ -56,7 +84,7 @@ type Batch struct {
 	Gone string
 }
 
-// Change is an asset after a batch, in the portable form that [Filling.Add] reads.
+// Change is an asset after a batch, in the portable form that a [Filling] reads.
 type Change struct {
 	Project  string
 	Category Category
@@ -66,6 +94,28 @@ type Change struct {
 	State []byte
 	// Times are when; nil if the asset was removed.
 	Times []byte
+}
+
+// Category says what kind of assets an inventory holds. A project has one
+// inventory per category; host "x" and container "x" are two assets.
+type Category uint8
+
+// The categories, and how many there are.
+const (
+	Host Category = iota
+	Container
+
+	Categories = 2
+)
+
+var categoryNames = [Categories]string{"host", "container"}
+
+// String returns the category's name: host or container.
+func (c Category) String() string {
+	if int(c) < len(categoryNames) {
+		return categoryNames[c]
+	}
+	return fmt.Sprintf("Category(%d)", uint8(c))
 }
 
 // Mark is what an inventory has besides its assets.
@@ -107,5 +157,5 @@ func ParseMark(data []byte) (m Mark, rest []byte, ok bool) {
 	m.Version = r.Uint64()
 	m.Assets = r.Uint(index.MaxAssets)
 	m.Receipt = r.Int64()
-	return m, r.Rest, !r.Bad && m.Category < numCategories
+	return m, r.Rest, !r.Bad && m.Category < Categories
 }
