@@ -15,6 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/goleak"
 	"golang.org/x/perf/benchfmt"
+
+	"portolan/engine/enginetest"
 )
 
 // clientVariable makes the test's binary the client of the http suite.
@@ -35,6 +37,9 @@ func TestRun(t *testing.T) {
 	for _, profile := range Profiles() {
 		suites := Suites()
 		if profile != DefaultProfile {
+			if !enginetest.Full() {
+				continue
+			}
 			suites = []Suite{SuiteLibrary, SuiteLoad}
 		}
 		report, err := Run(t.Context(), &Config{Suites: suites, Hosts: 300, Profile: profile, For: time.Millisecond})

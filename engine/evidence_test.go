@@ -33,11 +33,12 @@ func TestNote(t *testing.T) {
 			want.looks = append(want.looks, look{ref: rapid.Uint32Max(refNone-1).Draw(t, "ref"), time: at.Draw(t, "look")})
 		}
 		n := rapid.IntRange(0, 40).Draw(t, "keys")
-		apart := rapid.Int64Range(0, 1<<rapid.IntRange(0, 56).Draw(t, "bits"))
+		apart := rapid.Int64Range(0, 1<<rapid.IntRange(0, 36).Draw(t, "bits"))
+		units := rapid.SampledFrom([][]micros{{1}, {1e3}, {1e6}, {1, 1e3, 1e6}}).Draw(t, "units")
 		for range n {
-			own := maybe
+			own, unit := maybe, rapid.SampledFrom(units).Draw(t, "unit")
 			if rapid.Bool().Draw(t, "together") {
-				own = rapid.Map(apart, func(d int64) micros { return noteEpoch + d })
+				own = rapid.Map(apart, func(d int64) micros { return noteEpoch + d*unit })
 			}
 			want.own = append(want.own, own.Draw(t, "own"))
 		}
@@ -121,17 +122,39 @@ func TestOwnTimesAreSmall(t *testing.T) {
 	}
 }
 
-// TestOwnTimesOfAScanAreSmall: where each key has its own time of a day, in microseconds, it
-// takes the five bytes that these have.
+// TestOwnTimesOfAScanAreSmall: where each key has its own time of a day, it takes the bytes
+// that these have in the unit they are told in.
 func TestOwnTimesOfAScanAreSmall(t *testing.T) {
-	const n = 1000
-	rng := rand.New(rand.NewPCG(1, 2))
-	e := evidence{newest: noteEpoch + 86400*1e6, name: never, address: never, home: never}
-	for range n {
-		e.own = append(e.own, noteEpoch+rng.Int64N(86400*1e6))
+	const n, day = 1000, 86400 * 1e6
+	for unit, width := range map[micros]int{1: 5, 1e3: 4, 1e6: 3} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		e := evidence{newest: noteEpoch + day, name: never, address: never, home: never}
+		for range n {
+			e.own = append(e.own, noteEpoch+rng.Int64N(day/unit)*unit)
+		}
+		if got := len(e.appendNote(nil, new([]micros))); got > width*n+20 {
+			t.Errorf("a note of %d keys with times in %d µs is %d bytes, want at most %d", n, unit, got, width*n+20)
+		}
 	}
-	if got := len(e.appendNote(nil, new([]micros))); got > 5*n+20 {
-		t.Errorf("a note of %d keys is %d bytes, want at most %d", n, got, 5*n+20)
+}
+
+// TestUnitsOfOwnTimes: one finer time is enough for all to be told finer, wherever it stands.
+func TestUnitsOfOwnTimes(t *testing.T) {
+	for _, fine := range [][]micros{{1}, {1e3}, {1e3, 1}, {1, 1e3}, {1e6 + 1, 1e3}} {
+		for at := range 5 {
+			e := evidence{newest: noteEpoch, name: never, address: never, home: never}
+			for i := range micros(5) {
+				e.own = append(e.own, noteEpoch-i*1e6)
+			}
+			for i, d := range fine {
+				e.own[(at+i)%5] += d
+			}
+			var got evidence
+			got.decodeNote(e.appendNote(nil, new([]micros)), 5)
+			if !slices.Equal(got.own, e.own) {
+				t.Errorf("%v comes back as %v", e.own, got.own)
+			}
+		}
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 //	  per key that differs: uvarint(keys skipped since the last), uvarint(0) if it has none,
 //	  or uvarint(zigzag(age)+1)
 //	ownDense: each
-//	  varint(age) of the oldest; how many bytes a key takes, 1 byte
-//	  per key so many bytes, little-endian: 0 if it has none, or microseconds after the oldest, plus 1
+//	  varint(age) of the oldest; 1 byte: how many bytes a key takes | unit<<4, the number of one
+//	  of ownUnits
+//	  per key so many bytes, little-endian: 0 if it has none, or units after the oldest, plus 1
 //
 // Ages are microseconds before the newest report.
 const (
@@ -27,13 +28,24 @@ const (
 	ownDense  = 2
 )
 
+// ownUnits are what dense own times are counted in, in microseconds: few scanners know more
+// than the second.
+var ownUnits = [...]uint64{1, 1e3, 1e6}
+
+// dense says how own times are written one by one.
+type dense struct {
+	oldest micros
+	unit   int // of ownUnits
+	width  int // bytes a key
+}
+
 func (e *evidence) appendOwn(dst []byte, room *[]micros) []byte {
 	if !e.hasOwn() {
 		return dst
 	}
 	common := commonest(e.own, room)
-	if oldest, width, dense := denseOwn(e.own, common); dense {
-		return e.appendDense(dst, oldest, width)
+	if d, ok := denseOwn(e.own, common); ok {
+		return e.appendDense(dst, d)
 	}
 	if common == never {
 		dst = append(dst, ownSparse)
@@ -58,36 +70,59 @@ func (e *evidence) appendOwn(dst []byte, room *[]micros) []byte {
 	return dst
 }
 
-// denseOwn returns the oldest of the own times, of which there is one, how many bytes each
-// takes after it, and whether to write each of them is about as short as those that differ
-// from the common one.
-func denseOwn(own []micros, common micros) (oldest micros, width int, dense bool) {
-	oldest, newest, differ := micros(math.MaxInt64), never, 0
+// denseOwn returns how to write each of the own times, of which there is one, and whether
+// that is about as short as those that differ from the common one.
+func denseOwn(own []micros, common micros) (d dense, ok bool) {
+	newest, differ := never, 0
+	d.oldest = math.MaxInt64
 	for _, t := range own {
 		if t != common {
 			differ++
 		}
 		if t != never {
-			oldest, newest = min(oldest, t), max(newest, t)
+			d.oldest, newest = min(d.oldest, t), max(newest, t)
 		}
 	}
-	width = (bits.Len64(uint64(newest-oldest)+1) + 7) / 8
-	const more = 2 // bytes that a time which differs takes beyond the width: as a varint, and what was skipped
-	return oldest, width, width*len(own) <= (width+more)*differ
+	const more = 2 // bytes of a time that differs beyond its width: it is a varint, with what was skipped
+	span := uint64(newest - d.oldest)
+	if len(own) > (widthOf(span)+more)*differ { // not even a byte for each is
+		return d, false
+	}
+	d.unit = d.coarsest(own)
+	d.width = widthOf(span / ownUnits[d.unit])
+	return d, d.width*len(own) <= (widthOf(span)+more)*differ
 }
 
-func (e *evidence) appendDense(dst []byte, oldest micros, width int) []byte {
+// widthOf returns how many bytes hold the numbers up to one more than the span.
+func widthOf(span uint64) int { return (bits.Len64(span+1) + 7) / 8 }
+
+// coarsest returns the largest unit that all times are whole numbers of after the oldest.
+func (d *dense) coarsest(own []micros) int {
+	unit := len(ownUnits) - 1
+	for _, t := range own {
+		for t != never && uint64(t-d.oldest)%ownUnits[unit] != 0 {
+			unit--
+		}
+		if unit == 0 {
+			break
+		}
+	}
+	return unit
+}
+
+func (e *evidence) appendDense(dst []byte, d dense) []byte {
 	dst = append(dst, ownDense)
-	dst = binary.AppendVarint(dst, e.newest-oldest)
-	dst = append(dst, byte(width))
-	dst = slices.Grow(dst, width*len(e.own)+8)
+	dst = binary.AppendVarint(dst, e.newest-d.oldest)
+	dst = append(dst, byte(d.width|d.unit<<4))
+	dst = slices.Grow(dst, d.width*len(e.own)+8)
+	unit := ownUnits[d.unit]
 	for _, t := range e.own {
 		after := uint64(0)
 		if t != never {
-			after = uint64(t-oldest) + 1
+			after = uint64(t-d.oldest)/unit + 1
 		}
 		binary.LittleEndian.PutUint64(dst[len(dst):len(dst)+8], after)
-		dst = dst[:len(dst)+width]
+		dst = dst[:len(dst)+d.width]
 	}
 	return dst
 }
@@ -188,11 +223,13 @@ func (e *evidence) decodeSparse(r *index.Reader, own []micros, common micros) {
 
 func (e *evidence) decodeDense(r *index.Reader, own []micros) {
 	oldest := e.newest - r.Int64()
-	width := r.Uint(8)
-	if r.Bad || width == 0 || len(r.Rest) != width*len(own) {
+	how := r.Uint(math.MaxUint8)
+	width, scale := how&15, how>>4
+	if r.Bad || width < 1 || width > 8 || scale >= len(ownUnits) || len(r.Rest) != width*len(own) {
 		r.Bad = true
 		return
 	}
+	unit := micros(ownUnits[scale])
 	mask := uint64(math.MaxUint64) >> (64 - 8*width)
 	data := r.Rest
 	for i := range own {
@@ -206,7 +243,7 @@ func (e *evidence) decodeDense(r *index.Reader, own []micros) {
 		}
 		data = data[width:]
 		if own[i] = never; word != 0 {
-			own[i] = oldest + micros(word-1)
+			own[i] = oldest + micros(word-1)*unit
 		}
 	}
 	r.Rest = nil

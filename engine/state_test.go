@@ -57,11 +57,12 @@ func FuzzPortableState(f *testing.F) {
 	})
 }
 
-// TestDenseTimesOfAnotherLength: own times that are all written are those of the open keys.
+// TestDenseTimesOfAnotherLength: own times that are all written are those of the open keys, in
+// a width and a unit that there are.
 func TestDenseTimesOfAnotherLength(t *testing.T) {
 	e := evidence{newest: noteEpoch, name: never, address: never, home: never}
 	for i := range micros(20) {
-		e.own = append(e.own, noteEpoch-1000*i)
+		e.own = append(e.own, noteEpoch-1000*100*i-1000)
 	}
 	times := e.append([]byte{timesVersion}, false, new([]micros))
 	if got := new(evidence); got.decodeTimes(times, 20) != nil || !slices.Equal(got.own, e.own) {
@@ -73,6 +74,16 @@ func TestDenseTimesOfAnotherLength(t *testing.T) {
 	}{{times, 19}, {times, 21}, {times[:len(times)-1], 20}, {append(slices.Clone(times), 0), 20}} {
 		if err := new(evidence).decodeTimes(c.times, c.keys); !errors.Is(err, errDamaged) {
 			t.Errorf("%d bytes of times are taken for %d keys: %v", len(c.times), c.keys, err)
+		}
+	}
+	at := len(times) - 20*2 - 1 // two bytes each, in milliseconds
+	if times[at] != 2|1<<4 {
+		t.Fatalf("%x is written as %#x", times, times[at])
+	}
+	for how, size := range map[byte]int{0: 0, 9: 9, 2 | 3<<4: 2} {
+		bad := append(append(slices.Clone(times[:at]), how), make([]byte, 20*size)...)
+		if err := new(evidence).decodeTimes(bad, 20); !errors.Is(err, errDamaged) {
+			t.Errorf("times written as %#x are taken: %v", how, err)
 		}
 	}
 }
