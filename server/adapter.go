@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"portolan/server/auth"
 )
@@ -16,6 +17,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.answer(r.Context(), c)
 	h, a := w.Header(), &c.answered
+	if r.ProtoMajor == 1 && c.body.unread() {
+		// The answer does not wait for the rest of the body, nor does the connection long.
+		h["Connection"] = closing
+		c.body.deadline(time.Now().Add(lingerTime))
+	}
 	h["X-Request-Id"] = a.id
 	for i := range a.fields {
 		h[a.fields[i].name] = a.fields[i].values

@@ -26,8 +26,12 @@ type body struct {
 	timeout time.Duration
 	left    int64
 	fault   error
-	lost    bool
+	ended   bool // src has no more
 }
+
+// lingerTime is how long a connection stays after an answer that came before the end of the
+// body, so that a client that is still sending finds the answer and no reset connection.
+const lingerTime = 500 * time.Millisecond
 
 // deadlines is a connection as far as its deadlines go; the zero time is none.
 type deadlines interface {
@@ -53,15 +57,16 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		n, err = n+int(b.left), errLargeBody
 	}
+	b.ended = errors.Is(err, io.EOF)
 	switch {
-	case errors.Is(err, io.EOF) && b.givenUp():
+	case b.ended && b.givenUp():
 		b.fault, err = io.ErrUnexpectedEOF, io.ErrUnexpectedEOF
-	case errors.Is(err, io.EOF):
+	case b.ended:
 		// net/http goes on reading to learn when the client leaves; a deadline
 		// that passed while the reports are applied would look like that.
 		b.deadline(time.Time{})
 	case err != nil:
-		b.fault, b.lost = err, true
+		b.fault = err
 	}
 	return n, err
 }
@@ -79,9 +84,9 @@ func (b *body) deadline(t time.Time) { _ = b.conn.SetReadDeadline(t) }
 // on, as that does, would keep the answer back.
 func (b *body) Close() error { return nil }
 
-// spoilt says whether nobody knows where the next request of the connection begins;
-// net/http does not see this where its own body is replaced.
-func (b *body) spoilt() bool { return b.lost }
+// unread says whether there is a body that has not come to its end: then nobody knows where
+// the next request of the connection begins.
+func (b *body) unread() bool { return b != nil && !b.ended }
 
 // failure returns how the request failed whose body ended early, nil if it did
 // not.

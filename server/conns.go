@@ -3,25 +3,26 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// conns keeps the number of open connections within a limit. One too many ends
-// the one that has been waiting the longest for a whole request to arrive: idle,
-// silent or sending its header byte by byte. Only when every connection is being
-// answered, the new one ends. So whoever opens many connections and says nothing
-// ends its own.
+// conns keeps the number of open connections within a limit. One too many ends the one that
+// has been stalled the longest: that waits for bytes of its client (idle, silent, sending a
+// header or a body byte by byte) or for its client to take an answer. Only when every
+// connection is being worked for, the new one ends. So whoever opens many connections and
+// gives nothing ends its own.
 type conns struct {
 	most int
 
-	mu      sync.Mutex // guards what follows
-	open    map[net.Conn]*conn
-	waiting conn // the ring of those that are not being answered, the longest first
-	waits   int  // how many they are
+	mu   sync.Mutex // guards what follows, and the links
+	open map[net.Conn]*conn
+	ring conn // of all, the one first that has gone the longest without progress
 
 	evicted, refused prometheus.Counter
 	gauge            prometheus.GaugeFunc
@@ -31,10 +32,18 @@ type conns struct {
 // allocates nothing.
 type conn struct {
 	net.Conn
-	next, prev *conn // in waiting; nil while it is being answered
+	next, prev *conn // nil once it is forgotten
+
+	// working is how many requests somebody works for at this moment: not waiting for the
+	// client, neither to send nor to take anything. HTTP/2 has several on one connection.
+	working atomic.Int32
 }
 
 type connKey struct{}
+
+// progress is how many bytes of a body count as progress of its connection. Fewer do not:
+// a body that comes byte by byte is stalled since its request began.
+const progress = 64 << 10
 
 func newConns(most int) *conns {
 	counter := func(name, help string) prometheus.Counter {
@@ -42,10 +51,10 @@ func newConns(most int) *conns {
 	}
 	l := &conns{
 		most: most, open: make(map[net.Conn]*conn),
-		evicted: counter("portolan_connections_evicted_total", "Waiting connections that ended to make room."),
-		refused: counter("portolan_connections_refused_total", "New connections that ended as all others were being answered."),
+		evicted: counter("portolan_connections_evicted_total", "Stalled connections that ended to make room."),
+		refused: counter("portolan_connections_refused_total", "New connections that ended as all others were being worked for."),
 	}
-	l.waiting.next, l.waiting.prev = &l.waiting, &l.waiting
+	l.ring.next, l.ring.prev = &l.ring, &l.ring
 	l.gauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portolan_connections", Help: "Open connections."}, func() float64 {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -58,71 +67,130 @@ func newConns(most int) *conns {
 func (l *conns) limit(srv *http.Server) {
 	next := srv.Handler
 	srv.ConnState = l.state
-	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, l.accept(nc))
+	}
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
-			l.answering(c)
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			l.serve(next, c, w, r)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// state is the server's ConnState. A new connection is seen before the next one
-// is accepted.
+// accept takes a new connection in, before the next one is accepted.
+func (l *conns) accept(nc net.Conn) *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &conn{Conn: nc}
+	l.open[nc] = c
+	l.linkLocked(c)
+	if len(l.open) > l.most {
+		l.evictLocked(c)
+	}
+	return c
+}
+
+// serve has a request of the connection answered.
+func (l *conns) serve(next http.Handler, c *conn, w http.ResponseWriter, r *http.Request) {
+	l.advance(c)
+	c.working.Add(1)
+	ww := writers.Get().(*watchedWriter) // the pool holds nothing else
+	ww.ResponseWriter, ww.c = w, c
+	defer func() {
+		c.working.Add(-1) // what is left to send waits for the client
+		l.advance(c)
+		*ww = watchedWriter{}
+		writers.Put(ww)
+	}()
+	if r.Body != nil && r.Body != http.NoBody {
+		watched := *r // net/http looks at what is in its own
+		watched.Body = &watchedBody{ReadCloser: r.Body, l: l, c: c}
+		r = &watched
+	}
+	next.ServeHTTP(ww, r)
+}
+
+// watchedWriter is the writer of an answer. While it writes, the connection waits.
+type watchedWriter struct {
+	http.ResponseWriter
+	c *conn
+}
+
+var writers = sync.Pool{New: func() any { return new(watchedWriter) }}
+
+// Write writes to the client.
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	w.c.working.Add(-1)
+	defer w.c.working.Add(1)
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// watchedBody is the body of a request. While it is read, the connection waits.
+type watchedBody struct {
+	io.ReadCloser
+	l    *conns
+	c    *conn
+	came int // since the connection's last progress
+}
+
+// Read reads from the client.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.c.working.Add(-1)
+	n, err := b.ReadCloser.Read(p)
+	b.c.working.Add(1)
+	if b.came += n; b.came >= progress {
+		b.came = 0
+		b.l.advance(b.c)
+	}
+	return n, err
+}
+
+// state is the server's ConnState.
 func (l *conns) state(nc net.Conn, s http.ConnState) {
-	if s == http.StateActive { // nothing but the first byte of a request
+	if s != http.StateClosed && s != http.StateHijacked {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.open[nc]
-	switch {
-	case s == http.StateNew:
-		c = &conn{Conn: nc}
-		l.open[nc] = c
-		l.waitLocked(c)
-		if len(l.open) > l.most {
-			l.evictLocked()
-		}
-	case c == nil: // it was evicted
-	case s == http.StateIdle && c.next == nil:
-		l.waitLocked(c)
-	case s == http.StateClosed, s == http.StateHijacked:
+	if c := l.open[nc]; c != nil { // else it was evicted
 		l.forgetLocked(c)
 	}
 }
 
-// answering notes that the connection's request has arrived.
-func (l *conns) answering(nc net.Conn) {
+// advance notes that the connection has made progress.
+func (l *conns) advance(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.open[nc]; c != nil {
-		l.answerLocked(c)
+	if c.next != nil && c.next != &l.ring {
+		l.unlinkLocked(c)
+		l.linkLocked(c)
 	}
 }
 
-// waitLocked puts a connection behind all that wait.
-func (l *conns) waitLocked(c *conn) {
-	c.next, c.prev = &l.waiting, l.waiting.prev
+// linkLocked puts a connection behind all others.
+func (l *conns) linkLocked(c *conn) {
+	c.next, c.prev = &l.ring, l.ring.prev
 	c.prev.next, c.next.prev = c, c
-	l.waits++
 }
 
-// answerLocked takes a connection out of those that wait, if it is one.
-func (l *conns) answerLocked(c *conn) {
-	if c.next == nil {
-		return
-	}
+func (l *conns) unlinkLocked(c *conn) {
 	c.prev.next, c.next.prev = c.next, c.prev
 	c.next, c.prev = nil, nil
-	l.waits--
 }
 
-// evictLocked ends the connection that waits the longest, which is the newest
-// one where no other waits.
-func (l *conns) evictLocked() {
-	c := l.waiting.next // there is one: the newest waits
-	if l.waits == 1 {
+// evictLocked ends the connection that is stalled the longest, which is the newest
+// one where no other is.
+func (l *conns) evictLocked(newest *conn) {
+	c := l.ring.next
+	for c.working.Load() > 0 { // the newest ends this: it is the last, and nobody works for it yet
+		c = c.next
+	}
+	if c == newest {
 		l.refused.Inc()
 	} else {
 		l.evicted.Inc()
@@ -137,5 +205,5 @@ func (l *conns) evictLocked() {
 
 func (l *conns) forgetLocked(c *conn) {
 	delete(l.open, c.Conn)
-	l.answerLocked(c)
+	l.unlinkLocked(c)
 }

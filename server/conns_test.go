@@ -123,3 +123,43 @@ func TestConnectionsThatAreAnswered(t *testing.T) {
 		}
 	}
 }
+
+// TestDrippingBodies: a few bytes of a body are no progress, and many are: of a connection
+// that waits in its body and one that is idle the one ends that has gone longer without any.
+func TestDrippingBodies(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		bytes  int
+		status int // of the idle one
+	}{{"few", 10, 200}, {"many", 100_000, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			came := make(chan int)
+			address, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				buf := make([]byte, 1<<20)
+				for more := r.Method == http.MethodPost; more; {
+					n, err := r.Body.Read(buf)
+					more = err == nil
+					came <- n
+				}
+			}), 2)
+			dripping, idle := dial(t, address), dial(t, address)
+			fmt.Fprintf(dripping, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n.")
+			<-came
+			if got := roundTrip(t, idle); got != 200 {
+				t.Fatalf("the idle one: %d", got)
+			}
+			fmt.Fprint(dripping, strings.Repeat(".", c.bytes))
+			for left := c.bytes; left > 0; {
+				left -= <-came
+			}
+			if got := roundTrip(t, dial(t, address)); got != 200 {
+				t.Errorf("a third: %d", got)
+			}
+			if got := roundTrip(t, idle); got != c.status {
+				t.Errorf("the idle one, then: %d, want %d", got, c.status)
+			}
+			dripping.Close()
+			<-came
+		})
+	}
+}

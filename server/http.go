@@ -25,8 +25,9 @@ const DefaultMaxConns = 4096
 type HTTPOptions struct {
 	// Log takes what net/http has to complain about; nil logs nothing.
 	Log *slog.Logger
-	// MaxConns is the most connections that are open at a time; beyond it, those
-	// that have waited the longest for a request end. 0 is 4096.
+	// MaxConns is the most connections that are open at a time; beyond it, those end
+	// that have waited the longest for their clients, to send or to take something.
+	// 0 is 4096.
 	MaxConns int
 	// Metrics is told about connections; nil is told nothing.
 	Metrics prometheus.Registerer

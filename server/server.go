@@ -86,9 +86,6 @@ func (s *Server) answer(ctx context.Context, c *call) {
 	if err := s.serve(ctx, c); err != nil {
 		s.fail(c, err)
 	}
-	if c.body != nil && c.body.spoilt() {
-		c.answered.add("Connection", closing)
-	}
 }
 
 // observe notes in metrics and log what became of a request.

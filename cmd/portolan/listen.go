@@ -48,7 +48,7 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "tls-key", "", "the PEM `FILE` of the certificate's key")
 	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
 	flags.Var(f.accessSample, "access-log-sample", "of successes, log one of this many")
-	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest idle ends first")
+	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest stalled ends first")
 	flags.Var(f.bodies, "max-uploads", "take at most this many bodies at a time")
 	flags.Var(f.rate, "rate-limit", "answer a caller at most this many times a second; 0 is any")
 }
