@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -187,15 +188,43 @@ func TestManyLooks(t *testing.T) {
 	if len(known.looks) != maxLooks {
 		t.Errorf("%d looks, want %d", len(known.looks), maxLooks)
 	}
-	held := v.x.Snapshot().Memory().Interned
+	if len(v.scopes) > maxLooks {
+		t.Errorf("%d scopes are remembered, want at most %d", len(v.scopes), maxLooks)
+	}
 	if err := v.check(t.Context()); err != nil { // that each scope is held which a look is at, and no other
 		t.Error(err)
 	}
 	if _, err := e.Remove(context.Background(), "p", Host, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if left := v.x.Snapshot().Memory().Interned; left >= held/2 {
-		t.Errorf("%d bytes of scopes are left of %d without an asset", left, held)
+	if len(v.scopes) != 0 {
+		t.Errorf("%d scopes are remembered without an asset", len(v.scopes))
+	}
+}
+
+// TestScopesAreDecodedOnce: what an inventory that was loaded from an image has of scopes is
+// decoded by the first report that needs it, and not again by the next: a scope may have
+// 30,000 ranges, and an asset 64 of them.
+func TestScopesAreDecodedOnce(t *testing.T) {
+	e, err := Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	apply := func(after time.Duration, s Scope) map[uint32]Scope {
+		r := Report{Project: "p", Asset: "a", Seen: start.Add(after), Scope: s, Open: []index.Key{index.MakeKey(22, index.TCP)}}
+		if _, err := e.Apply(t.Context(), []Report{r}); err != nil {
+			t.Fatal(err)
+		}
+		return e.tenants.find("p").inventory(Host, false, 0).scopes
+	}
+	for _, port := range []uint16{22, 80, 443} {
+		apply(time.Duration(port), ScopeOf(index.Range{Type: index.TCP, Lo: port, Hi: port}))
+	}
+	clear(apply(time.Minute, Scope{})) // as an image leaves it
+	first := maps.Clone(apply(2*time.Minute, Scope{}))
+	if again := apply(3*time.Minute, Scope{}); len(first) != 3 || !maps.Equal(first, again) {
+		t.Errorf("%v, and after another report %v: want the same three", first, again)
 	}
 }
 

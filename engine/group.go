@@ -160,7 +160,6 @@ func radixPass(src, dst []entry, shift int) {
 
 // forget lets go of what is the callers'.
 func (w *work) forget() {
-	clear(w.scopes)
 	clear(w.scoped)
 	clear(w.looks.list)
 	clear(w.looks.dropped)

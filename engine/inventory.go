@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,10 +16,11 @@ import (
 type inventory struct {
 	x *index.Index
 
-	mu      sync.Mutex // guards writing to x and the fields below
-	logged  bool       // whether touched is kept
-	touched []touch    // since the last freeze, in the order they came
-	w       *work      // nil while nobody writes
+	mu      sync.Mutex       // guards writing to x and the fields below
+	scopes  map[uint32]Scope // by ref, of the scopes of looks those that were asked for: see scopeOf
+	logged  bool             // whether touched is kept
+	touched []touch          // since the last freeze, in the order they came
+	w       *work            // nil while nobody writes
 }
 
 // touch is one change to an asset.
@@ -28,9 +30,7 @@ type touch struct {
 }
 
 // works are shared by all inventories: most of the time nobody writes to most of them.
-var works = sync.Pool{New: func() any { return newWork() }}
-
-func newWork() *work { return &work{scopes: make(map[uint32]Scope)} }
+var works = sync.Pool{New: func() any { return new(work) }}
 
 // lock begins writing.
 func (v *inventory) lock() {
@@ -50,7 +50,6 @@ func (v *inventory) unlock() {
 type work struct {
 	places         []index.Place
 	entries, other []entry
-	scopes         map[uint32]Scope // that refs stand for, as far as they were asked for
 
 	// of one asset
 	old, now evidence
@@ -69,7 +68,7 @@ type work struct {
 }
 
 func newInventory(logged bool) *inventory {
-	return &inventory{x: index.New(), logged: logged}
+	return &inventory{x: index.New(), scopes: make(map[uint32]Scope), logged: logged}
 }
 
 // checkRoom says whether the inventory may take the assets that are new in the
@@ -175,15 +174,17 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	return changed || did&didChange != 0
 }
 
-// scopeOf returns the scope of a look. The lock is held.
+// scopeOf returns the scope of a look. The index has it as bytes; it is decoded when it is
+// first asked for, as a scope may have tens of thousands of ranges, and a report one port. The
+// lock is held.
 func (v *inventory) scopeOf(ref uint32) Scope {
 	if ref == refAll {
 		return ScopeAll()
 	}
-	s, ok := v.w.scopes[ref]
+	s, ok := v.scopes[ref]
 	if !ok {
 		s = decodeScope(v.x.Interned(ref - 1))
-		v.w.scopes[ref] = s
+		v.scopes[ref] = s
 	}
 	return s
 }
@@ -195,14 +196,14 @@ func (v *inventory) intern(s Scope) uint32 {
 	}
 	v.w.scope = appendScope(v.w.scope[:0], s.parts())
 	ref := v.x.Intern(v.w.scope) + 1
-	v.w.scopes[ref] = s
+	v.scopes[ref] = s
 	return ref
 }
 
 // release takes back a look's reference to its scope.
 func (v *inventory) release(ref uint32) {
-	if ref != refAll {
-		v.x.Release(ref - 1)
+	if ref != refAll && v.x.Release(ref-1) {
+		delete(v.scopes, ref)
 	}
 }
 
@@ -211,16 +212,27 @@ func (v *inventory) check(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var e evidence
-	return v.x.Check(ctx, func(note []byte) []uint32 {
+	used := make(map[uint32]bool)
+	err := v.x.Check(ctx, func(note []byte) []uint32 {
 		e.decodeNote(note, -1)
 		var numbers []uint32
 		for _, l := range e.looks {
 			if l.ref != refAll {
 				numbers = append(numbers, l.ref-1)
+				used[l.ref] = true
 			}
 		}
 		return numbers
 	})
+	for ref, s := range v.scopes {
+		switch {
+		case !used[ref]:
+			err = errors.Join(err, fmt.Errorf("scope %d is remembered, but no look is at it", ref))
+		case !slices.Equal(s.parts(), decodeScope(v.x.Interned(ref-1)).parts()):
+			err = errors.Join(err, fmt.Errorf("scope %d is remembered as %v, which is not what the index has", ref, s))
+		}
+	}
+	return err
 }
 
 // remove forgets an asset, if it is one of those, and says whether it was. The lock is held.

@@ -96,7 +96,7 @@ func (l *loader) begin(m journal.Mark) (*filling, error) {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
 	f := &filling{v: p.inventory(m.Category, true, 0), mark: m}
-	f.v.w = newWork()
+	f.v.w = new(work)
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)
 	l.fillings = append(l.fillings, f)

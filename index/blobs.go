@@ -43,9 +43,9 @@ func (b *blobs) intern(data []byte, epoch uint64) uint32 {
 }
 
 // release takes one reference back; the last one frees the number.
-func (b *blobs) release(id uint32, epoch uint64) {
+func (b *blobs) release(id uint32, epoch uint64) (freed bool) {
 	if b.refs[id]--; b.refs[id] > 0 {
-		return
+		return false
 	}
 	item := b.items.mut(id, epoch)
 	if hash := xxhash.Sum64(*item); b.ids[hash] == id {
@@ -53,6 +53,7 @@ func (b *blobs) release(id uint32, epoch uint64) {
 	}
 	*item = nil
 	b.free = append(b.free, id)
+	return true
 }
 
 // sightings decides which key lists are worth sharing: a list is shared when it

@@ -429,7 +429,8 @@ func (x *Index) Interned(n uint32) []byte { return *x.next.interned.at(n) }
 
 // Release takes one reference to an interned number back; the last one frees the
 // number, which snapshots published before still hold.
-func (x *Index) Release(n uint32) { x.blobs.release(n, x.epoch) }
+// It says whether that was the last.
+func (x *Index) Release(n uint32) (freed bool) { return x.blobs.release(n, x.epoch) }
 
 // groupNumber returns the number of the group with the name, a new one if need be.
 func (x *Index) groupNumber(name string) uint32 {
