@@ -96,20 +96,16 @@ func (l *conns) accept(nc net.Conn) *conn {
 func (l *conns) serve(next http.Handler, c *conn, w http.ResponseWriter, r *http.Request) {
 	l.advance(c)
 	c.working.Add(1)
-	ww := writers.Get().(*watchedWriter) // the pool holds nothing else
-	ww.ResponseWriter, ww.c = w, c
 	defer func() {
 		c.working.Add(-1) // what is left to send waits for the client
 		l.advance(c)
-		*ww = watchedWriter{}
-		writers.Put(ww)
 	}()
 	if r.Body != nil && r.Body != http.NoBody {
 		watched := *r // net/http looks at what is in its own
 		watched.Body = &watchedBody{ReadCloser: r.Body, l: l, c: c}
 		r = &watched
 	}
-	next.ServeHTTP(ww, r)
+	next.ServeHTTP(&watchedWriter{w, c}, r)
 }
 
 // watchedWriter is the writer of an answer. While it writes, the connection waits.
@@ -117,8 +113,6 @@ type watchedWriter struct {
 	http.ResponseWriter
 	c *conn
 }
-
-var writers = sync.Pool{New: func() any { return new(watchedWriter) }}
 
 // Write writes to the client.
 func (w *watchedWriter) Write(p []byte) (int, error) {
