@@ -93,6 +93,9 @@ func (s Scope) IsNone() bool { return s.s == nil }
 // the caller's own; nil for all and for none.
 func (s Scope) Ranges() []index.Range { return slices.Clone(s.parts()) }
 
+// Len is how many ranges there are.
+func (s Scope) Len() int { return len(s.parts()) }
+
 // parts is Ranges without a copy.
 func (s Scope) parts() []index.Range {
 	if s.s == nil {

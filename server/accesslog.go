@@ -45,7 +45,7 @@ func (a *accessLog) request(c *call, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("request_id", string(c.id[:])), slog.String("method", printable(c.Method)),
 		slog.String("route", c.route.name()), slog.Int("status", c.answered.status), slog.Int("bytes", len(c.answered.body)),
-		slog.Duration("took", took), slog.String("remote", c.remote),
+		slog.Duration("took", took), slog.String("remote", c.Remote),
 	}
 	if c.caller != nil { // then the project is one that it is granted, or tried
 		attrs = append(attrs, slog.String("caller", c.caller.Name), slog.String("source", c.caller.Source),

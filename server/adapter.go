@@ -10,9 +10,10 @@ import (
 // ServeHTTP answers a request of net/http. It is the adapter of one transport: what
 // answers knows none.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := begin(s, auth.FromHTTP(r), r.RemoteAddr)
+	c := begin(s, auth.FromHTTP(r))
 	if c.Body != nil {
 		c.body = newBody(c.Body, r.Trailer, http.NewResponseController(w), &s.opts)
+		c.body.begin = func() error { return s.beginUpload(c) }
 		c.Body = c.body
 	}
 	s.answer(r.Context(), c)

@@ -15,18 +15,26 @@ const CompleteTrailer = "Portolan-Complete"
 // errLargeBody ends a body that has more bytes than are allowed.
 var errLargeBody = errors.New("too many bytes")
 
-// body is a request's body that must keep flowing: every read may take as long
-// as timeout, all of them together as long as they like, and left is how many
-// bytes may still come. It notes what ended the body before its end, whatever
-// its reader makes of it.
+// minBodyRate is the least rate at which a body must come, in bytes a second, but for as long
+// as it may stand still in all. A modem has more.
+const minBodyRate = 512
+
+// body is a request's body that must keep flowing. It may stand still for timeout in all; what
+// comes gives that back, minBodyRate bytes a second of it. Only what is waited for the client
+// counts, which may be until total. Left is how many bytes may still come. It notes what ended
+// the body before its end, whatever its reader makes of it.
 type body struct {
-	src     io.Reader
-	trailer map[string][]string // filled at the end of src
-	conn    deadlines
-	timeout time.Duration
-	left    int64
-	fault   error
-	ended   bool // src has no more
+	src      io.Reader
+	trailer  map[string][]string // filled at the end of src
+	conn     deadlines
+	begin    func() error // before the first byte is read
+	timeout  time.Duration
+	patience time.Duration // how long it may still stand still
+	total    time.Duration // how long it may still be waited for
+	left     int64
+	fault    error
+	begun    bool
+	ended    bool // src has no more
 }
 
 // lingerTime is how long a connection stays after an answer that came before the end of the
@@ -42,18 +50,23 @@ type deadlines interface {
 // newBody takes the place of the request's body; what is left of it when nobody
 // reads it, net/http reads, in the time of one read.
 func newBody(src io.Reader, trailer map[string][]string, conn deadlines, o *Options) *body {
-	b := &body{src: src, trailer: trailer, conn: conn, timeout: o.BodyTimeout, left: o.MaxBody}
+	b := &body{
+		src: src, trailer: trailer, conn: conn, begin: func() error { return nil },
+		timeout: o.BodyTimeout, patience: o.BodyTimeout, total: o.BodyTotal, left: o.MaxBody,
+	}
 	b.deadline(time.Now().Add(b.timeout))
 	return b
 }
 
 // Read moves the deadline on, then reads.
 func (b *body) Read(p []byte) (int, error) {
+	if b.fault == nil && !b.begun {
+		b.begun, b.fault = true, b.begin()
+	}
 	if b.fault != nil {
 		return 0, b.fault
 	}
-	b.deadline(time.Now().Add(b.timeout))
-	n, err := b.src.Read(p)
+	n, err := b.wait(p)
 	if b.left -= int64(n); b.left < 0 {
 		n, err = n+int(b.left), errLargeBody
 	}
@@ -67,6 +80,20 @@ func (b *body) Read(p []byte) (int, error) {
 		b.deadline(time.Time{})
 	case err != nil:
 		b.fault = err
+	}
+	return n, err
+}
+
+// wait reads for as long as the client may still be waited for.
+func (b *body) wait(p []byte) (int, error) {
+	began := time.Now()
+	b.deadline(began.Add(min(b.patience, b.total)))
+	n, err := b.src.Read(p)
+	took := time.Since(began)
+	b.total -= took
+	b.patience = min(b.timeout, b.patience-took+time.Duration(n)*time.Second/minBodyRate)
+	if err == nil && min(b.patience, b.total) <= 0 { // it has been told by a deadline that came late
+		err = os.ErrDeadlineExceeded
 	}
 	return n, err
 }
@@ -91,9 +118,13 @@ func (b *body) unread() bool { return b != nil && !b.ended }
 // failure returns how the request failed whose body ended early, nil if it did
 // not.
 func (b *body) failure() *failure {
-	switch {
-	case b == nil || b.fault == nil:
+	if b == nil || b.fault == nil {
 		return nil
+	}
+	if f, ok := errors.AsType[*failure](b.fault); ok {
+		return f
+	}
+	switch {
 	case errors.Is(b.fault, os.ErrDeadlineExceeded):
 		return &failure{kind: slowBody}
 	case errors.Is(b.fault, errLargeBody):

@@ -22,8 +22,8 @@ const idLen = 32
 type call struct {
 	s            *Server
 	auth.Request        // the body is that of [call.body], or what an authenticator put in its place
-	remote       string // the client's address
 	body         *body  // nil if the request has none
+	upload       upload // what the body has taken
 
 	began   time.Time
 	route   *route // nil if there is none
@@ -77,9 +77,9 @@ var calls = sync.Pool{New: func() any {
 }}
 
 // begin returns the call of a request.
-func begin(s *Server, r auth.Request, remote string) *call {
+func begin(s *Server, r auth.Request) *call {
 	c := calls.Get().(*call) // the pool holds nothing else
-	c.s, c.Request, c.remote = s, r, remote
+	c.s, c.Request = s, r
 	c.id = requestID(r.Header)
 	c.began = time.Now()
 	return c

@@ -41,6 +41,16 @@ type conn struct {
 
 type connKey struct{}
 
+// waits has the connection of a request be one that nobody works for, until over is called.
+func waits(ctx context.Context) (over func()) {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok {
+		return func() {}
+	}
+	c.working.Add(-1)
+	return func() { c.working.Add(1) }
+}
+
 // progress is how many bytes of a body count as progress of its connection. Fewer do not:
 // a body that comes byte by byte is stalled since its request began.
 const progress = 64 << 10

@@ -35,7 +35,7 @@ func (s *Server) Remembered() int {
 // Exchange answers a request that no transport brought, and gives the answer's status,
 // header fields and body.
 func (s *Server) Exchange(ctx context.Context, r auth.Request) (status int, fields map[string][]string, body string) {
-	c := begin(s, r, "nowhere")
+	c := begin(s, r)
 	defer c.end()
 	s.answer(ctx, c)
 	fields = map[string][]string{"X-Request-Id": c.answered.id}

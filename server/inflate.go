@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -14,6 +15,12 @@ import (
 // maxWindow is the most memory that a zstd body may ask for: what RFC 8878,
 // section 3.1.1.1.2, wants every decoder to support.
 const maxWindow = 8 << 20
+
+// Most bodies are small and of one frame, which says that it needs less.
+const (
+	smallBody   = 256 << 10
+	leastWindow = 512 << 10
+)
 
 // inflating is a body that was sent compressed. It notes what is wrong with the
 // compression, whatever its reader makes of it.
@@ -39,7 +46,7 @@ func (c *call) inflate() (*inflating, error) {
 		in.Reader, err = gzip.NewReader(src)
 	case "zstd":
 		var d *zstd.Decoder
-		if d, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
+		if d, err = c.inflateZstd(src); err == nil {
 			in.Reader, in.close = d, d.Close
 		}
 	default:
@@ -49,8 +56,35 @@ func (c *call) inflate() (*inflating, error) {
 	if err == nil {
 		return in, nil
 	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		return nil, f
+	}
 	in.fault = err
 	return nil, c.damage(in)
+}
+
+// inflateZstd takes memory for the window: the largest one, unless the body is small. Of a
+// small one no frame may have a larger window than the first, or than leastWindow.
+func (c *call) inflateZstd(src io.Reader) (*zstd.Decoder, error) {
+	most := uint64(maxWindow)
+	if c.BodyLength >= 0 && c.BodyLength <= smallBody {
+		var head [zstd.HeaderMaxSize]byte
+		n, err := io.ReadFull(src, head[:])
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, err
+		}
+		src = io.MultiReader(bytes.NewReader(head[:n]), src)
+		var frame zstd.Header
+		_ = frame.Decode(head[:n]) // the decoder says what is wrong
+		if frame.SingleSegment {
+			frame.WindowSize = frame.FrameContentSize
+		}
+		most = min(max(frame.WindowSize, leastWindow), maxWindow)
+	}
+	if err := c.upload.needMemory(int64(most)); err != nil {
+		return nil, err
+	}
+	return zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(most))
 }
 
 // Read reads what was inflated.

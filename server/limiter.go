@@ -39,7 +39,7 @@ func (l *limiter) admit(caller *auth.Caller) error {
 	if l == nil {
 		return nil
 	}
-	bucket := l.of(callerID{caller.Source, caller.Name})
+	bucket := l.of(idOf(caller))
 	if bucket.Allow() {
 		return nil
 	}

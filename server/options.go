@@ -14,8 +14,16 @@ import (
 const (
 	DefaultMaxBody     = scanfile.DefaultMaxBytes
 	DefaultBodyTimeout = time.Minute
+	DefaultBodyTotal   = 2 * time.Hour
 	DefaultMaxUploads  = 64
+	// DefaultUploadMemory leaves room for an inventory in a container of 1 GB.
+	DefaultUploadMemory = 256 << 20
+	// DefaultUploadDisk has room for two of the largest bodies.
+	DefaultUploadDisk = 2 * DefaultMaxBody
 )
+
+// MinUploadMemory is the least that bodies may take together: enough for one of each kind.
+const MinUploadMemory = 16 << 20
 
 // Options configures a [Server]. All but Auth may be left zero.
 type Options struct {
@@ -27,12 +35,21 @@ type Options struct {
 	Log *slog.Logger
 	// MaxBody is the most bytes of a body, as sent and after inflating; 0 is 8 GiB.
 	MaxBody int64
-	// BodyTimeout is how long a body may stand still; 0 is one minute. A body
-	// that keeps flowing may take any time.
-	BodyTimeout time.Duration
-	// MaxUploads is how many bodies are taken at a time; more are answered with
-	// 503. 0 is 64.
+	// BodyTimeout is how long a body may stand still in all, where every 512 bytes that come
+	// give a second back; 0 is one minute. BodyTotal is how long it may be waited for however
+	// fast it comes; 0 is two hours.
+	BodyTimeout, BodyTotal time.Duration
+	// MaxUploads is how many bodies of callers are taken at a time, and a quarter as many of
+	// senders who are not known until their body is read. More are answered with 503, and so
+	// is a sender's body that would leave fewer free than the sender has. 0 is 64.
 	MaxUploads int
+	// UploadMemory is how many bytes of memory bodies take together while they are read, in
+	// the same shares; a record may take an eighth. A body beyond it is answered with 503,
+	// and what was whole of it counts. 0 is 256 MiB.
+	UploadMemory int64
+	// UploadDisk is how many bytes they take together in TempDir; of senders who are not known
+	// yet it is 128 MiB at most. 0 is 16 GiB.
+	UploadDisk int64
 	// RateLimit is how many requests a caller may send in a second, and as many
 	// at once; more are answered with 429. 0 is any number.
 	RateLimit int
@@ -68,13 +85,18 @@ func (o *Options) limits() error {
 	}{
 		{"MaxBody", o.MaxBody},
 		{"BodyTimeout", int64(o.BodyTimeout)},
+		{"BodyTotal", int64(o.BodyTotal)},
 		{"MaxUploads", int64(o.MaxUploads)},
+		{"UploadDisk", o.UploadDisk},
 		{"RateLimit", int64(o.RateLimit)},
 		{"AccessSample", int64(o.AccessSample)},
 	} {
 		if v.value < 0 {
 			errs = append(errs, fmt.Errorf("server options: %s is %d: want 0 or more", v.name, v.value))
 		}
+	}
+	if o.UploadMemory != 0 && o.UploadMemory < MinUploadMemory {
+		errs = append(errs, fmt.Errorf("server options: UploadMemory is %d: want 0 or at least %d", o.UploadMemory, MinUploadMemory))
 	}
 	return errors.Join(errs...)
 }
@@ -91,8 +113,17 @@ func (o *Options) resolved() Options {
 	if opts.BodyTimeout == 0 {
 		opts.BodyTimeout = DefaultBodyTimeout
 	}
+	if opts.BodyTotal == 0 {
+		opts.BodyTotal = DefaultBodyTotal
+	}
 	if opts.MaxUploads == 0 {
 		opts.MaxUploads = DefaultMaxUploads
+	}
+	if opts.UploadMemory == 0 {
+		opts.UploadMemory = DefaultUploadMemory
+	}
+	if opts.UploadDisk == 0 {
+		opts.UploadDisk = DefaultUploadDisk
 	}
 	opts.AccessSample = max(opts.AccessSample, 1)
 	return opts

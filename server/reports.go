@@ -58,7 +58,7 @@ func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options,
 	opts := &scanfile.Options{
 		Project: project, EnterpriseProject: p.enterpriseProject.text, Format: p.format.text, Asset: p.asset.text, AssetID: p.assetID.text,
 		MaxBytes: s.opts.MaxBody, TempDir: s.opts.TempDir,
-		Workers: 1, // bodies are many
+		MaxRecord: int(min(scanfile.DefaultMaxRecord, s.opts.UploadMemory/recordPart)),
 	}
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return nil, err
@@ -117,12 +117,10 @@ func (s *Server) reports(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return &failure{kind: busy, retry: retrySoon}
+	if err := c.upload.as(s.uploads, idOf(c.caller)); err != nil {
+		return err
 	}
+	opts.Memory, opts.Disk = c.upload.needMemory, c.upload.needDisk
 	defer c.body.untimed()()
 	in, err := c.inflate()
 	if err != nil {
@@ -153,7 +151,10 @@ func (s *Server) reports(ctx context.Context, c *call) error {
 // loadFailure says how a load failed; what it did all the same goes along.
 func loadFailure(sum *scanfile.Summary, err error) error {
 	f := &failure{kind: broken, summary: sum, cause: err}
+	short, ok := errors.AsType[*failure](err)
 	switch {
+	case ok: // of what bodies share
+		f.kind, f.detail, f.retry, f.cause = short.kind, short.detail, short.retry, nil
 	case errors.Is(err, scanfile.ErrTooLarge):
 		f.kind, f.detail = largeBody, err.Error()
 	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, scanfile.ErrNothing), errors.Is(err, engine.ErrInvalid):

@@ -208,11 +208,11 @@ func TestSlowButSteady(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	body := `{"asset":"h1","open":["1/tcp"]}`
+	body := strings.Repeat(`{"asset":"h1","open":["1/tcp"]}`+"\n", 100)
 	fmt.Fprintf(conn, "POST /v1/projects/p1/reports HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\nContent-Length: %d\r\n\r\n", token, len(body))
-	for part := 0; part < len(body); part += 8 {
+	for part := 0; part < len(body); part += 800 {
 		time.Sleep(400 * time.Millisecond)
-		fmt.Fprint(conn, body[part:min(part+8, len(body))])
+		fmt.Fprint(conn, body[part:min(part+800, len(body))])
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -27,9 +27,9 @@ type Server struct {
 	phase  atomic.Uint32
 	panics atomic.Uint64
 
-	uploads  chan struct{} // holds one element per body that is being taken
-	limiter  *limiter      // nil: no limit
-	accesses *accessLog    // nil: no log
+	uploads  *uploads
+	limiter  *limiter   // nil: no limit
+	accesses *accessLog // nil: no log
 	meters   *meters
 	answers  *answers
 }
@@ -65,7 +65,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 		rt := &s.table[i]
 		rt.segments, rt.meter = strings.Split(rt.pattern, "/")[1:], new(meter)
 	}
-	s.uploads = make(chan struct{}, s.opts.MaxUploads)
+	s.uploads = newUploads(&s.opts)
 	s.limiter = newLimiter(s.opts.RateLimit)
 	s.accesses = newAccessLog(s.opts.AccessLog, s.opts.AccessSample)
 	s.meters = newMeters(s)
@@ -98,7 +98,9 @@ func (s *Server) observe(c *call) {
 // serve runs the checks in the order of the contract, then the handler.
 func (s *Server) serve(ctx context.Context, c *call) error {
 	if c.Body != nil {
+		defer c.upload.end()
 		defer func() { _ = c.Body.Close() }() // that of an authenticator may hold a file
+		c.Memory, c.Disk = c.upload.needMemory, c.upload.needDisk
 	}
 	rt, err := s.find(c)
 	if err != nil {
@@ -124,7 +126,9 @@ func (s *Server) admit(ctx context.Context, c *call, a access) error {
 	if a == public {
 		return nil
 	}
+	over := waits(ctx) // to find out who asks may take as long as somebody else does
 	caller, err := s.opts.Auth.Authenticate(ctx, &c.Request)
+	over()
 	if f := c.body.failure(); f != nil && err != nil {
 		return f
 	}

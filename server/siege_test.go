@@ -78,7 +78,7 @@ func besiege(t *testing.T, attacks ...attack) {
 func newSiege(t *testing.T) *siege {
 	t.Helper()
 	s := &siege{
-		rig:  newRig(t, nil, func(o *server.Options) { o.MaxBody = siegeBody }).known(),
+		rig:  newRig(t, nil, func(o *server.Options) { o.MaxBody, o.MaxUploads = siegeBody, 1024 }).known(),
 		seen: prometheus.NewPedanticRegistry(),
 	}
 	srv := httptest.NewUnstartedServer(nil)

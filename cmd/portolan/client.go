@@ -149,6 +149,7 @@ type refusal struct {
 	code     int
 	tokenEnv string // the variable that the token refused came from, if that is why
 	body     []byte
+	retry    time.Duration // after which the server wants to be asked again; 0 is never
 	// What the body says of why, where it does.
 	ErrorCode string `json:"error_code"`
 	ErrorMsg  string `json:"error_msg"`
@@ -167,7 +168,7 @@ func (r *refusal) Error() string {
 
 // readRefusal reads the answer's body, which may be of any shape.
 func readRefusal(res *http.Response, tokenEnv string) error {
-	r := &refusal{status: res.Status, code: res.StatusCode}
+	r := &refusal{status: res.Status, code: res.StatusCode, retry: retryAfter(res.Header)}
 	if r.code == http.StatusUnauthorized || r.code == http.StatusForbidden {
 		r.tokenEnv = tokenEnv
 	}

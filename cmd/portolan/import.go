@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -30,18 +27,20 @@ type importFlags struct {
 	enterprise string
 	category   *choice
 	output     *choice
+	retry      span
 	dry        bool
 }
 
 func (c *cli) importCommand() *cobra.Command {
-	f := &importFlags{category: newCategory(engine.Host.String()), output: newOutput("text", asJSON)}
+	f := &importFlags{category: newCategory(engine.Host.String()), output: newOutput("text", asJSON), retry: span{value: defaultRetry}}
 	cmd := &cobra.Command{
 		Use:   "import FILE… {--server URL | --dry-run}",
 		Short: "Send files to a server",
 		Long: `Send files of scanners or agents to a server, which reads them as they come and says
 what became of them. A file may be -, standard input. The files are sent one after
 the other; one that the server refuses ends the command. So does an interrupt, and
-the server then says what it has applied.
+the server then says what it has applied. A file that the server is too busy for is
+sent again; so is one that it took a part of, which does no harm.
 
 With --dry-run nothing is sent: the files are read here, and the summary says what
 would be.`,
@@ -60,6 +59,7 @@ would be.`,
 	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 	f.output.addTo(cmd, "output", "o", "write the summary in this format")
+	cmd.Flags().Var(&f.retry, "retry-for", "send a file again for this `TIME` while the server is busy and says when to come again; 0 never")
 	return cmd
 }
 
@@ -83,7 +83,7 @@ func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) e
 	defer in.close()
 	var all outcome
 	for _, src := range in.sources {
-		answer, err := c.send(ctx, cl, f.values(src.Name), src)
+		answer, err := c.send(ctx, cl, f, src)
 		sum, shown := c.showSummary(f, src.Name, answer)
 		if err != nil {
 			c.complain(fmt.Sprintf("%s: %v", src.Name, err))
@@ -200,52 +200,6 @@ func (f *importFlags) values(name string) url.Values {
 
 // maxFileName is the longest name of a file that the HTTP API takes.
 const maxFileName = 1024
-
-// patience is how long an interrupted import waits for the server to say what it
-// has applied.
-const patience = 5 * time.Second
-
-// errInterrupted is the error of an import that was interrupted.
-var errInterrupted = fmt.Errorf("interrupted (%w)", context.Canceled)
-
-// send posts one file and returns the server's summary of it, which may come
-// with an error: what was whole is applied also when the file is not, and when
-// the sending is interrupted.
-func (c *cli) send(ctx context.Context, cl *client, query url.Values, src scanfile.Source) ([]byte, error) {
-	answer, err := c.post(ctx, cl, query, src)
-	if ctx.Err() == nil {
-		return answer, err
-	}
-	if len(answer) == 0 {
-		return nil, fmt.Errorf("%w; the server did not say what it has applied: sending the file again does no harm", errInterrupted)
-	}
-	return answer, errInterrupted
-}
-
-func (c *cli) post(ctx context.Context, cl *client, query url.Values, src scanfile.Source) ([]byte, error) {
-	body := src.Reader
-	if isTerminal(c.stderr) {
-		update, done := progress(c.stderr, "sending "+printable(src.Name), sizeOf(src.Reader))
-		defer done()
-		body = &countingReader{Reader: body, update: update}
-	}
-	patient, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, giveUp) })()
-	res, err := cl.do(patient, http.MethodPost, "/v1/projects/"+escape(cl.project)+"/reports", query, newUpload(ctx, body))
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		return refused.body, err
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("read the server's answer: %w", err)
-	}
-	return answer, nil
-}
 
 // importSummary is what the server says of one file.
 type importSummary struct {

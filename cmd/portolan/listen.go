@@ -23,12 +23,13 @@ const drainTime = 15 * time.Second
 
 // listenFlags are the flags about the addresses of a server and who may come.
 type listenFlags struct {
-	public, admin       string
-	cert, key           string
-	accessLog           string
-	accessSample        *number
-	connections, bodies *number
-	rate                *number
+	public, admin        string
+	cert, key            string
+	accessLog            string
+	accessSample         *number
+	connections, bodies  *number
+	bodyMemory, bodyDisk *number
+	rate                 *number
 }
 
 func newListenFlags() listenFlags {
@@ -36,6 +37,8 @@ func newListenFlags() listenFlags {
 		accessSample: &number{value: 1, min: 1, what: "number"},
 		connections:  &number{value: server.DefaultMaxConns, min: 1, what: "number"},
 		bodies:       &number{value: server.DefaultMaxUploads, min: 1, what: "number"},
+		bodyMemory:   &number{value: server.DefaultUploadMemory, min: server.MinUploadMemory, what: "bytes"},
+		bodyDisk:     &number{value: server.DefaultUploadDisk, min: 1, what: "bytes"},
 		rate:         newCount(0),
 	}
 }
@@ -49,7 +52,9 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
 	flags.Var(f.accessSample, "access-log-sample", "of successes, log one of this many")
 	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest stalled ends first")
-	flags.Var(f.bodies, "max-uploads", "take at most this many bodies at a time")
+	flags.Var(f.bodies, "max-uploads", "take at most this many bodies of callers at a time, shared among them; further ones are told to come again")
+	flags.Var(f.bodyMemory, "upload-memory", "give all bodies together at most this much memory")
+	flags.Var(f.bodyDisk, "upload-disk", "give all bodies together at most this much of the temporary folder")
 	flags.Var(f.rate, "rate-limit", "answer a caller at most this many times a second; 0 is any")
 }
 

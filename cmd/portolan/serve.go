@@ -108,7 +108,8 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		}
 	}()
 	s, err := server.New(data.engine, &server.Options{
-		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value), RateLimit: int(f.rate.value),
+		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
+		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
 		AccessLog: accesses, AccessSample: int(f.accessSample.value), Loading: true,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 // kinds: records that name no scope, where the options give one; and records of several
 // addresses that are one asset, whose scope is what was looked at on all of them.
 type closings struct {
+	in     *input
 	given  *engine.Scope // by the options
 	merged bool          // assets may have several addresses
 	order  []string
@@ -24,8 +25,11 @@ type closingOf struct {
 	scope engine.Scope // what all of them looked at
 }
 
+// closingSize is what is held of an asset, in bytes, but for its name.
+const closingSize = 200
+
 func newClosings(in *input) *closings {
-	return &closings{given: in.Opts.Scope, merged: in.Opts.Identity != reader.ByAddress, of: map[string]*closingOf{}}
+	return &closings{in: in, given: in.Opts.Scope, merged: in.Opts.Identity != reader.ByAddress, of: map[string]*closingOf{}}
 }
 
 // wants says whether the records of the format are no whole looks.
@@ -47,6 +51,7 @@ func (c *closings) note(r *engine.Report, additive bool) {
 	r.Scope = engine.Scope{}
 	known := c.of[r.Asset]
 	if known == nil {
+		c.in.W.Hold(closingSize + 2*len(r.Asset))
 		c.order = append(c.order, r.Asset)
 		c.of[r.Asset] = &closingOf{r.Seen, scope}
 		return

@@ -35,7 +35,7 @@ type sized interface {
 // of the context ends it. Errors are joined. Load closes no source.
 func Load(ctx context.Context, dst Sink, sources []Source, opts *Options) (*Summary, error) {
 	start := time.Now()
-	l := &loader{ctx: ctx, dst: dst, sum: new(Summary)}
+	l := &loader{ctx: ctx, dst: dst, sum: new(Summary), given: leastBatch}
 	err := l.load(sources, opts)
 	l.sum.Elapsed = time.Since(start)
 	return l.sum, err
@@ -49,12 +49,15 @@ type loader struct {
 	sum    *Summary
 	dry    bool // check only
 	batch  []engine.Report
-	from   []origin // where the batch's reports came from
-	keys   int      // in the batch
-	enough int      // reports of a batch
-	told   int64    // bytes at the last progress
-	at     int64    // bytes read, of all sources
-	before int64    // of the sources before the one that is read
+	from   []origin     // where the batch's reports came from
+	keys   int          // in the batch
+	weight int64        // of the batch in memory, in bytes
+	scope  engine.Scope // of the report weighed last: many share one
+	given  int64        // what a batch may weigh
+	enough int          // reports of a batch
+	told   int64        // bytes at the last progress
+	at     int64        // bytes read, of all sources
+	before int64        // of the sources before the one that is read
 }
 
 // origin is where a report came from.
@@ -151,12 +154,57 @@ func (l *loader) add(in *input, r engine.Report) error {
 	if l.dry {
 		return nil
 	}
+	if err := l.room(l.weigh(&r)); err != nil {
+		return err
+	}
 	l.batch, l.from = append(l.batch, r), append(l.from, origin{in, in.line, in.closing})
 	l.keys += len(r.Open)
 	if len(l.batch) < l.enough && l.keys < max(batchKeys, l.enough) {
 		return nil
 	}
 	return l.flush()
+}
+
+// What a report weighs, about and with what the sink makes of it, but for its texts: in all,
+// and for each key and range. A batch may weigh leastBatch, and asks for more in such steps.
+const (
+	reportWeight = 600
+	keyWeight    = 24
+	rangeWeight  = 32
+	leastBatch   = FixedMemory / 2
+)
+
+// weigh estimates how much memory a report takes in a batch.
+func (l *loader) weigh(r *engine.Report) int64 {
+	weight := reportWeight + 2*(len(r.Asset)+len(r.Name)+len(r.Address)+len(r.EnterpriseProject)) + keyWeight*len(r.Open)
+	if r.Scope != l.scope {
+		l.scope = r.Scope
+		weight += rangeWeight * r.Scope.Len()
+	}
+	return int64(weight)
+}
+
+// room makes sure that the batch may have so much more weight: where no more memory is given,
+// what is there is applied first. A report that weighs more than is given then is too much.
+func (l *loader) room(n int64) error {
+	if l.opts.Memory == nil {
+		return nil
+	}
+	var err error
+	if more := l.weight + n - l.given; more > 0 {
+		more = max(more, leastBatch)
+		if err = l.opts.Memory(more); err == nil {
+			l.given += more
+		}
+	}
+	if err != nil && len(l.batch) > 0 {
+		if err := l.flush(); err != nil {
+			return err
+		}
+		return l.room(n)
+	}
+	l.weight += n
+	return err
 }
 
 // size finds how large batches are to be.
@@ -186,7 +234,7 @@ func (l *loader) flush() error {
 		err = nil
 	}
 	clear(l.batch)
-	l.batch, l.from, l.keys = l.batch[:0], l.from[:0], 0
+	l.batch, l.from, l.keys, l.weight = l.batch[:0], l.from[:0], 0, 0
 	l.size()
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
@@ -220,6 +268,7 @@ func (l *loader) input(src *opened, r io.Reader) *input {
 	}}
 	in := &input{name: src.name, workers: l.opts.Workers}
 	in.Opts, in.W = l.opts.reader(), reader.NewWindow(counted, l.opts.MaxRecord)
+	in.W.Within(l.opts.Memory)
 	return in
 }
 

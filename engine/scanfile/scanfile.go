@@ -44,22 +44,31 @@ const (
 	DefaultMaxRecord = 32 << 20
 )
 
+// FixedMemory is about how many bytes an input takes that nobody is asked for.
+const FixedMemory = 1 << 20
+
 // Options says how inputs are read. Project is required.
+//
+// An error of Memory or Disk ends the input like one of its source: what was whole before
+// counts. What they gave is free when [Load] or [Read] returns; where Memory is set, Workers
+// is 1.
 type Options struct {
-	Format            string            // name of a format; empty detects by content
-	Project           string            // a line that names another is rejected
-	EnterpriseProject string            // for reports that give none; empty gives none
-	Category          engine.Category   // for reports that give none
-	Scope             *engine.Scope     // for reports whose format leaves the scope open; nil is none
-	Asset             string            // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
-	AssetID           string            // the host of inventories that name none
-	IncludeLoopback   bool              // count what inventories show listening on loopback only
-	Workers           int               // how many parts of an input are read at a time, where its format lets it be split; 0 is one per processor
-	Strict            bool              // apply nothing unless everything is whole and valid
-	MaxBytes          int64             // of one input after inflating; 0 is 8 GiB
-	MaxRecord         int               // bytes of one record (a line, a tag); 0 is 32 MiB
-	TempDir           string            // where strict spools what cannot be rewound; empty is os.TempDir
-	Progress          func(bytes int64) // called now and then with the bytes read so far, over all inputs; starts over for strict's second pass; may be nil
+	Format            string              // name of a format; empty detects by content
+	Project           string              // a line that names another is rejected
+	EnterpriseProject string              // for reports that give none; empty gives none
+	Category          engine.Category     // for reports that give none
+	Scope             *engine.Scope       // for reports whose format leaves the scope open; nil is none
+	Asset             string              // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
+	AssetID           string              // the host of inventories that name none
+	IncludeLoopback   bool                // count what inventories show listening on loopback only
+	Workers           int                 // how many parts of an input are read at a time, where its format lets it be split; 0 is one per processor
+	Strict            bool                // apply nothing unless everything is whole and valid
+	MaxBytes          int64               // of one input after inflating; 0 is 8 GiB
+	MaxRecord         int                 // bytes of one record (a line, a tag); 0 is 32 MiB
+	TempDir           string              // where strict spools what cannot be rewound; empty is os.TempDir
+	Memory            func(n int64) error // is asked before an input takes so many more bytes than FixedMemory, or told with -n that they are free; nil: it may
+	Disk              func(n int64) error // likewise before so many more are written to TempDir
+	Progress          func(bytes int64)   // called now and then with the bytes read so far, over all inputs; starts over for strict's second pass; may be nil
 }
 
 // Validate reports every option that is not allowed, joined; each is a
@@ -123,6 +132,9 @@ func (o *Options) resolved() (Options, error) {
 	}
 	if opts.MaxRecord == 0 {
 		opts.MaxRecord = DefaultMaxRecord
+	}
+	if opts.Memory != nil {
+		opts.Workers = 1
 	}
 	return opts, nil
 }

@@ -50,7 +50,7 @@ func open(s Source, opts *Options) (*opened, error) {
 	}
 	if c := compressionOf(o.head); c != nil {
 		o.rewind = nil // strict keeps a copy of what was inflated
-		o.inflated = c.open(o.reader())
+		o.inflated = c.open(o.reader(), opts.Memory)
 		o.peek(o.inflated, opts.Format)
 	}
 	if o.format == nil && !o.empty() && !o.failed() {

@@ -11,7 +11,7 @@ import (
 // and only then to apply it.
 func (l *loader) strict(opens []*opened) (err error) {
 	for _, src := range opens {
-		if err = src.keep(l.opts.TempDir); err != nil {
+		if err = src.keep(l.opts.TempDir, l.opts.Disk); err != nil {
 			break
 		}
 	}
@@ -81,7 +81,7 @@ func (s *Summary) fault() string {
 
 // keep makes sure that the source can be read again: it copies what cannot be
 // rewound to a temporary file while it is read.
-func (o *opened) keep(dir string) error {
+func (o *opened) keep(dir string, room func(n int64) error) error {
 	if o.rewind != nil {
 		return nil
 	}
@@ -90,8 +90,23 @@ func (o *opened) keep(dir string) error {
 		return fmt.Errorf("copy %s: %w", o.name, err)
 	}
 	// What was peeked goes through the copy like the rest.
-	o.spool, o.rest, o.head = spool, io.TeeReader(o.reader(), spool), nil
+	o.spool, o.rest, o.head = spool, io.TeeReader(o.reader(), bounded{spool, room}), nil
 	return nil
+}
+
+// bounded asks before it writes.
+type bounded struct {
+	io.Writer
+	room func(n int64) error
+}
+
+func (b bounded) Write(p []byte) (int, error) {
+	if b.room != nil {
+		if err := b.room(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	return b.Writer.Write(p)
 }
 
 // again goes back to the start for the second pass, which gets only what the

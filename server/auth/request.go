@@ -2,7 +2,9 @@ package auth
 
 import (
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 )
 
 // Request is what an [Authenticator] sees of a request, whatever transport brought it.
@@ -17,10 +19,20 @@ type Request struct {
 	RawQuery string
 	// Header looks headers up.
 	Header Header
+	// Remote is the client's address, with or without its port.
+	Remote string
 	// Body is the body; nil if there is none.
 	Body io.ReadCloser
 	// BodyLength is the body's length in bytes, -1 if it is not known.
 	BodyLength int64
+	// Signer is whose credentials cover what was read of the request so far. An authenticator
+	// that knows it before it has read Body sets it then, so that the body counts as that
+	// caller's and not as a stranger's.
+	Signer *Caller
+	// Memory and Disk are asked before an authenticator holds so many more bytes of Body; their
+	// errors are like those of Body. What they gave is free when the request ends. Nil: it
+	// may.
+	Memory, Disk func(n int64) error
 }
 
 // Header looks up the headers of a request: the values of one, as they were sent and in
@@ -33,7 +45,7 @@ type Header interface {
 // FromHTTP returns what an authenticator sees of a request of net/http. The body is the
 // request's own.
 func FromHTTP(r *http.Request) Request {
-	q := Request{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: httpHeader{r}}
+	q := Request{Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Header: httpHeader{r}, Remote: r.RemoteAddr}
 	if r.URL.RawPath != "" {
 		q.RawPath = r.URL.EscapedPath()
 	}
@@ -41,6 +53,25 @@ func FromHTTP(r *http.Request) Request {
 		q.Body, q.BodyLength = r.Body, r.ContentLength
 	}
 	return q
+}
+
+// Network returns whom an address, with or without a port, belongs to: itself, or, where it is
+// one of IPv6, the network of 64 bits that one customer has (RFC 6177).
+func Network(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	addr = addr.WithZone("").Unmap()
+	if addr.Is6() {
+		network, _ := addr.Prefix(64) // an address of IPv6 has more bits
+		addr = network.Addr()
+	}
+	return addr.String()
 }
 
 // httpHeader is the headers of a request of net/http, which keeps some of them elsewhere.

@@ -19,22 +19,31 @@ type held struct {
 	io.Reader
 	src   io.Closer // what was read
 	file  *os.File  // nil if it is in memory
-	named bool      // the file still has a name
+	room  func(n int64) error
+	named bool // the file still has a name
 	sum   [sha256.Size]byte
 }
 
-// hold reads a body of at most limit bytes, 0 for any number. The file that a
+// hold reads the body of a request, of at most limit bytes, 0 for any number. The file that a
 // long one is kept in has no name any more where the system allows that, so that
 // not even a crash leaves it behind.
-func hold(body io.ReadCloser, dir string, limit int64) (*held, error) {
+func hold(r *Request, dir string, limit int64) (*held, error) {
 	if limit == 0 {
 		limit = math.MaxInt64 - 1
 	}
 	hash := sha256.New()
-	src := io.TeeReader(io.LimitReader(body, limit+1), hash)
-	h := &held{src: body}
+	src := io.TeeReader(io.LimitReader(r.Body, limit+1), hash)
+	h := &held{src: r.Body, room: r.Disk}
+	// The slot comes with the first read, and memory belongs to a slot.
 	var start bytes.Buffer
-	n, err := io.CopyN(&start, src, inMemory)
+	n, err := io.CopyN(&start, src, 1)
+	if err == nil {
+		err = r.memory()
+	}
+	if err == nil {
+		n, err = io.CopyN(&start, src, inMemory-1)
+		n++
+	}
 	h.Reader = &start
 	if err == nil {
 		var rest int64
@@ -58,15 +67,43 @@ func (h *held) spill(dir string, start *bytes.Buffer, rest io.Reader) (n int64, 
 		return 0, err
 	}
 	h.named = os.Remove(h.file.Name()) != nil
-	if _, err = h.file.Write(start.Bytes()); err != nil {
+	to := bounded{h.file, h.room}
+	if _, err = to.Write(start.Bytes()); err != nil {
 		return 0, err
 	}
-	if n, err = io.Copy(h.file, rest); err != nil {
+	if n, err = io.Copy(to, rest); err != nil {
 		return n, err
 	}
 	h.Reader = h.file
 	_, err = h.file.Seek(0, io.SeekStart)
 	return n, err
+}
+
+// bounded asks before it writes.
+type bounded struct {
+	io.Writer
+	room func(n int64) error
+}
+
+func (b bounded) Write(p []byte) (int, error) {
+	if b.room != nil {
+		if err := b.room(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	return b.Writer.Write(p)
+}
+
+// memory asks for that of the start of a body.
+func (r *Request) memory() error {
+	if r.Memory == nil {
+		return nil
+	}
+	n := int64(2 * inMemory)
+	if r.BodyLength > 0 {
+		n = min(n, 2*r.BodyLength)
+	}
+	return r.Memory(n)
 }
 
 // discard removes what is held.

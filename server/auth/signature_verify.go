@@ -23,7 +23,7 @@ func (a *AccessKeys) verify(r *Request, key *accessKey, sig signature) error {
 	case r.BodyLength > a.opts.MaxUnhashedBody:
 		return settled{ErrBodyTooLarge}
 	}
-	held, err := hold(r.Body, a.opts.TempDir, a.opts.MaxUnhashedBody)
+	held, err := hold(r, a.opts.TempDir, a.opts.MaxUnhashedBody)
 	if err != nil {
 		return settled{err}
 	}
@@ -50,7 +50,8 @@ func (a *AccessKeys) verifyDeclared(r *Request, key *accessKey, sig signature, h
 	if !hasBody {
 		return sameBody(want, sha256.Sum256(nil))
 	}
-	held, err := hold(r.Body, a.opts.TempDir, 0)
+	r.Signer = &key.caller
+	held, err := hold(r, a.opts.TempDir, 0)
 	if err != nil {
 		return settled{err}
 	}

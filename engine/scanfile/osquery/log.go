@@ -26,6 +26,20 @@ type log struct {
 	sockets map[identity]namespace
 	touched map[index.Key]bool
 	spaces  []string // the names of namespaces
+	named   map[string]namespace
+	held    int // bytes
+}
+
+// What a log and each of its sockets and namespaces take, in bytes.
+const (
+	logSize    = 1 << 10
+	socketSize = 128
+)
+
+// hold asks for memory.
+func (l *log) hold(in *reader.Input, n int) {
+	l.held += n
+	in.W.Hold(n)
 }
 
 // identity tells a socket of a host from its others: its key, and a hash of its row.
@@ -78,7 +92,7 @@ func (l *log) advance(at time.Time, epoch, counter []byte) bool {
 
 func (l *log) add(hash uint64, key index.Key, space []byte) {
 	if l.sockets == nil {
-		l.sockets, l.touched = map[identity]namespace{}, map[index.Key]bool{}
+		l.sockets, l.touched, l.named = map[identity]namespace{}, map[index.Key]bool{}, map[string]namespace{}
 	}
 	l.sockets[identity{key, hash}] = l.space(string(space))
 	l.touched[key] = true
@@ -86,16 +100,16 @@ func (l *log) add(hash uint64, key index.Key, space []byte) {
 
 // space returns the number of a namespace.
 func (l *log) space(name string) namespace {
-	for i, known := range l.spaces {
-		if known == name {
-			return namespace(i)
-		}
+	if known, ok := l.named[name]; ok {
+		return known
 	}
-	if len(l.spaces) == 1<<16-1 {
-		return namespace(len(l.spaces) - 1) // no host has so many
+	n := len(l.spaces)
+	if n == 1<<16-1 {
+		return namespace(n - 1) // no host has so many
 	}
 	l.spaces = append(l.spaces, name)
-	return namespace(len(l.spaces) - 1)
+	l.named[name] = namespace(n)
+	return namespace(n)
 }
 
 // remove says whether the socket was there.

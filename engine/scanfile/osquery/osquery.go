@@ -108,6 +108,7 @@ func (o *osquery) object(object []byte, line int) error {
 		}
 		s.partial = o.out.Refused > refused
 		o.report(s)
+		o.in.W.Hold(-s.held)
 		return nil
 	}
 	return o.events(host, columns, diff, line)
@@ -128,6 +129,7 @@ func (o *osquery) events(host string, columns, diff []byte, line int) error {
 	l := o.logs[host]
 	if l == nil {
 		l = &log{host: host, line: line}
+		l.hold(o.in, logSize+2*len(host))
 		o.logs[host] = l
 		o.all = append(o.all, l)
 	}
@@ -230,7 +232,11 @@ func (o *osquery) add(l *log, row []byte) error {
 		}
 		return nil
 	}
-	l.add(o.identity(), s.Key(), o.row.Text(8))
+	before := len(l.sockets)
+	space := o.row.Text(8)
+	named := len(l.spaces)
+	l.add(o.identity(), s.Key(), space)
+	l.hold(o.in, socketSize*(len(l.sockets)-before)+(socketSize+2*len(space))*(len(l.spaces)-named))
 	return nil
 }
 

@@ -34,7 +34,8 @@ type Source struct {
 	service service
 	known   *verdicts
 	flights singleflight.Group
-	slots   chan struct{} // one for each question under way
+	slots   chan struct{} // one for each question under way about a token that was good
+	turns   *turns        // of the questions about others
 }
 
 // New returns a source that asks the service at a URL, with or without the /v3
@@ -52,7 +53,8 @@ func New(url string, opts *Options) (*Source, error) {
 		opts:    filled,
 		service: newService(base, &filled),
 		known:   newVerdicts(filled.MaxEntries),
-		slots:   make(chan struct{}, filled.MaxConcurrent),
+		slots:   make(chan struct{}, max(1, filled.MaxConcurrent/4)),
+		turns:   newTurns(max(1, filled.MaxConcurrent-filled.MaxConcurrent/4)),
 	}, nil
 }
 
@@ -62,21 +64,44 @@ func (s *Source) Authenticate(ctx context.Context, r *auth.Request) (*auth.Calle
 	if err != nil {
 		return nil, err
 	}
-	key := sha256.Sum256([]byte(token))
-	if v := s.known.of(&key, s.opts.Now()); v != nil {
-		return v.caller, v.refusal
+	q := question{token: token, key: sha256.Sum256([]byte(token)), from: r.Remote}
+	now := s.opts.Now()
+	v := s.known.of(&q.key, now)
+	if v == nil {
+		q.known = s.known.wasGood(&q.key)
+		return s.answer(ctx, s.ask(ctx, &q))
 	}
-	return s.ask(ctx, token, &key)
+	if v.caller != nil && v.until.Sub(now) < s.opts.CacheTTL/refreshPart {
+		q.known = true
+		s.ask(ctx, &q) // so that nobody waits when the verdict ends
+	}
+	return v.caller, v.refusal
+}
+
+// refreshPart is in which part of the time that a verdict holds, the last one, it is asked for
+// anew when it is used.
+const refreshPart = 4
+
+// question is what the service is asked.
+type question struct {
+	token string
+	key   [sha256.Size]byte
+	from  string // the client's address
+	known bool   // the token was good when it was asked about last
 }
 
 // ask has the service judge a token. Requests with the same token share a
 // question, which goes on when the one that began it is given up.
-func (s *Source) ask(ctx context.Context, token string, key *[sha256.Size]byte) (*auth.Caller, error) {
-	answers := s.flights.DoChan(string(key[:]), func() (any, error) {
+func (s *Source) ask(ctx context.Context, q *question) <-chan singleflight.Result {
+	return s.flights.DoChan(string(q.key[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
 		defer cancel()
-		return s.judge(ctx, token, key)
+		return s.judge(ctx, q)
 	})
+}
+
+// answer waits for what the service says.
+func (s *Source) answer(ctx context.Context, answers <-chan singleflight.Result) (*auth.Caller, error) {
 	select {
 	case answer := <-answers:
 		if answer.Err != nil {
@@ -89,22 +114,36 @@ func (s *Source) ask(ctx context.Context, token string, key *[sha256.Size]byte) 
 	}
 }
 
-// judge asks about a token and remembers the answer.
-func (s *Source) judge(ctx context.Context, token string, key *[sha256.Size]byte) (*verdict, error) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("keystone: %d questions are under way already: %w", s.opts.MaxConcurrent, ctx.Err())
+// judge asks about a token when there is room for the question, and remembers the answer.
+func (s *Source) judge(ctx context.Context, q *question) (*verdict, error) {
+	leave, err := s.enter(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("keystone: %d questions are under way already: %w", s.opts.MaxConcurrent, err)
 	}
+	defer leave()
 	asked := s.opts.Now() // a verdict ages from the question on
-	facts, err := s.service.validate(ctx, token)
+	facts, err := s.service.validate(ctx, q.token)
 	if err != nil {
 		return nil, fmt.Errorf("keystone: %w", err)
 	}
 	v := s.verdict(facts, asked)
-	s.known.add(key, v)
+	s.known.add(&q.key, v)
 	return v, nil
+}
+
+// enter waits until the question may be asked. Those about tokens that were good have room of
+// their own, so that made-up ones keep nobody out who is known.
+func (s *Source) enter(ctx context.Context, q *question) (leave func(), err error) {
+	if !q.known {
+		from := auth.Network(q.from)
+		return func() { s.turns.leave(from) }, s.turns.enter(ctx, from)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // verdict turns what the service says of a token, nil where it is a bad one,

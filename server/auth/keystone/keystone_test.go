@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portolan/server/auth"
@@ -188,8 +189,8 @@ func TestCache(t *testing.T) {
 		asked  int64
 	}{
 		{0, good, true, 1},
-		{59 * time.Second, bad, true, 1}, // as yet, it knows no better
-		{time.Second, bad, false, 2},
+		{45 * time.Second, bad, true, 1}, // as yet, it knows no better
+		{15 * time.Second, bad, false, 2},
 		{9 * time.Second, good, false, 2},
 		{time.Second, good, true, 3},
 		{time.Minute, says(500, ""), false, 4},
@@ -265,7 +266,7 @@ func TestQuestionsAreShared(t *testing.T) {
 		under.Add(-1)
 		io.WriteString(w, factsOf("p1"))
 	})
-	s := newSource(t, i.URL, &keystone.Options{MaxConcurrent: 3, Timeout: time.Minute})
+	s := newSource(t, i.URL, &keystone.Options{MaxConcurrent: 5, Timeout: time.Minute}) // one for known tokens, one for other networks
 	var group sync.WaitGroup
 	for n := range 100 {
 		group.Go(func() {
@@ -283,6 +284,110 @@ func TestQuestionsAreShared(t *testing.T) {
 	if i.asked.Load() != 10 || most.Load() != 3 {
 		t.Errorf("%d questions, want 10; %d at once, want 3", i.asked.Load(), most.Load())
 	}
+}
+
+// TestRefreshed: who goes on using a token never waits for the service again, as long as it is
+// there and says the same, and learns of another word at once.
+func TestRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var refuses atomic.Bool
+		s := newSource(t, "http://keystone.invalid", &keystone.Options{Transport: roundTrip(func(r *http.Request) *http.Response {
+			asked.Add(1)
+			time.Sleep(time.Second)
+			w := httptest.NewRecorder()
+			if refuses.Load() {
+				says(404, refusal(404))(w, r)
+			} else {
+				w.WriteString(factsOf("p1"))
+			}
+			return w.Result()
+		})})
+		for n := range 100 { // over ten minutes
+			began := time.Now()
+			if _, err := ask(s, bearing(1)); err != nil || n > 0 && time.Since(began) > 0 {
+				t.Fatalf("question %d: %v after %v", n, err, time.Since(began))
+			}
+			time.Sleep(6 * time.Second)
+		}
+		if n := asked.Load(); n < 10 || n > 14 {
+			t.Errorf("asked %d times in ten minutes", n)
+		}
+		refuses.Store(true)
+		time.Sleep(45 * time.Second)
+		_, _ = ask(s, bearing(1))
+		time.Sleep(2 * time.Second)
+		if _, err := ask(s, bearing(1)); !errors.Is(err, auth.ErrBadToken) {
+			t.Errorf("after the service's new word: %v", err)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// roundTrip is a service without a network.
+type roundTrip func(*http.Request) *http.Response
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
+
+// TestMadeUpTokens: however many tokens somebody makes up, a client of another network gets its
+// turn at once, most of the same network soon, and a known one is not kept waiting at all.
+func TestMadeUpTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t, "http://keystone.invalid", &keystone.Options{CacheTTL: 10 * time.Second, Transport: roundTrip(func(r *http.Request) *http.Response {
+			time.Sleep(time.Second)
+			w := httptest.NewRecorder()
+			if strings.HasPrefix(r.Header.Get("X-Subject-Token"), "token-9") {
+				w.WriteString(factsOf("p1"))
+			} else {
+				says(404, refusal(404))(w, r)
+			}
+			return w.Result()
+		})})
+		good := func(n int, remote string, within time.Duration) bool {
+			r := bearing(n)
+			r.Header.Set(auth.TokenHeader, fmt.Sprintf("token-9%031d", n))
+			r.RemoteAddr = remote
+			began := time.Now()
+			_, err := ask(s, r)
+			return err == nil && time.Since(began) <= within
+		}
+		good(1, "192.0.2.9:1", time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		var made atomic.Int64
+		for range 100 {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					if _, err := ask(s, bearing(int(made.Add(1))).WithContext(ctx)); err == nil {
+						t.Error("a made-up token is good")
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		same := 0
+		for n := range 20 {
+			time.Sleep(1234 * time.Millisecond)
+			for name, soon := range map[string]bool{
+				"a known token":   good(1, "192.0.2.9:1", time.Second),
+				"a token":         good(100+n, "192.0.2.9:1", 2*time.Second),
+				"a token of IPv6": good(300+n, "[2001:db8::1]:1", 2*time.Second),
+			} {
+				if !soon {
+					t.Errorf("round %d: %s of another network waits", n, name)
+				}
+			}
+			if good(200+n, "192.0.2.1:1234", 3*time.Second) {
+				same++
+			}
+		}
+		if same < 10 {
+			t.Errorf("of the network that makes tokens up, %d of 20 good ones come through within 3 s", same)
+		}
+		cancel()
+		group.Wait()
+		time.Sleep(time.Minute) // for questions that nobody waits for any more
+	})
 }
 
 // TestNoTurn: who waits for a turn too long learns that, not that a token is bad.

@@ -3,6 +3,7 @@ package keystone
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,12 +41,16 @@ type Options struct {
 	// MaxEntries is how many good tokens are remembered, and how many bad ones;
 	// the default is DefaultMaxEntries.
 	MaxEntries int
-	// MaxConcurrent is how many questions are under way at a time; the default is
-	// DefaultMaxConcurrent.
+	// MaxConcurrent is how many questions are under way at a time: a quarter of them about
+	// tokens that were good, which are asked about again before their verdict ends, the
+	// others about others, in turns of the networks that they come from. At least one of
+	// each may be. The default is DefaultMaxConcurrent.
 	MaxConcurrent int
 	// Timeout is how long a question may take, waiting for its turn and logging
 	// in included; the default is DefaultTimeout.
 	Timeout time.Duration
+	// Transport asks; the default is one of its own.
+	Transport http.RoundTripper
 	// Now tells the time; the default is [time.Now].
 	Now func() time.Time
 }

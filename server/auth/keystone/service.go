@@ -39,13 +39,13 @@ type service struct {
 }
 
 func newService(base string, opts *Options) service {
-	client := newClient(base)
+	client := newClient(base, opts)
 	if opts.Service == nil {
 		return service{client: client}
 	}
 	client.UseTokenLock()
 	client.SetToken(noToken)
-	login, credentials := newClient(base), opts.Service
+	login, credentials := newClient(base, opts), opts.Service
 	client.ReauthFunc = func(ctx context.Context) error {
 		id, err := tokens.Create(ctx, login, &tokens.AuthOptions{
 			Username: credentials.User, Password: credentials.Password, DomainName: credentials.UserDomain,
@@ -64,9 +64,13 @@ func newService(base string, opts *Options) service {
 
 // newClient returns a client that reads no more than it must and shows tokens to
 // nobody else. How long it waits is its contexts' to say.
-func newClient(base string) *gophercloud.ServiceClient {
-	transport := http.DefaultTransport.(*http.Transport).Clone() // always is one
-	transport.MaxIdleConnsPerHost = DefaultMaxConcurrent
+func newClient(base string, opts *Options) *gophercloud.ServiceClient {
+	transport := opts.Transport
+	if transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone() // always is one
+		own.MaxIdleConnsPerHost = opts.MaxConcurrent
+		transport = own
+	}
 	return &gophercloud.ServiceClient{
 		ProviderClient: &gophercloud.ProviderClient{
 			HTTPClient: http.Client{

@@ -54,6 +54,9 @@ func (c *verdicts) of(key *[sha256.Size]byte, now time.Time) *verdict {
 	return nil
 }
 
+// wasGood says whether the token was good when it was asked about last.
+func (c *verdicts) wasGood(key *[sha256.Size]byte) bool { return c.good.Contains(*key) }
+
 // add remembers a verdict in place of an earlier one. A token that was good and
 // is so no more leaves the good ones.
 func (c *verdicts) add(key *[sha256.Size]byte, v *verdict) {

@@ -61,6 +61,8 @@ func (in *Input) ToUTF8(declared func(head []byte) encoding.Encoding) {
 	}
 	if enc != nil {
 		in.Decoded = true
+		memory := in.W.memory
 		in.W = NewWindow(transform.NewReader(in.W, enc.NewDecoder()), in.Opts.MaxRecord)
+		in.W.Within(memory)
 	}
 }

@@ -34,6 +34,26 @@ type Window struct {
 	line int
 	max  int   // how much unread may be held
 	err  error // why nothing more comes; io.EOF at the end
+
+	memory func(n int64) error // is asked before more is held; nil: it may be
+}
+
+// copied is how often what a window holds may be in memory: readers copy a record once.
+const copied = 2
+
+// Within has the window, and what takes its place, ask for memory before it takes more than
+// windowSize. The source ends with the error of what it did not get.
+func (w *Window) Within(memory func(n int64) error) { w.memory = memory }
+
+// Hold asks for memory that a reader takes, or gives it back where n is negative; what is
+// left at the input's end need not be. Without it, the source ends with the error.
+func (w *Window) Hold(n int) {
+	if w.memory == nil || n == 0 {
+		return
+	}
+	if err := w.memory(int64(n)); err != nil {
+		w.err = err
+	}
 }
 
 // NewWindow returns a window of the source of which at most limit bytes, and what a read of
@@ -118,7 +138,11 @@ func (w *Window) makeRoom() {
 	buf, most := w.buf, w.max+windowSize
 	switch held := w.end - w.pos; {
 	case held > len(buf)/2 && len(buf) < most:
-		buf = make([]byte, min(2*len(buf), most))
+		size := min(2*len(buf), most)
+		if w.Hold(copied * (size - len(buf))); w.err != nil {
+			return
+		}
+		buf = make([]byte, size)
 	case w.pos == 0:
 		return
 	}
