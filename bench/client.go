@@ -19,6 +19,7 @@ const patience = 10 * time.Second
 // request and at no more of an answer than it must. It belongs to one goroutine.
 type client struct {
 	conn      net.Conn
+	dial      func() (net.Conn, error) // a connection for each request; nil: one for all
 	set       *set
 	at        int // the next request of the set
 	answers   answers
@@ -44,6 +45,11 @@ func record(h *hdrhistogram.Histogram, d time.Duration) error {
 
 // ask sends the next request and wants its answer.
 func (c *client) ask() error {
+	if c.dial != nil {
+		if err := c.redial(); err != nil {
+			return err
+		}
+	}
 	request, want := c.set.Requests[c.at], c.set.Wants[c.at]
 	if c.at++; c.at == len(c.set.Requests) {
 		c.at = 0
@@ -60,6 +66,21 @@ func (c *client) ask() error {
 	}
 	c.sent++
 	return nil
+}
+
+// redial opens another connection. The one before is reset, as an orderly end would keep its port
+// for a minute, and there are too few.
+func (c *client) redial() error {
+	if t, ok := c.conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = c.conn.Close()
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	c.conn, c.answers.src, c.answers.start, c.answers.end = conn, conn, 0, 0
+	return conn.SetDeadline(time.Now().Add(patience))
 }
 
 // closed sends a request as soon as the last one is answered, at least one, until a

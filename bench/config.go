@@ -59,6 +59,8 @@ type Config struct {
 	// Dir is the folder in which the store suite makes one of its own, which it removes;
 	// empty is the system's for temporary files.
 	Dir string
+	// Opponents are compared with ours in the http suite, besides those that it knows.
+	Opponents []Opponent
 	// Progress is told what is measured next; it may be nil.
 	Progress func(what string)
 }

@@ -52,6 +52,26 @@ type contest struct {
 	limited *http.Server // ours, for its limits
 }
 
+// manner is how clients ask.
+type manner struct {
+	name        string // empty: as clients mostly do
+	connections int
+	fresh       bool // each request has a connection of its own
+}
+
+func (m *manner) of(t *topic) string {
+	if m.name == "" {
+		return t.name
+	}
+	return t.name + ", " + m.name
+}
+
+// manners returns the ways to ask: over some connections, over one, and with one a request.
+func manners() (some, one, fresh *manner) {
+	n := connectionsPerProc * runtime.GOMAXPROCS(0)
+	return &manner{"", n, false}, &manner{"one connection", 1, false}, &manner{"a connection each", n, true}
+}
+
 // http compares our server with others: handlers of net/http that write the same
 // headers and bodies from memory, and nginx with the body as a file.
 func (run *run) http(ctx context.Context, hosts int) (err error) {
@@ -64,10 +84,12 @@ func (run *run) http(ctx context.Context, hosts int) (err error) {
 		return err
 	}
 	c := &contest{run: run, hosts: hosts, token: newToken()}
-	if c.limited, err = ourServer(r.e, c.token); err != nil {
+	front, err := ourServer(r.e, c.token)
+	if err != nil {
 		return err
 	}
-	if c.ours, err = listen(Ours, c.limited); err != nil {
+	c.limited = front.HTTP
+	if c.ours, err = listen(Ours, front); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.ours.close()) }()
@@ -79,26 +101,49 @@ func (run *run) http(ctx context.Context, hosts int) (err error) {
 	if err != nil {
 		return err
 	}
-	var limits []float64 // what the bare handler serves
-	for i, t := range topics {
-		opponents := []string{Bare}
-		if i == 0 {
-			opponents = []string{Bare, unlimited, nginx}
-		}
-		for _, name := range opponents {
-			limit, err := c.match(ctx, t, name)
+	limit, err := c.matches(ctx, topics)
+	if err != nil {
+		return err
+	}
+	return c.openLoops(ctx, topics[0], limit)
+}
+
+// matches compares ours with each opponent, and returns how many first pages a second the bare
+// handler serves.
+func (c *contest) matches(ctx context.Context, topics []*topic) (limit float64, err error) {
+	others := make([]string, len(c.c.Opponents))
+	for i := range others {
+		others[i] = c.c.Opponents[i].Name
+	}
+	first, digits, unasked := topics[0], topics[1], topics[2]
+	some, one, fresh := manners()
+	for i, m := range []struct {
+		topic *topic
+		how   *manner
+		with  []string
+	}{
+		{first, some, append([]string{Bare, unlimited, nginx}, others...)},
+		{first, one, append([]string{Bare, nginx}, others...)},
+		{first, fresh, []string{Bare}},
+		{digits, some, []string{Bare}},
+		{unasked, some, []string{Bare, nginx}},
+	} {
+		for j, name := range m.with {
+			served, err := c.match(ctx, m.topic, name, m.how)
 			if err != nil {
-				return fmt.Errorf("http: %s: %w", t.name, err)
+				return 0, fmt.Errorf("http: %s: %w", m.how.of(m.topic), err)
 			}
-			limits = append(limits, limit)
+			if i == 0 && j == 0 {
+				limit = served
+			}
 		}
 	}
-	return c.openLoops(ctx, topics[0], limits[0])
+	return limit, nil
 }
 
 // match compares ours with one opponent about one topic and returns how many requests
 // a second the other one serves.
-func (c *contest) match(ctx context.Context, t *topic, name string) (limit float64, err error) {
+func (c *contest) match(ctx context.Context, t *topic, name string, how *manner) (limit float64, err error) {
 	other, err := c.start(ctx, t, name)
 	if errors.Is(err, errNoNginx) {
 		c.progress("http: %s is left out: %v", name, err)
@@ -108,19 +153,11 @@ func (c *contest) match(ctx context.Context, t *topic, name string) (limit float
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, other.close()) }()
-	a, b, err := c.closedLoop(ctx, t, other)
+	a, b, err := c.closedLoop(ctx, t, other, how)
 	if err != nil {
 		return 0, err
 	}
-	results := []Result{c.side(t, a), c.side(t, b), c.ratios(t, a, b)}
-	if name == Bare {
-		objects, err := handlerAllocs(c.limited, t.set.Requests[0])
-		if err != nil {
-			return 0, err
-		}
-		results[0].add("handler-allocs/op", objects)
-	}
-	c.report.Results = append(c.report.Results, results...)
+	c.report.Results = append(c.report.Results, c.side(how.of(t), a), c.side(how.of(t), b), c.ratios(how.of(t), a, b))
 	return b.median((*leg).perSecond), nil
 }
 
@@ -131,16 +168,35 @@ func (c *contest) start(ctx context.Context, t *topic, name string) (o *opponent
 		o, err = listen(name, limitedLike(c.limited, newConstant(t)))
 	case unlimited:
 		o, err = listen(name, &http.Server{Handler: newConstant(t)}) //nolint:gosec // No limits is what is measured.
+	case nginx:
+		if o, err = startNginx(ctx, t); err != nil {
+			return nil, err
+		}
+		o.set = t.set.always(0) // it has one file, and does not look at the query
 	default:
-		o, err = startNginx(ctx, t)
+		o, err = c.startOther(t, name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkSame(ctx, o.addr, name != nginx); err != nil {
+	wants := t.set.Wants
+	if o.set != nil {
+		wants = o.set.Wants
+	}
+	if err := t.checkSame(ctx, o.addr, wants, name != nginx); err != nil {
 		return nil, errors.Join(err, o.close())
 	}
 	return o, nil
+}
+
+// startOther starts one of the opponents that the configuration brings.
+func (c *contest) startOther(t *topic, name string) (*opponent, error) {
+	answers := make(map[string][]byte, len(t.asks))
+	for i, ask := range t.asks {
+		answers[ask.query] = t.set.Wants[i]
+	}
+	i := slices.IndexFunc(c.c.Opponents, func(o Opponent) bool { return o.Name == name })
+	return listen(name, c.c.Opponents[i].Server(t.header, answers))
 }
 
 // leg is what a server did in a stretch of time.
@@ -148,6 +204,7 @@ type leg struct {
 	requests        int
 	took            time.Duration
 	cpu, client     time.Duration // of the server's process, and of the client's if it has its own
+	allocs          uint64        // of this process
 	latencies, late *hdrhistogram.Histogram
 }
 
@@ -159,6 +216,7 @@ func (l *leg) add(o *leg) {
 	l.took += o.took
 	l.cpu += o.cpu
 	l.client += o.client
+	l.allocs += o.allocs
 	l.latencies.Merge(o.latencies) // drops nothing: all have the same bounds
 	l.late.Merge(o.late)
 }
@@ -189,38 +247,47 @@ func (r *rounds) sum() *leg {
 func newLeg() *leg { return &leg{latencies: newHistogram(), late: newHistogram()} }
 
 // leg loads a server once, after a garbage collection.
-func (c *contest) leg(ctx context.Context, s *opponent, t *topic, d time.Duration, rate float64) (*leg, error) {
+func (c *contest) leg(ctx context.Context, s *opponent, t *topic, how *manner, d time.Duration, rate float64) (*leg, error) {
 	runtime.GC()
-	before := s.cpu()
-	r, err := c.load.carryOut(ctx, t.set, order{
-		Addr: s.addr, Connections: connectionsPerProc * runtime.GOMAXPROCS(0), For: d, Rate: rate,
-	})
+	asked := t.set
+	if s.set != nil {
+		asked = s.set
+	}
+	before, objects := s.cpu(), allocated()
+	r, err := c.load.carryOut(ctx, asked, order{Addr: s.addr, Connections: how.connections, Fresh: how.fresh, For: d, Rate: rate})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	l := &leg{requests: r.Requests, took: r.Took, latencies: hdrhistogram.Import(r.Latencies), late: hdrhistogram.Import(r.Late)}
 	if c.load.own {
-		l.cpu, l.client = s.cpu()-before, r.CPU
+		l.cpu, l.client, l.allocs = s.cpu()-before, r.CPU, c.load.objects-objects
 	}
 	return l, nil
+}
+
+// allocated is how many objects this process has allocated so far.
+func allocated() uint64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.Mallocs
 }
 
 // closedLoop loads both servers without end, in turns: a round is ours, other, other,
 // ours, the next one other, ours, ours, other, so that a machine that slows down or
 // warms up does so for both.
-func (c *contest) closedLoop(ctx context.Context, t *topic, other *opponent) (a, b *rounds, err error) {
-	c.progress("http: %s, beside %s", t.name, other.name)
+func (c *contest) closedLoop(ctx context.Context, t *topic, other *opponent, how *manner) (a, b *rounds, err error) {
+	c.progress("http: %s, beside %s", how.of(t), other.name)
 	d := httpTime * c.c.figureTime(c.hosts) / 2
 	for _, s := range []*opponent{other, c.ours} { // warming up
-		if _, err := c.leg(ctx, s, t, d/2, 0); err != nil {
+		if _, err := c.leg(ctx, s, t, how, d/2, 0); err != nil {
 			return nil, nil, err
 		}
 	}
-	return c.rounds(ctx, t, other, httpRounds, d, 0)
+	return c.rounds(ctx, t, other, how, httpRounds, d, 0)
 }
 
 // rounds measures both servers so many times.
-func (c *contest) rounds(ctx context.Context, t *topic, other *opponent, n int, d time.Duration, rate float64) (a, b *rounds, err error) {
+func (c *contest) rounds(ctx context.Context, t *topic, other *opponent, how *manner, n int, d time.Duration, rate float64) (a, b *rounds, err error) {
 	a, b = &rounds{server: c.ours}, &rounds{server: other}
 	for i := range n {
 		a.legs, b.legs = append(a.legs, newLeg()), append(b.legs, newLeg())
@@ -229,7 +296,7 @@ func (c *contest) rounds(ctx context.Context, t *topic, other *opponent, n int, 
 			order = []*rounds{b, a, a, b}
 		}
 		for _, r := range order {
-			l, err := c.leg(ctx, r.server, t, d, rate)
+			l, err := c.leg(ctx, r.server, t, how, d, rate)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -247,15 +314,16 @@ func (c *contest) openLoops(ctx context.Context, t *topic, limit float64) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, other.close()) }()
+	some, _, _ := manners()
 	for _, share := range openShares {
 		rate := share * limit
 		c.progress("http: open loop, %.0f requests/s", rate)
-		a, b, err := c.rounds(ctx, t, other, openRounds, httpTime*c.c.figureTime(c.hosts)/2, rate)
+		a, b, err := c.rounds(ctx, t, other, some, openRounds, httpTime*c.c.figureTime(c.hosts)/2, rate)
 		if err != nil {
 			return err
 		}
 		for _, r := range []*rounds{a, b} {
-			result := c.side(t, r)
+			result := c.side(t.name, r)
 			result.Beside = OpenLoop
 			result.Name = fmt.Sprintf("%.0f %%", 100*share)
 			result.add("offered-req/s", rate)
@@ -278,9 +346,9 @@ func (c *contest) openLoops(ctx context.Context, t *topic, limit float64) (err e
 const OpenLoop = "an open loop at shares of the bare handler's rate"
 
 // side returns what one server did: medians of the rounds, and latencies of all.
-func (c *contest) side(t *topic, r *rounds) Result {
+func (c *contest) side(name string, r *rounds) Result {
 	all := r.sum()
-	result := Result{Suite: SuiteHTTP, Name: t.name, Subject: r.server.name, Hosts: c.hosts, Samples: all.latencies.TotalCount()}
+	result := Result{Suite: SuiteHTTP, Name: name, Subject: r.server.name, Hosts: c.hosts, Samples: all.latencies.TotalCount()}
 	result.add("req/s", r.median((*leg).perSecond))
 	for _, p := range []struct {
 		unit string
@@ -299,6 +367,9 @@ func (c *contest) side(t *topic, r *rounds) Result {
 	if n := float64(all.requests); n > 0 && all.cpu > 0 {
 		result.add("cpu-ns", float64(all.cpu)/n)
 		result.add("client-cpu-ns", float64(all.client)/n)
+		if r.server.here {
+			result.add("allocs/op", float64(all.allocs)/n)
+		}
 		if all.client > all.cpu {
 			result.mark("the client is saturated: it needs more CPU than the server")
 		}
@@ -308,8 +379,8 @@ func (c *contest) side(t *topic, r *rounds) Result {
 
 // ratios returns ours by the other one: the medians of the rounds' ratios, because the
 // two sides of a round ran next to each other.
-func (c *contest) ratios(t *topic, a, b *rounds) Result {
-	result := Result{Suite: SuiteHTTP, Name: t.name, Subject: Ours + " by " + b.server.name, Hosts: c.hosts, Samples: int64(len(a.legs))}
+func (c *contest) ratios(name string, a, b *rounds) Result {
+	result := Result{Suite: SuiteHTTP, Name: name, Subject: Ours + " by " + b.server.name, Hosts: c.hosts, Samples: int64(len(a.legs))}
 	ratio := func(figure func(*leg) float64) []float64 {
 		all := make([]float64, len(a.legs))
 		for i := range all {

@@ -144,29 +144,29 @@ func fakeLegs(name string, perSecond ...int) *rounds {
 func TestComparisonsJudgeThemselves(t *testing.T) {
 	c := &contest{load: &loader{own: true}}
 	topic := &topic{name: "page"}
-	steady := c.ratios(topic, fakeLegs(Ours, 5000, 5100, 4900), fakeLegs(Bare, 10_000, 10_000, 10_000))
+	steady := c.ratios(topic.name, fakeLegs(Ours, 5000, 5100, 4900), fakeLegs(Bare, 10_000, 10_000, 10_000))
 	if v, _ := steady.Value("throughput-ratio"); v != 0.5 || len(steady.Marks) > 0 {
 		t.Errorf("%+v", steady)
 	}
-	wild := c.ratios(topic, fakeLegs(Ours, 5000, 8000, 4900), fakeLegs(Bare, 10_000, 10_000, 10_000))
+	wild := c.ratios(topic.name, fakeLegs(Ours, 5000, 8000, 4900), fakeLegs(Bare, 10_000, 10_000, 10_000))
 	if !strings.Contains(fmt.Sprint(wild.Marks), "noisy") {
 		t.Errorf("%+v", wild)
 	}
-	fine := c.side(topic, fakeLegs(Ours, 5000, 6000))
+	fine := c.side(topic.name, fakeLegs(Ours, 5000, 6000))
 	if cpu, _ := fine.Value("cpu-ns"); len(fine.Marks) > 0 || fine.Samples != 11_000 || cpu < 181_000 || cpu > 182_000 {
 		t.Errorf("%+v", fine)
 	}
-	few := c.side(topic, fakeLegs(Ours, 100))
+	few := c.side(topic.name, fakeLegs(Ours, 100))
 	if !strings.Contains(fmt.Sprint(few.Marks), "too few samples") {
 		t.Errorf("%+v", few)
 	}
 	busy := fakeLegs(Ours, 20_000)
 	busy.legs[0].client = 2 * time.Second
-	if got := c.side(topic, busy); !strings.Contains(fmt.Sprint(got.Marks), "client is saturated") {
+	if got := c.side(topic.name, busy); !strings.Contains(fmt.Sprint(got.Marks), "client is saturated") {
 		t.Errorf("%+v", got)
 	}
 	c.load.own = false
-	if got := c.side(topic, fakeLegs(Ours, 20_000)); !strings.Contains(fmt.Sprint(got.Marks), "server's process") {
+	if got := c.side(topic.name, fakeLegs(Ours, 20_000)); !strings.Contains(fmt.Sprint(got.Marks), "server's process") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -175,7 +175,7 @@ func TestComparisonsJudgeThemselves(t *testing.T) {
 func TestOpponentsAnswerTheSame(t *testing.T) {
 	topic := &topic{asks: []httpAsk{{}}, set: hi, header: http.Header{"Content-Length": {"2"}, "Content-Type": {"text/plain; charset=utf-8"}}}
 	same := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }
-	if err := topic.checkSame(t.Context(), serving(t, same), true); err != nil {
+	if err := topic.checkSame(t.Context(), serving(t, same), hi.Wants, true); err != nil {
 		t.Error(err)
 	}
 	for name, h := range map[string]http.HandlerFunc{
@@ -186,7 +186,7 @@ func TestOpponentsAnswerTheSame(t *testing.T) {
 			same(w, r)
 		},
 	} {
-		if err := topic.checkSame(t.Context(), serving(t, h), true); err == nil {
+		if err := topic.checkSame(t.Context(), serving(t, h), hi.Wants, true); err == nil {
 			t.Errorf("%s that differs is not found", name)
 		}
 	}

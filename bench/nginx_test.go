@@ -23,7 +23,7 @@ func TestNginx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := topic.checkSame(ctx, o.addr, false); err != nil {
+	if err := topic.checkSame(ctx, o.addr, topic.set.Wants, false); err != nil {
 		t.Error(err)
 	}
 	if used := o.cpu(); used < 0 {

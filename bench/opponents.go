@@ -27,25 +27,49 @@ import (
 type opponent struct {
 	name  string
 	addr  string
+	here  bool                 // in this process
+	set   *set                 // what it is asked, if that is not what ours is
 	cpu   func() time.Duration // what its process used so far
 	close func() error
 }
 
+// Server is a server that can be compared with ours. [net/http.Server] is one.
+type Server interface {
+	Serve(l net.Listener) error
+	Close() error
+}
+
+// Opponent is a server that is compared with ours besides those that the suite knows.
+type Opponent struct {
+	Name string
+	// Server returns one that answers from memory, always with the header and with the body of
+	// the request's raw query.
+	Server func(header http.Header, bodies map[string][]byte) Server
+}
+
 // listen serves on a free port of loopback, in this process.
-func listen(name string, srv *http.Server) (*opponent, error) {
+func listen(name string, srv Server) (*opponent, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	return &opponent{name: name, addr: l.Addr().String(), cpu: processTime, close: func() error {
-		err := srv.Close()
-		if failed := <-served; !errors.Is(failed, http.ErrServerClosed) {
+	return &opponent{name: name, addr: l.Addr().String(), here: true, cpu: processTime, close: func() error {
+		err := errors.Join(srv.Close(), closeListener(l))
+		if failed := <-served; failed != nil && !errors.Is(failed, http.ErrServerClosed) && !errors.Is(failed, net.ErrClosed) {
 			err = errors.Join(err, failed)
 		}
 		return err
 	}}, nil
+}
+
+// closeListener closes it for a server that does not.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 func newToken() string {
@@ -55,7 +79,7 @@ func newToken() string {
 }
 
 // ourServer returns the server that the serve command makes by default.
-func ourServer(e *engine.Engine, token string) (*http.Server, error) {
+func ourServer(e *engine.Engine, token string) (*server.Front, error) {
 	operator, err := auth.OperatorToken(token)
 	if err != nil {
 		return nil, err
@@ -66,7 +90,7 @@ func ourServer(e *engine.Engine, token string) (*http.Server, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(s.Metrics())
-	return server.NewHTTPServer(s, &server.HTTPOptions{Metrics: registry}), nil
+	return server.NewFront(s, &server.HTTPOptions{Metrics: registry}), nil
 }
 
 // limitedLike returns a plain server with those limits of another one that net/http

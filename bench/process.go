@@ -20,11 +20,21 @@ type set struct {
 	Requests, Wants [][]byte
 }
 
+// always returns the same requests, all of which want the body of one.
+func (s *set) always(i int) *set {
+	all := &set{Requests: s.Requests, Wants: make([][]byte, len(s.Wants))}
+	for j := range all.Wants {
+		all.Wants[j] = s.Wants[i]
+	}
+	return all
+}
+
 // order is what a client is told to do. It is sent as gob.
 type order struct {
 	Set         *set // nil: that of the order before
 	Addr        string
 	Connections int
+	Fresh       bool // each request has a connection of its own
 	For         time.Duration
 	Most        int     // requests in all; 0 is any number
 	Rate        float64 // requests a second; 0 sends the next when the last is answered
@@ -39,6 +49,9 @@ type reply struct {
 	Latencies *hdrhistogram.Snapshot
 	Late      *hdrhistogram.Snapshot // how late requests were sent though nothing was waited for
 }
+
+// finished is sent before the reply, which costs the one who reads it more.
+type finished struct{ At time.Time }
 
 // Client is the other end of the http suite: it reads from in what to send to which
 // server, and writes to out what it measured, until in ends. [Config].Client is the
@@ -62,7 +75,7 @@ func Client(ctx context.Context, in io.Reader, out io.Writer) error {
 		if err != nil {
 			r = &reply{Err: err.Error()}
 		}
-		if err := enc.Encode(r); err != nil {
+		if err := errors.Join(enc.Encode(&finished{time.Now()}), enc.Encode(r)); err != nil {
 			return fmt.Errorf("bench: writing a reply: %w", err)
 		}
 	}
@@ -118,7 +131,11 @@ func (o *order) connect(ctx context.Context) ([]*client, error) {
 		if err != nil {
 			return clients, err
 		}
-		clients = append(clients, newClient(conn, o.Set, i*len(o.Set.Requests)/o.Connections))
+		c := newClient(conn, o.Set, i*len(o.Set.Requests)/o.Connections)
+		if o.Fresh {
+			c.dial = func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", o.Addr) }
+		}
+		clients = append(clients, c)
 	}
 	return clients, nil
 }
@@ -146,6 +163,7 @@ type loader struct {
 	dec     *gob.Decoder
 	own     bool // the client has its own process
 	current *set
+	objects uint64 // that this process had allocated when the last order was carried out
 	close   func() error
 }
 
@@ -194,8 +212,13 @@ func (l *loader) carryOut(ctx context.Context, s *set, o order) (*reply, error) 
 	if err := l.enc.Encode(&o); err != nil {
 		return nil, errors.Join(context.Cause(ctx), fmt.Errorf("bench: the client: %w", err))
 	}
-	r := new(reply)
-	if err := l.dec.Decode(r); err != nil {
+	r, done := new(reply), new(finished)
+	err := l.dec.Decode(done)
+	l.objects = allocated()
+	if err == nil {
+		err = l.dec.Decode(r)
+	}
+	if err != nil {
 		return nil, errors.Join(context.Cause(ctx), fmt.Errorf("bench: the client: %w", err))
 	}
 	if r.Err != "" {

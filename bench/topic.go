@@ -162,7 +162,7 @@ func (t *topic) verify(ctx context.Context, r *rig) error {
 
 // checkSame refuses to compare with a server whose answer is another one: the same
 // body, and the same header but for its ids and the date.
-func (t *topic) checkSame(ctx context.Context, addr string, headers bool) error {
+func (t *topic) checkSame(ctx context.Context, addr string, wants [][]byte, headers bool) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -173,8 +173,8 @@ func (t *topic) checkSame(ctx context.Context, addr string, headers bool) error 
 	if err != nil {
 		return err
 	}
-	if headers && !maps.EqualFunc(header, t.header, slices.Equal) || !bytes.Equal(body, t.set.Wants[last]) {
-		return fmt.Errorf("its answer is another one:\n%v %s\nours %v %s", header, body, t.header, t.set.Wants[last])
+	if headers && !maps.EqualFunc(header, t.header, slices.Equal) || !bytes.Equal(body, wants[last]) {
+		return fmt.Errorf("its answer is another one:\n%v %s\nours %v %s", header, body, t.header, wants[last])
 	}
 	return nil
 }

@@ -23,7 +23,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h["Connection"] = closing
 		c.body.deadline(time.Now().Add(lingerTime))
 	}
-	h["X-Request-Id"] = a.id
+	if a.id == nil {
+		a.id = []string{string(c.id[:])}
+	}
+	h[idHeader] = a.id
 	for i := range a.fields {
 		h[a.fields[i].name] = a.fields[i].values
 	}

@@ -158,5 +158,4 @@ func (a *answers) placeFor(c *call, hash uint64) *atomic.Pointer[answer] {
 func (c *call) again(a *answer) {
 	r := &c.answered
 	r.status, r.body, r.fields = http.StatusOK, a.body, a.header
-	r.id = []string{string(c.id[:])}
 }

@@ -49,7 +49,7 @@ type call struct {
 // be changed, and the body only until the call's end.
 type response struct {
 	status int
-	id     []string // the value of X-Request-Id
+	id     []string // the value of X-Request-Id, if it is made already
 	fields []field  // the other header fields
 	body   []byte
 	room   [8]field // where fields are, if nobody remembers them

@@ -32,7 +32,8 @@ type conns struct {
 // allocates nothing.
 type conn struct {
 	net.Conn
-	next, prev *conn // nil once it is forgotten
+	next, prev *conn  // nil once it is forgotten
+	begun      func() // is called when a request of it is begun, if the front left it
 
 	// working is how many requests somebody works for at this moment: not waiting for the
 	// client, neither to send nor to take anything. HTTP/2 has several on one connection.
@@ -41,14 +42,11 @@ type conn struct {
 
 type connKey struct{}
 
-// waits has the connection of a request be one that nobody works for, until over is called.
-func waits(ctx context.Context) (over func()) {
-	c, ok := ctx.Value(connKey{}).(*conn)
-	if !ok {
-		return func() {}
+// work changes how many requests somebody works for on the connection of a request, if it has one.
+func work(ctx context.Context, n int32) {
+	if c, ok := ctx.Value(connKey{}).(*conn); ok {
+		c.working.Add(n)
 	}
-	c.working.Add(-1)
-	return func() { c.working.Add(1) }
 }
 
 // progress is how many bytes of a body count as progress of its connection. Fewer do not:
@@ -93,6 +91,10 @@ func (l *conns) limit(srv *http.Server) {
 func (l *conns) accept(nc net.Conn) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	nc = beneath(nc)
+	if c := l.open[nc]; c != nil { // the front took it in
+		return c
+	}
 	c := &conn{Conn: nc}
 	l.open[nc] = c
 	l.linkLocked(c)
@@ -102,8 +104,19 @@ func (l *conns) accept(nc net.Conn) *conn {
 	return c
 }
 
+// beneath is the connection that was accepted.
+func beneath(nc net.Conn) net.Conn {
+	if h, ok := nc.(*handed); ok {
+		return h.Conn
+	}
+	return nc
+}
+
 // serve has a request of the connection answered.
 func (l *conns) serve(next http.Handler, c *conn, w http.ResponseWriter, r *http.Request) {
+	if c.begun != nil {
+		c.begun()
+	}
 	l.advance(c)
 	c.working.Add(1)
 	defer func() {
@@ -161,7 +174,7 @@ func (l *conns) state(nc net.Conn, s http.ConnState) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.open[nc]; c != nil { // else it was evicted
+	if c := l.open[beneath(nc)]; c != nil { // else it was evicted
 		l.forgetLocked(c)
 	}
 }

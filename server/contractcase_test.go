@@ -67,6 +67,7 @@ func (c *contractCase) run(t *testing.T, who auth.Authenticator) {
 	r.handler.ServeHTTP(w, req)
 	conforms(t, req, w)
 	sound(t, w.Code, w.Header(), w.Body.Bytes())
+	plainly(t, r, req, w)
 	switch {
 	case failureForm.MatchString(c.want):
 		var status int

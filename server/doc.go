@@ -6,7 +6,7 @@
 //
 // [New] makes a [Server], an [net/http.Handler], of an engine and [Options].
 // [NewHTTPServer] makes a listener's [net/http.Server] of it, with limits that
-// a public address needs, [OpenKeyPair] its certificate, and [NewAdmin] the
+// a public address needs, [NewFront] one that answers plain GETs itself, [OpenKeyPair] its certificate, and [NewAdmin] the
 // handler of an address that only operators reach. Who may ask what is decided
 // by the Authenticator of package auth.
 //
@@ -16,7 +16,10 @@
 //
 // What answers knows no transport: a request comes to it as an auth.Request, and the
 // answer leaves as a status, header fields and bytes. ServeHTTP, in adapter.go, is the
-// adapter of net/http.
+// adapter of net/http; the front, in front.go, reads connections itself.
+//
+//	connection ── front ── plain (plain.go)? ── answered, in one write for all that came
+//	                └── anything else: the connection and its bytes ── net/http ── ServeHTTP
 //
 // # Caveats
 //

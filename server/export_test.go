@@ -38,7 +38,7 @@ func (s *Server) Exchange(ctx context.Context, r auth.Request) (status int, fiel
 	c := begin(s, r)
 	defer c.end()
 	s.answer(ctx, c)
-	fields = map[string][]string{"X-Request-Id": c.answered.id}
+	fields = map[string][]string{"X-Request-Id": {string(c.id[:])}}
 	for _, f := range c.answered.fields {
 		fields[f.name] = f.values
 	}
@@ -53,4 +53,35 @@ func (s *Server) Remembers(query string) bool {
 		}
 	}
 	return false
+}
+
+// Plain answers the bytes as the front does, if they are one plain request.
+func (s *Server) Plain(ctx context.Context, raw, remote string) (answer string, ok bool) {
+	var p plain
+	if p.read([]byte(raw)) != wholePlain || len(p.text) != len(raw) {
+		return "", false
+	}
+	c := begin(s, p.request(remote))
+	defer c.end()
+	s.answer(ctx, c)
+	var d date
+	return string(c.appendTo(nil, d.at(c.began), false)), true
+}
+
+// PlainAgain returns a function that answers a plain request as the front does, with the same
+// memory.
+func (s *Server) PlainAgain(raw string) func() {
+	p, b, out := new(plain), []byte(raw), []byte(nil)
+	var d date
+	ctx := context.Background()
+	return func() {
+		if p.read(b) != wholePlain {
+			panic("not plain")
+		}
+		c := begin(s, p.request("192.0.2.1:1"))
+		s.answer(ctx, c)
+		out = c.appendTo(out[:0], d.at(c.began), false)
+		s.observe(c)
+		c.end()
+	}
 }

@@ -38,7 +38,11 @@ type HTTPOptions struct {
 // answers that nobody takes, idle connections, large headers and connections
 // beyond a number end. The caller serves and shuts down.
 func NewHTTPServer(h http.Handler, opts *HTTPOptions) *http.Server {
-	var o HTTPOptions
+	srv, _, _ := newHTTPServer(h, opts)
+	return srv
+}
+
+func newHTTPServer(h http.Handler, opts *HTTPOptions) (srv *http.Server, limited *conns, o HTTPOptions) {
 	if opts != nil {
 		o = *opts
 	}
@@ -48,11 +52,11 @@ func NewHTTPServer(h http.Handler, opts *HTTPOptions) *http.Server {
 	if o.MaxConns <= 0 {
 		o.MaxConns = DefaultMaxConns
 	}
-	limited := newConns(o.MaxConns)
+	limited = newConns(o.MaxConns)
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(limited.gauge, limited.evicted, limited.refused)
 	}
-	srv := &http.Server{
+	srv = &http.Server{
 		Handler:                      h,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
@@ -63,5 +67,5 @@ func NewHTTPServer(h http.Handler, opts *HTTPOptions) *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path that does not exist
 	}
 	limited.limit(srv)
-	return srv
+	return srv, limited, o
 }

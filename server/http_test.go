@@ -19,14 +19,42 @@ import (
 // listen serves the rig as a public address would, with limits that a test can wait for.
 func (r *rig) listen(limits func(*http.Server)) string {
 	r.Helper()
+	return r.start(true, nil, limits)
+}
+
+// start serves the rig, with or without a front, and returns the address.
+func (r *rig) start(fronted bool, opts *server.HTTPOptions, limits func(*http.Server)) string {
+	r.Helper()
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = server.NewHTTPServer(r.handler, nil)
-	if limits != nil {
-		limits(srv.Config)
+	if s, ok := r.handler.(*server.Server); ok && fronted {
+		front := server.NewFront(s, opts)
+		srv.Config = front.HTTP
+		if limits != nil {
+			limits(srv.Config)
+		}
+		srv.Listener = front.Listen(srv.Listener)
+		r.Cleanup(func() { front.Close() })
+	} else {
+		srv.Config = server.NewHTTPServer(r.handler, opts)
+		if limits != nil {
+			limits(srv.Config)
+		}
 	}
 	srv.Start()
 	r.Cleanup(srv.Close)
 	return srv.Listener.Addr().String()
+}
+
+// eachWay runs a test with and without a front.
+func eachWay(t *testing.T, test func(t *testing.T, fronted bool)) {
+	t.Helper()
+	for _, fronted := range []bool{true, false} {
+		name := "net/http"
+		if fronted {
+			name = "front"
+		}
+		t.Run(name, func(t *testing.T) { test(t, fronted) })
+	}
 }
 
 // dial opens a connection that must be done within five seconds.

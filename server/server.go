@@ -126,9 +126,9 @@ func (s *Server) admit(ctx context.Context, c *call, a access) error {
 	if a == public {
 		return nil
 	}
-	over := waits(ctx) // to find out who asks may take as long as somebody else does
+	work(ctx, -1) // to find out who asks may take as long as somebody else does
 	caller, err := s.opts.Auth.Authenticate(ctx, &c.Request)
-	over()
+	work(ctx, 1)
 	if f := c.body.failure(); f != nil && err != nil {
 		return f
 	}

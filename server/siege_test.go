@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -56,7 +55,12 @@ type attack struct {
 // else gets their answer, and afterwards the process holds what it held before.
 func besiege(t *testing.T, attacks ...attack) {
 	t.Helper()
-	s := newSiege(t)
+	eachWay(t, func(t *testing.T, fronted bool) { besieged(t, fronted, attacks) })
+}
+
+func besieged(t *testing.T, fronted bool, attacks []attack) {
+	t.Helper()
+	s := newSiege(t, fronted)
 	probe := s.prober(false)
 	probe(t)
 	probe(nil) // ends its connections
@@ -75,21 +79,16 @@ func besiege(t *testing.T, attacks ...attack) {
 	s.calm(t, before, known)
 }
 
-func newSiege(t *testing.T) *siege {
+func newSiege(t *testing.T, fronted bool) *siege {
 	t.Helper()
 	s := &siege{
 		rig:  newRig(t, nil, func(o *server.Options) { o.MaxBody, o.MaxUploads = siegeBody, 1024 }).known(),
 		seen: prometheus.NewPedanticRegistry(),
 	}
-	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = server.NewHTTPServer(s.handler, &server.HTTPOptions{
-		MaxConns: siegeConns, Metrics: s.seen, Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+	opts := &server.HTTPOptions{MaxConns: siegeConns, Metrics: s.seen, Log: slog.New(slog.NewTextHandler(&s.log, nil))}
+	s.address = s.start(fronted, opts, func(srv *http.Server) {
+		srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = siegeLimit, siegeLimit, siegeLimit, siegeLimit
 	})
-	srv.Config.ReadHeaderTimeout, srv.Config.ReadTimeout = siegeLimit, siegeLimit
-	srv.Config.WriteTimeout, srv.Config.IdleTimeout = siegeLimit, siegeLimit
-	srv.Start()
-	t.Cleanup(srv.Close)
-	s.address = srv.Listener.Addr().String()
 	return s
 }
 

@@ -92,57 +92,78 @@ func TestStalledConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	who := auth.FirstOf(keys, operator)
 	all := stalls("AK")
 	for i, kind := range append(all, stall{name: "all of these"}) {
+		kinds := all
+		if i < len(all) {
+			kinds = all[i : i+1]
+		}
 		for _, size := range []int{stalledConns, 10 * stalledConns} {
 			if size > stalledConns && i < len(all) && !enginetest.Full() {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, %d", kind.name, size), func(t *testing.T) {
-				r := newRig(t, auth.FirstOf(keys, operator), func(o *server.Options) { o.BodyTimeout = time.Hour }).known()
-				plain, secret := r.unlimited(false), r.unlimited(true)
-				kinds := all
-				if i < len(all) {
-					kinds = all[i : i+1]
-				}
-				var open sync.WaitGroup
-				defer open.Wait()
-				stop := make(chan struct{})
-				defer close(stop)
-				for n := range many(size) {
-					k := kinds[n%len(kinds)]
-					to := plain
-					if k.tls {
-						to = secret
-					}
-					conn := dialStalled(t, to, &k)
-					open.Go(func() { k.hold(conn, stop) })
-				}
-				for _, address := range []string{"http://" + plain, "https://" + secret} {
-					behaves(t, address)
-				}
+				eachWay(t, func(t *testing.T, fronted bool) { stalled(t, who, kinds, size, fronted) })
 			})
 		}
 	}
 }
 
-// unlimited serves the rig with few connections, none of which a limit of time ends.
-func (r *rig) unlimited(secret bool) (address string) {
-	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = server.NewHTTPServer(r.handler, &server.HTTPOptions{MaxConns: stalledConns})
-	srv.Config.ReadHeaderTimeout, srv.Config.ReadTimeout, srv.Config.WriteTimeout, srv.Config.IdleTimeout = 0, 0, 0, 0
-	if secret {
-		srv.EnableHTTP2 = true
-		srv.StartTLS()
-	} else {
-		srv.Start()
+// stalled has so many connections stall while somebody behaves well.
+func stalled(t *testing.T, who auth.Authenticator, kinds []stall, size int, fronted bool) {
+	r := newRig(t, who, func(o *server.Options) { o.BodyTimeout = time.Hour }).known()
+	plain, secret := r.unlimited(false, fronted), r.unlimited(true, fronted)
+	var open sync.WaitGroup
+	defer open.Wait()
+	stop := make(chan struct{})
+	defer close(stop)
+	for n := range many(size) {
+		k := kinds[n%len(kinds)]
+		to := plain
+		if k.tls {
+			to = secret
+		}
+		conn := dialStalled(t, to, &k)
+		open.Go(func() { k.hold(conn, stop) })
 	}
-	r.Cleanup(func() {
-		srv.CloseClientConnections()
-		srv.Config.Close()
-		srv.Close()
-	})
-	return srv.Listener.Addr().String()
+	for _, address := range []string{"http://" + plain, "https://" + secret} {
+		behaves(t, address)
+	}
+}
+
+// unlimited serves the rig with few connections, none of which a limit of time ends.
+func (r *rig) unlimited(secret, fronted bool) (address string) {
+	opts := &server.HTTPOptions{MaxConns: stalledConns}
+	endless := func(srv *http.Server) {
+		srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = 0, 0, 0, 0
+	}
+	if !secret {
+		return r.start(fronted, opts, endless)
+	}
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS() // it has a certificate
+	config := srv.TLS.Clone()
+	srv.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.Fatal(err)
+	}
+	if fronted {
+		front := server.NewFront(r.handler.(*server.Server), opts)
+		endless(front.HTTP)
+		front.HTTP.TLSConfig = config
+		go front.Serve(l)
+		r.Cleanup(func() { front.Close() })
+	} else {
+		srv := server.NewHTTPServer(r.handler, opts)
+		endless(srv)
+		srv.TLSConfig = config
+		srv.TLSConfig.NextProtos = nil
+		go srv.ServeTLS(l, "", "")
+		r.Cleanup(func() { srv.Close() })
+	}
+	return l.Addr().String()
 }
 
 // dialStalled begins a stall.
@@ -212,7 +233,10 @@ func behaves(t *testing.T, address string) {
 // the answer, and is the connection's last.
 func TestAnsweredBeforeTheBody(t *testing.T) {
 	r := newRig(t, nil, func(o *server.Options) { o.BodyTimeout = time.Hour })
-	address := r.unlimited(false)
+	eachWay(t, func(t *testing.T, fronted bool) { answeredBeforeTheBody(t, r.unlimited(false, fronted)) })
+}
+
+func answeredBeforeTheBody(t *testing.T, address string) {
 	for _, body := range []string{"Content-Length: 10", "Content-Length: 100000000", "Transfer-Encoding: chunked"} {
 		for target, want := range map[string]int{
 			"GET /healthz":                       200,

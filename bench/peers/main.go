@@ -2,6 +2,7 @@
 // answers: only after each of them has given the right ones.
 //
 //	go run . --hosts 100000
+//	go run . --http            # the endpoint, with fasthttp beside the others
 //
 // Every peer is used as its documentation says is best; --help lists how. ClickHouse
 // wants libchdb.so, which is in npm's package @chdb/lib-linux-x64-gnu.
@@ -29,7 +30,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	var code int
+	if len(os.Args) == 2 && os.Args[1] == clientWord {
+		code = client(ctx, os.Stdin, os.Stdout)
+	} else {
+		code = start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
 	stop()
 	os.Exit(code)
 }
@@ -48,6 +54,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	only := flags.String("only", "", "run these `peers`, parted by semicolons")
 	lib := flags.String("libchdb", "", "the `file` of libchdb.so; else $"+libVariable)
 	pictures := flags.String("pictures", "", "draw a picture into this `folder`")
+	http := flags.Bool("http", false, "compare the endpoint instead, with fasthttp among others")
 	format := flags.String("o", "table", "write this `format`: table, json, benchfmt")
 	list := contenders(*lib)
 	usage := flags.Usage
@@ -75,6 +82,13 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "peers:", err)
 		return 2
+	}
+	if *http {
+		if err := c.compareHTTP(ctx, *profile, *format, stdout); err != nil {
+			fmt.Fprintln(stderr, "peers:", err)
+			return 1
+		}
+		return 0
 	}
 	report := &bench.Report{Machine: bench.ThisMachine(), Profile: *profile, Seed: c.seed}
 	if err := c.measure(ctx, list, report, *pictures, *format, stdout); err != nil {
@@ -138,14 +152,28 @@ func (c *config) measure(ctx context.Context, list []contender, report *bench.Re
 		_, failed := picture.SaveComparison(pictures, "peers", comparison(report, title))
 		err = errors.Join(err, failed)
 	}
+	return errors.Join(err, write(report, format, out))
+}
+
+// compareHTTP runs the http suite and writes what there is.
+func (c *config) compareHTTP(ctx context.Context, profile, format string, out io.Writer) error {
+	report, err := c.endpoint(ctx, profile)
+	if report == nil || len(report.Results) == 0 {
+		return err
+	}
+	return errors.Join(err, write(report, format, out))
+}
+
+// write writes the report in a format.
+func write(report *bench.Report, format string, out io.Writer) error {
 	switch format {
 	case "json":
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return errors.Join(err, enc.Encode(report))
+		return enc.Encode(report)
 	case "benchfmt":
-		return errors.Join(err, report.WriteBenchfmt(out))
+		return report.WriteBenchfmt(out)
 	default:
-		return errors.Join(err, report.WriteTable(out))
+		return report.WriteTable(out)
 	}
 }

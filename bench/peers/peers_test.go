@@ -38,6 +38,15 @@ func opened(t *testing.T, who contender) peer {
 }
 
 // TestPeers: every peer answers every question rightly, about every kind of fleet.
+// TestFasthttp: the endpoint is compared with fasthttp, too, which answers the same.
+func TestFasthttp(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	code := start(t.Context(), []string{"--http", "--hosts", "200", "--for", "1ms", "-o", "benchfmt"}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "fasthttp") || !strings.Contains(stdout.String(), "one_connection") {
+		t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+}
+
 func TestPeers(t *testing.T) {
 	for _, who := range contenders("") {
 		for _, w := range fleet.Workloads() {

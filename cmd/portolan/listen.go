@@ -29,6 +29,7 @@ type listenFlags struct {
 	accessSample         *number
 	connections, bodies  *number
 	bodyMemory, bodyDisk *number
+	front                bool
 	rate                 *number
 }
 
@@ -55,6 +56,7 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags.Var(f.bodies, "max-uploads", "take at most this many bodies of callers at a time, shared among them; further ones are told to come again")
 	flags.Var(f.bodyMemory, "upload-memory", "give all bodies together at most this much memory")
 	flags.Var(f.bodyDisk, "upload-disk", "give all bodies together at most this much of the temporary folder")
+	flags.BoolVar(&f.front, "front", true, "answer simple requests without net/http, which takes twice as long for them")
 	flags.Var(f.rate, "rate-limit", "answer a caller at most this many times a second; 0 is any")
 }
 
@@ -104,10 +106,17 @@ func (c *cli) openAccessLog(path string) (*slog.Logger, io.Closer, error) {
 	return slog.New(slog.NewJSONHandler(f, nil)), f, nil
 }
 
+// listening is a server that answers on a listener.
+type listening interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
 // listeners are the servers of a process and the addresses that they answer on.
 type listeners struct {
 	at      net.Addr // of the public one
-	servers []*http.Server
+	servers []listening
 	failed  chan error
 	log     *slog.Logger
 }
@@ -117,9 +126,21 @@ type listeners struct {
 func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	public := server.NewHTTPServer(s, &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry})
-	if pair != nil {
-		public.TLSConfig = pair.Config()
+	opts := &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry}
+	var public listening
+	if f.front {
+		front := server.NewFront(s, opts)
+		public = front
+		if pair != nil {
+			front.HTTP.TLSConfig = pair.Config()
+		}
+	} else {
+		behind := server.NewHTTPServer(s, opts)
+		public = behind
+		if pair != nil {
+			behind.TLSConfig = pair.Config()
+			public = secret{behind}
+		}
 	}
 	l := &listeners{failed: make(chan error, 2), log: log}
 	var err error
@@ -135,20 +156,19 @@ func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, p
 	return l, nil
 }
 
+// secret speaks TLS.
+type secret struct{ *http.Server }
+
+func (s secret) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
+
 // serve opens one address and answers there.
-func (l *listeners) serve(what string, addr *net.TCPAddr, srv *http.Server) (net.Addr, error) {
+func (l *listeners) serve(what string, addr *net.TCPAddr, srv listening) (net.Addr, error) {
 	ln, err := net.ListenTCP("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	l.servers = append(l.servers, srv)
-	go func() {
-		if srv.TLSConfig != nil {
-			l.failed <- srv.ServeTLS(ln, "", "")
-			return
-		}
-		l.failed <- srv.Serve(ln)
-	}()
+	go func() { l.failed <- srv.Serve(ln) }()
 	l.log.Info(what, "address", ln.Addr().String())
 	return ln.Addr(), nil
 }

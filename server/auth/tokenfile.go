@@ -82,7 +82,7 @@ func (t *Tokens) Authenticate(_ context.Context, r *Request) (*Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := (*t.known.Load())[sha256.Sum256([]byte(token))]
+	known := (*t.known.Load())[TokenSum(token)]
 	if known == nil {
 		return nil, ErrBadToken
 	}

@@ -25,7 +25,7 @@ func NewToken() string {
 
 // HashToken returns what a token file keeps of a token: its SHA-256, in hex.
 func HashToken(token string) string {
-	sum := sha256.Sum256([]byte(token))
+	sum := TokenSum(token)
 	return hex.EncodeToString(sum[:])
 }
 

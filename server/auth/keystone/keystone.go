@@ -64,7 +64,7 @@ func (s *Source) Authenticate(ctx context.Context, r *auth.Request) (*auth.Calle
 	if err != nil {
 		return nil, err
 	}
-	q := question{token: token, key: sha256.Sum256([]byte(token)), from: r.Remote}
+	q := question{token: token, key: auth.TokenSum(token), from: r.Remote}
 	now := s.opts.Now()
 	v := s.known.of(&q.key, now)
 	if v == nil {
