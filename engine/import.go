@@ -125,9 +125,11 @@ func (in *Import) admit(r *Report, at string, known bool) error {
 	switch {
 	case into != "" && !in.within.Has(into):
 		return &FieldError{Field: "enterprise_project_id", Value: into, Allowed: "one that the writer is granted"}
+	case known && !in.within.Has(at) && into == "" && !in.within.Has(DefaultEnterpriseProject):
+		// As of one that is not known: whether there is such an asset is not the writer's to know.
+		return &FieldError{Field: "enterprise_project_id", Value: DefaultEnterpriseProject, Allowed: "one that the writer is granted"}
 	case known && !in.within.Has(at):
-		// Where it is instead is not the writer's to know.
-		return &FieldError{Field: "asset", Value: r.Asset, Allowed: "one in an enterprise project that the writer is granted"}
+		return &FieldError{Field: "asset", Value: r.Asset, Allowed: "one that the writer may report on"}
 	}
 	return nil
 }

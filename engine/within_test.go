@@ -33,18 +33,18 @@ func TestWithin(t *testing.T) {
 		field   string // empty: none is
 	}{
 		"an asset of one's own":         {engine.In("shop"), []r{{Asset: "shop"}}, 0, ""},
-		"another's asset":               {engine.In("shop"), []r{{Asset: "shop"}, {Asset: "bank"}}, 1, "asset"},
+		"another's asset":               {engine.In("shop"), []r{{Asset: "shop"}, {Asset: "bank"}}, 1, "enterprise_project_id"}, // as of one that is not known
 		"taking another's asset":        {engine.In("shop"), []r{{Asset: "bank", EnterpriseProject: "shop"}}, 0, "asset"},
 		"giving an asset away":          {engine.In("shop"), []r{{Asset: "shop", EnterpriseProject: "bank"}}, 0, "enterprise_project_id"},
 		"moving between one's own":      {engine.In("bank", "shop"), []r{{Asset: "shop", EnterpriseProject: "bank"}, {Asset: "bank"}}, 0, ""},
 		"a new asset":                   {engine.In("shop"), []r{{Asset: "new", EnterpriseProject: "shop"}, {Asset: "new"}}, 0, ""},
 		"a new asset without a project": {engine.In("shop"), []r{{Asset: "new"}, {Asset: "new", EnterpriseProject: "shop"}}, 0, "enterprise_project_id"},
 		"the default project":           {engine.In("0"), []r{{Asset: "new"}, {Asset: "zero"}}, 0, ""},
-		"nothing at all":                {engine.In(), []r{{Asset: "zero"}}, 0, "asset"},
+		"nothing at all":                {engine.In(), []r{{Asset: "zero"}}, 0, "enterprise_project_id"},
 		"nothing, a new asset":          {engine.In(), []r{{Asset: "new"}}, 0, "enterprise_project_id"},
 		"everything":                    {engine.All(), []r{{Asset: "bank"}, {Asset: "new", EnterpriseProject: "any"}}, 0, ""},
 		"a container of the same name":  {engine.In("shop"), []r{{Asset: "shop"}, {Asset: "bank", Category: engine.Container, EnterpriseProject: "shop"}}, 0, ""},
-		"the second of another part":    {engine.In("shop"), []r{{Asset: "x", Category: engine.Container, EnterpriseProject: "shop"}, {Asset: "shop"}, {Asset: "zero"}}, 2, "asset"},
+		"the second of another part":    {engine.In("shop"), []r{{Asset: "x", Category: engine.Container, EnterpriseProject: "shop"}, {Asset: "shop"}, {Asset: "zero"}}, 2, "enterprise_project_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i := range c.reports {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"portolan/server/auth"
 )
 
 // maxFailures is how many records of requests that failed are kept in a second,
@@ -45,7 +47,12 @@ func (a *accessLog) request(c *call, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("request_id", string(c.id[:])), slog.String("method", printable(c.Method)),
 		slog.String("route", c.route.name()), slog.Int("status", c.answered.status), slog.Int("bytes", len(c.answered.body)),
-		slog.Duration("took", took), slog.String("remote", c.Remote),
+		slog.Int64("took_ns", took.Nanoseconds()), slog.String("remote", c.Remote),
+	}
+	if c.caller == nil && c.answered.status == http.StatusUnauthorized {
+		if kind, id := auth.Presented(&c.Request); kind != "" {
+			attrs = append(attrs, slog.String("presented", kind), slog.String("presented_id", id))
+		}
 	}
 	if c.caller != nil { // then the project is one that it is granted, or tried
 		attrs = append(attrs, slog.String("caller", c.caller.Name), slog.String("source", c.caller.Source),

@@ -67,9 +67,9 @@ func failureOf(err error) *failure {
 	case errors.Is(err, engine.ErrInvalid):
 		return &failure{kind: invalid, detail: err.Error()}
 	case errors.Is(err, engine.ErrBehind):
-		return &failure{kind: behind, detail: err.Error()}
+		return &failure{kind: behind} // what it has is other tenants', too
 	case errors.Is(err, engine.ErrRefused):
-		return &failure{kind: unwritable, detail: err.Error(), retry: retrySoon, cause: err}
+		return &failure{kind: unwritable, retry: retrySoon, cause: err} // which tells of the machine
 	case errors.Is(err, engine.ErrReadOnly):
 		return &failure{kind: unwritable, cause: err}
 	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

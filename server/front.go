@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Sizes of a connection's buffers.
@@ -33,8 +31,8 @@ type Front struct {
 	server *Server
 	conns  *conns
 	log    *slog.Logger
-	shouts rate.Sometimes // bounds what strangers write into the log
-	busy   atomic.Int32   // connections that wait for nobody
+	shouts *slog.Logger // takes what strangers can cause
+	busy   atomic.Int32 // connections that wait for nobody
 
 	mu    sync.Mutex
 	inner []*frontListener
@@ -44,7 +42,7 @@ type Front struct {
 // NewFront returns the front of a server, with the same limits as [NewHTTPServer].
 func NewFront(s *Server, opts *HTTPOptions) *Front {
 	srv, limited, o := newHTTPServer(s, opts)
-	return &Front{HTTP: srv, server: s, conns: limited, log: o.Log, shouts: rate.Sometimes{Interval: time.Second}}
+	return &Front{HTTP: srv, server: s, conns: limited, log: o.Log, shouts: o.sampled}
 }
 
 // Serve answers the connections of the listener until it, or the front, is closed; it then returns
@@ -300,9 +298,7 @@ func (c *frontConn) handshake() bool {
 	if wrong, ok := errors.AsType[tls.RecordHeaderError](err); ok && wrong.Conn != nil && isHTTP(wrong.RecordHeader) {
 		_, _ = io.WriteString(wrong.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 	}
-	c.in.front.shouts.Do(func() {
-		c.in.front.log.Warn("a TLS handshake failed, one of perhaps many", "remote", c.remote, "error", err)
-	})
+	c.in.front.shouts.Warn("a TLS handshake failed", "remote", c.remote, "error", err)
 	return false
 }
 

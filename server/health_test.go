@@ -57,6 +57,18 @@ func TestWritesInReadiness(t *testing.T) {
 			t.Errorf("with %v: want portolan_writable %d", c.refuse, c.writable)
 		}
 	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		srv := httptest.NewServer(s)
+		resp, err := http.Head(srv.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body := readAll(t, resp.Body); resp.StatusCode != http.StatusOK || body != "" || resp.ContentLength <= 0 {
+			t.Errorf("HEAD %s: %s, length %d", path, resp.Status, resp.ContentLength)
+		}
+		resp.Body.Close()
+		srv.Close()
+	}
 	s.Stopping()
 	w := httptest.NewRecorder()
 	admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))

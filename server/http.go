@@ -1,11 +1,14 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 )
 
 // Limits of [NewHTTPServer]. Bodies of reports may take longer than readTimeout
@@ -31,6 +34,31 @@ type HTTPOptions struct {
 	MaxConns int
 	// Metrics is told about connections; nil is told nothing.
 	Metrics prometheus.Registerer
+
+	sampled *slog.Logger // takes what strangers can cause
+}
+
+// shoutBurst is how many records in a row are kept of what strangers can cause, such as handshakes
+// that fail; then one a second.
+const shoutBurst = 10
+
+// sampler keeps some records and says with the next one how many it did not keep.
+type sampler struct {
+	slog.Handler
+	limit   *rate.Limiter
+	dropped *atomic.Uint64
+}
+
+// Handle is [slog.Handler.Handle].
+func (s *sampler) Handle(ctx context.Context, r slog.Record) error {
+	if !s.limit.Allow() {
+		s.dropped.Add(1)
+		return nil
+	}
+	if n := s.dropped.Swap(0); n > 0 {
+		r.AddAttrs(slog.Uint64("dropped", n))
+	}
+	return s.Handler.Handle(ctx, r)
 }
 
 // NewHTTPServer returns a server for a public address that answers with the
@@ -52,6 +80,7 @@ func newHTTPServer(h http.Handler, opts *HTTPOptions) (srv *http.Server, limited
 	if o.MaxConns <= 0 {
 		o.MaxConns = DefaultMaxConns
 	}
+	o.sampled = slog.New(&sampler{o.Log.Handler(), rate.NewLimiter(1, shoutBurst), new(atomic.Uint64)})
 	limited = newConns(o.MaxConns)
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(limited.gauge, limited.evicted, limited.refused)
@@ -63,7 +92,7 @@ func newHTTPServer(h http.Handler, opts *HTTPOptions) (srv *http.Server, limited
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
-		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		ErrorLog:                     slog.NewLogLogger(o.sampled.Handler(), slog.LevelWarn),
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path that does not exist
 	}
 	limited.limit(srv)

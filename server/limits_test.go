@@ -233,7 +233,7 @@ func TestAccessLog(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		`"request_id":"abababababababababababababababab"`, `"route":"GET /v5/{project_id}/asset/port/statistics"`, `"status":200`,
-		`"caller":"operator"`, `"project":"p1"`, `"route":"unknown","status":404`, `"took":`,
+		`"caller":"operator"`, `"project":"p1"`, `"route":"unknown","status":404`, `"took_ns":`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)

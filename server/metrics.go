@@ -41,7 +41,7 @@ func newMeters(s *Server) *meters {
 		}, []string{"route", "status"}),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portolan_auth_total",
-			Help: "Requests by what became of their credentials: accepted, refused, or unavailable where nobody could tell.",
+			Help: "Requests by what became of their credentials: accepted, refused, too-large where they cover a body that cannot be held, or unavailable where nobody could tell.",
 		}, []string{"outcome", "source"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portolan_reports_total", Help: "Reports by what became of them.",
@@ -113,6 +113,9 @@ func (m *meters) remember(known *map[string]prometheus.Counter, source string, c
 func outcome(err error) string {
 	if _, ok := errors.AsType[*auth.RefusalError](err); ok {
 		return "refused"
+	}
+	if errors.Is(err, auth.ErrBodyTooLarge) {
+		return "too-large"
 	}
 	return "unavailable"
 }

@@ -160,7 +160,7 @@ func loadFailure(sum *scanfile.Summary, err error) error {
 	case errors.Is(err, scanfile.ErrUnknownFormat), errors.Is(err, scanfile.ErrStrict), errors.Is(err, scanfile.ErrNothing), errors.Is(err, engine.ErrInvalid):
 		f.kind, f.detail = unknownInput, err.Error()
 	case errors.Is(err, engine.ErrRefused):
-		f.kind, f.detail, f.retry = unwritable, err.Error(), retrySoon
+		f.kind, f.retry = unwritable, retrySoon // the cause tells of the machine
 	case errors.Is(err, engine.ErrReadOnly):
 		f.kind = unwritable
 	case errors.Is(err, engine.ErrClosed):

@@ -149,3 +149,12 @@ func readAll(t testing.TB, r io.Reader) string {
 	}
 	return string(b)
 }
+
+// askAs asks with that header alone.
+func (r *rig) askAs(header http.Header, target string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(http.MethodGet, target, http.NoBody)
+	req.Header = header
+	w := httptest.NewRecorder()
+	r.handler.ServeHTTP(w, req)
+	return w
+}

@@ -18,6 +18,8 @@ func (s *Server) routes() []route {
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}/assets/{id}", access: writes, serve: s.removeAsset},
 		{method: http.MethodGet, pattern: "/healthz", access: public, serve: s.health},
 		{method: http.MethodGet, pattern: "/readyz", access: public, serve: s.readiness},
+		{method: http.MethodHead, pattern: "/healthz", access: public, serve: s.health},
+		{method: http.MethodHead, pattern: "/readyz", access: public, serve: s.readiness},
 		{method: http.MethodGet, pattern: "/openapi.yaml", access: public, serve: s.description},
 	}
 }

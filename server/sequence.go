@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"portolan/engine"
@@ -35,5 +36,9 @@ func (s *Server) await(ctx context.Context, c *call) error {
 	if err != nil {
 		return &engine.FieldError{Field: minimumHeader, Value: sent[0], Allowed: "the " + sequenceHeader + " of a write's answer"}
 	}
-	return s.engine.Await(ctx, seq)
+	err = s.engine.Await(ctx, seq)
+	if errors.Is(err, engine.ErrBehind) {
+		return &failure{kind: behind, detail: minimumHeader + ` "` + sent[0] + `" is the number of no write that this server has`}
+	}
+	return err
 }

@@ -136,8 +136,9 @@ func (c *cli) operator(id *identity, env string, addr *net.TCPAddr) (_ auth.Auth
 	return auth.OperatorToken(id.token.text)
 }
 
-// watch has files read again when they change and on SIGHUP, until stop.
-func watch(ctx context.Context, id *identity, pair *server.KeyPair, log *slog.Logger) (stop func()) {
+// watch has files read again when they change and on SIGHUP, and the access log opened anew then,
+// until stop.
+func watch(ctx context.Context, id *identity, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (stop func()) {
 	files := id.files
 	if pair != nil {
 		files = append(files, pair)
@@ -149,7 +150,14 @@ func watch(ctx context.Context, id *identity, pair *server.KeyPair, log *slog.Lo
 		for {
 			select {
 			case <-again:
+				over := reloading(log)
 				watcher.Reload()
+				if accesses != nil {
+					if err := accesses.Reload(); err != nil {
+						log.Error("opening the access log anew failed; the old one stays", "error", err)
+					}
+				}
+				over()
 			case <-done:
 				return
 			}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
@@ -21,12 +22,21 @@ import (
 // drainTime is how long requests under way may take when the server stops.
 const drainTime = 15 * time.Second
 
+// How long a server goes on when it is told to end: some times the period at which balancers
+// usually ask whether it is ready.
+const (
+	defaultDrainDelay = 5 * time.Second
+	maxDrainDelay     = 10 * time.Minute
+)
+
 // listenFlags are the flags about the addresses of a server and who may come.
 type listenFlags struct {
 	public, admin        string
 	cert, key            string
 	accessLog            string
 	accessSample         *number
+	logFormat, logLevel  *choice
+	drainDelay           span
 	connections, bodies  *number
 	bodyMemory, bodyDisk *number
 	front                bool
@@ -36,6 +46,9 @@ type listenFlags struct {
 func newListenFlags() listenFlags {
 	return listenFlags{
 		accessSample: &number{value: 1, min: 1, what: "number"},
+		logFormat:    &choice{value: "text", words: []string{"text", "json"}},
+		logLevel:     &choice{value: "info", words: []string{"debug", "info", "warn", "error"}},
+		drainDelay:   span{value: defaultDrainDelay, max: maxDrainDelay},
 		connections:  &number{value: server.DefaultMaxConns, min: 1, what: "number"},
 		bodies:       &number{value: server.DefaultMaxUploads, min: 1, what: "number"},
 		bodyMemory:   &number{value: server.DefaultUploadMemory, min: server.MinUploadMemory, what: "bytes"},
@@ -52,6 +65,9 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "tls-key", "", "the PEM `FILE` of the certificate's key")
 	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
 	flags.Var(f.accessSample, "access-log-sample", "of successes, log one of this many")
+	f.logFormat.addTo(cmd, "log-format", "", "write the log in this format")
+	f.logLevel.addTo(cmd, "log-level", "", "leave out of the log what matters less")
+	flags.Var(&f.drainDelay, "drain-delay", "on SIGTERM, go on for this `TIME` while /readyz fails, so that balancers learn of it")
 	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest stalled ends first")
 	flags.Var(f.bodies, "max-uploads", "take at most this many bodies of callers at a time, shared among them; further ones are told to come again")
 	flags.Var(f.bodyMemory, "upload-memory", "give all bodies together at most this much memory")
@@ -61,15 +77,24 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 }
 
 // places are the addresses of a server, found to be free.
-type places struct{ public, admin *net.TCPAddr }
+type places struct {
+	public, admin *net.TCPAddr
+	// Sockets that somebody else has opened already, such as systemd; nil where there are none.
+	publicSocket, adminSocket net.Listener
+}
 
 // places resolves the addresses and finds out whether they can be had, before
 // anything is loaded.
 func (f *listenFlags) places() (p places, err error) {
-	if p.public, err = resolve("--listen", f.public); err != nil {
+	if err := p.inherit(); err != nil {
 		return p, err
 	}
-	if f.admin != "" {
+	if p.public == nil {
+		if p.public, err = resolve("--listen", f.public); err != nil {
+			return p, err
+		}
+	}
+	if f.admin != "" && p.admin == nil {
 		if p.admin, err = resolve("--admin-listen", f.admin); err != nil {
 			return p, err
 		}
@@ -91,19 +116,33 @@ func resolve(flag, address string) (*net.TCPAddr, error) {
 	return addr, nil
 }
 
-// openAccessLog returns the access log, nil if there is none, and what closes it.
-func (c *cli) openAccessLog(path string) (*slog.Logger, io.Closer, error) {
+// openAccessLog returns the access log, nil if there is none.
+func (c *cli) openAccessLog(path string, log *slog.Logger) (*server.LogQueue, error) {
+	open := func() (io.WriteCloser, error) { return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) }
 	switch path {
 	case "":
-		return nil, io.NopCloser(nil), nil
+		return nil, nil //nolint:nilnil // no log is no error
 	case "-":
-		return slog.New(slog.NewJSONHandler(c.stdout, nil)), io.NopCloser(nil), nil
+		open = func() (io.WriteCloser, error) { return unclosed{c.stdout}, nil }
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	q, err := server.NewLogQueue(open, log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--access-log: %w", err)
+		return nil, fmt.Errorf("--access-log: %w", err)
 	}
-	return slog.New(slog.NewJSONHandler(f, nil)), f, nil
+	return q, nil
+}
+
+// unclosed is a writer that stays open.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
+
+// loggerOf returns what writes to the queue, nil for none.
+func loggerOf(q *server.LogQueue) *slog.Logger {
+	if q == nil {
+		return nil
+	}
+	return slog.New(slog.NewJSONHandler(q, nil))
 }
 
 // listening is a server that answers on a listener.
@@ -123,8 +162,11 @@ type listeners struct {
 
 // listen begins to answer: the API in public, and what operators see on an
 // address of their own.
-func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
+func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (*listeners, error) {
 	registry := prometheus.NewRegistry()
+	if accesses != nil {
+		registry.MustRegister(accesses.Metrics())
+	}
 	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	opts := &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry}
 	var public listening
@@ -144,12 +186,12 @@ func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, p
 	}
 	l := &listeners{failed: make(chan error, 2), log: log}
 	var err error
-	if l.at, err = l.serve("listening", p.public, public); err != nil {
+	if l.at, err = l.serve("listening", p.public, p.publicSocket, public); err != nil {
 		return nil, err
 	}
 	if p.admin != nil {
 		admin := server.NewHTTPServer(server.NewAdmin(s, registry, backup), &server.HTTPOptions{Log: log})
-		if _, err := l.serve("listening for operators", p.admin, admin); err != nil {
+		if _, err := l.serve("listening for operators", p.admin, p.adminSocket, admin); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
 	}
@@ -161,11 +203,12 @@ type secret struct{ *http.Server }
 
 func (s secret) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
 
-// serve opens one address and answers there.
-func (l *listeners) serve(what string, addr *net.TCPAddr, srv listening) (net.Addr, error) {
-	ln, err := net.ListenTCP("tcp", addr)
-	if err != nil {
-		return nil, err
+// serve opens one address, unless it is open already, and answers there.
+func (l *listeners) serve(what string, addr *net.TCPAddr, ln net.Listener, srv listening) (_ net.Addr, err error) {
+	if ln == nil {
+		if ln, err = net.ListenTCP("tcp", addr); err != nil {
+			return nil, err
+		}
 	}
 	l.servers = append(l.servers, srv)
 	go func() { l.failed <- srv.Serve(ln) }()
@@ -174,7 +217,8 @@ func (l *listeners) serve(what string, addr *net.TCPAddr, srv listening) (net.Ad
 }
 
 // until answers until the context is done, or an address can be answered on no more.
-func (l *listeners) until(ctx context.Context, s *server.Server) error {
+// One that is terminated goes on for a while as not ready.
+func (l *listeners) until(ctx context.Context, s *server.Server, delay time.Duration) error {
 	select {
 	case err := <-l.failed:
 		_ = l.close()
@@ -182,6 +226,16 @@ func (l *listeners) until(ctx context.Context, s *server.Server) error {
 	case <-ctx.Done():
 	}
 	s.Stopping()
+	tell(l.log, daemon.SdNotifyStopping)
+	if errors.Is(context.Cause(ctx), errTerminated) && delay > 0 {
+		l.log.Info("stopping: not ready any more, and still answering", "for", delay)
+		select {
+		case err := <-l.failed:
+			_ = l.close()
+			return err
+		case <-time.After(delay):
+		}
+	}
 	return l.drain()
 }
 

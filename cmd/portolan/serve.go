@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"portolan/engine"
@@ -50,7 +52,9 @@ several that are set, any will do. On a loopback address a token is made up and
 printed when none is set; on any other address serve then refuses to start.
 
 The files of tokens, keys and certificates are read again when they change and on
-SIGHUP; one that is broken changes nothing.`,
+SIGHUP; one that is broken changes nothing. SIGHUP opens the access log anew, too.
+SIGTERM makes /readyz fail first, and stops after --drain-delay. systemd is told when
+the server is ready (Type=notify), and may open its sockets.`,
 		Example: `  portolan serve --import scan.xml
   portolan serve --data /var/lib/portolan
   portolan serve --demo 100000 --admin-listen :9090
@@ -84,7 +88,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(c.stderr, nil))
+	log := f.logger(c.stderr)
 	who, err := c.identity(&f.identityFlags, at.public)
 	if err != nil {
 		return err
@@ -93,11 +97,17 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	accesses, closer, err := c.openAccessLog(f.accessLog)
+	accesses, err := c.openAccessLog(f.accessLog, log)
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
+	if accesses != nil {
+		defer func() {
+			if lost := accesses.Close(); lost != nil {
+				log.Warn(lost.Error())
+			}
+		}()
+	}
 	data, err := c.openData(f, log)
 	if err != nil {
 		return err
@@ -110,18 +120,20 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	s, err := server.New(data.engine, &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
 		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
-		AccessLog: accesses, AccessSample: int(f.accessSample.value), Loading: true,
+		AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
 	})
 	if err != nil {
 		return err
 	}
-	stop := watch(ctx, who, pair, log)
+	stop := watch(ctx, who, pair, accesses, log)
 	defer stop()
-	l, err := f.listen(at, s, data.backups(), pair, log)
+	l, err := f.listen(at, s, data.backups(), pair, accesses, log)
 	if err != nil {
 		return err
 	}
+	loading := tellLoading(log)
 	held, err := c.fill(ctx, data, f, opts, log)
+	loading()
 	if err != nil {
 		_ = l.close()
 		if ctx.Err() != nil {
@@ -134,8 +146,21 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 		defer startExpiring(ctx, data.engine, f.expire.value, log)()
 	}
 	s.Loaded()
+	tell(log, daemon.SdNotifyReady+"\nSTATUS=answering")
+	defer watchdog(log, func() { _, _ = data.engine.Stats() })()
 	c.greet(f, l.at, who.token, held)
-	return l.until(ctx, s)
+	return l.until(ctx, s, f.drainDelay.value)
+}
+
+// logger returns the server's own log.
+func (f *listenFlags) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.logLevel.value)) // its words are levels
+	opts := &slog.HandlerOptions{Level: level}
+	if f.logFormat.value == asJSON {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
 }
 
 // keyPair returns the certificate to show, nil for none.

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -53,6 +55,26 @@ func FromHTTP(r *http.Request) Request {
 		q.Body, q.BodyLength = r.Body, r.ContentLength
 	}
 	return q
+}
+
+// Presented says which credentials a request came with, for logs: their kind, empty for none, and
+// an ID that is no secret: an access key, or the beginning of the SHA-256 of a token, as a token
+// file has it. A text that is too short for a token may be anything, such as a password, and is
+// not told.
+func Presented(r *Request) (kind, id string) {
+	if sig, err := signatureOf(r); err == nil {
+		return "access_key", presentable(sig.key)
+	} else if !errors.Is(err, ErrNoToken) {
+		return "signature", ""
+	}
+	switch token, err := RequestToken(r); {
+	case err == nil:
+		sum := TokenSum(token)
+		return "token", hex.EncodeToString(sum[:6])
+	case errors.Is(err, ErrNoToken):
+		return "", ""
+	}
+	return "token", ""
 }
 
 // Network returns whom an address, with or without a port, belongs to: itself, or, where it is
