@@ -80,6 +80,9 @@ var calls = sync.Pool{New: func() any {
 func begin(s *Server, r auth.Request) *call {
 	c := calls.Get().(*call) // the pool holds nothing else
 	c.s, c.Request = s, r
+	if len(s.opts.TrustedProxies) > 0 {
+		c.Remote = s.opts.TrustedProxies.client(r.Remote, r.Header)
+	}
 	c.id = requestID(r.Header)
 	c.began = time.Now()
 	return c

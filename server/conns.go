@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"portolan/server/auth"
 )
 
 // conns keeps the number of open connections within a limit. One too many ends the one that
@@ -18,11 +20,14 @@ import (
 // connection is being worked for, the new one ends. So whoever opens many connections and
 // gives nothing ends its own.
 type conns struct {
-	most int
+	most      int
+	mostOfOne int // address; 0: any number
+	proxies   Proxies
 
 	mu   sync.Mutex // guards what follows, and the links
 	open map[net.Conn]*conn
-	ring conn // of all, the one first that has gone the longest without progress
+	of   map[string]int // how many an address has, where that is bounded
+	ring conn           // of all, the one first that has gone the longest without progress
 
 	evicted, refused prometheus.Counter
 	gauge            prometheus.GaugeFunc
@@ -38,6 +43,8 @@ type conn struct {
 	// working is how many requests somebody works for at this moment: not waiting for the
 	// client, neither to send nor to take anything. HTTP/2 has several on one connection.
 	working atomic.Int32
+
+	of string // whose it is, where that is bounded
 }
 
 type connKey struct{}
@@ -58,9 +65,9 @@ func newConns(most int) *conns {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	l := &conns{
-		most: most, open: make(map[net.Conn]*conn),
+		most: most, open: make(map[net.Conn]*conn), of: make(map[string]int),
 		evicted: counter("portolan_connections_evicted_total", "Stalled connections that ended to make room."),
-		refused: counter("portolan_connections_refused_total", "New connections that ended as all others were being worked for."),
+		refused: counter("portolan_connections_refused_total", "New connections that ended as all others were being worked for, or as their address had too many."),
 	}
 	l.ring.next, l.ring.prev = &l.ring, &l.ring
 	l.gauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portolan_connections", Help: "Open connections."}, func() float64 {
@@ -96,9 +103,17 @@ func (l *conns) accept(nc net.Conn) *conn {
 		return c
 	}
 	c := &conn{Conn: nc}
+	if remote := nc.RemoteAddr().String(); l.mostOfOne > 0 && !l.proxies.Has(remote) {
+		c.of = auth.Network(remote)
+		l.of[c.of]++
+	}
 	l.open[nc] = c
 	l.linkLocked(c)
-	if len(l.open) > l.most {
+	switch {
+	case c.of != "" && l.of[c.of] > l.mostOfOne:
+		l.refused.Inc()
+		l.endLocked(c)
+	case len(l.open) > l.most:
 		l.evictLocked(c)
 	}
 	return c
@@ -212,6 +227,11 @@ func (l *conns) evictLocked(newest *conn) {
 	} else {
 		l.evicted.Inc()
 	}
+	l.endLocked(c)
+}
+
+// endLocked closes a connection and forgets it.
+func (l *conns) endLocked(c *conn) {
 	l.forgetLocked(c)
 	if t, ok := c.Conn.(*tls.Conn); ok { // to say goodbye could take seconds
 		_ = t.NetConn().Close()
@@ -223,4 +243,10 @@ func (l *conns) evictLocked(newest *conn) {
 func (l *conns) forgetLocked(c *conn) {
 	delete(l.open, c.Conn)
 	l.unlinkLocked(c)
+	if c.of == "" {
+		return
+	}
+	if l.of[c.of]--; l.of[c.of] == 0 {
+		delete(l.of, c.of)
+	}
 }

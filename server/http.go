@@ -32,6 +32,10 @@ type HTTPOptions struct {
 	// that have waited the longest for their clients, to send or to take something.
 	// 0 is 4096.
 	MaxConns int
+	// MaxConnsPerAddress is the most connections of an address, or of a network of 64 bits of
+	// IPv6; more end at once. 0 is any number. TrustedProxies have as many as they like.
+	MaxConnsPerAddress int
+	TrustedProxies     Proxies
 	// Metrics is told about connections; nil is told nothing.
 	Metrics prometheus.Registerer
 
@@ -82,6 +86,7 @@ func newHTTPServer(h http.Handler, opts *HTTPOptions) (srv *http.Server, limited
 	}
 	o.sampled = slog.New(&sampler{o.Log.Handler(), rate.NewLimiter(1, shoutBurst), new(atomic.Uint64)})
 	limited = newConns(o.MaxConns)
+	limited.mostOfOne, limited.proxies = o.MaxConnsPerAddress, o.TrustedProxies
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(limited.gauge, limited.evicted, limited.refused)
 	}

@@ -53,6 +53,9 @@ type Options struct {
 	// RateLimit is how many requests a caller may send in a second, and as many
 	// at once; more are answered with 429. 0 is any number.
 	RateLimit int
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed: it tells the address
+	// that logs and limits know a client by.
+	TrustedProxies Proxies
 	// AccessLog takes one record per request; nil takes none. It must not block.
 	AccessLog *slog.Logger
 	// AccessSample keeps one of so many successes in AccessLog; 0 is every one.

@@ -118,3 +118,21 @@ func TestBackupOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestBackupWithToken: where operators need a token, a backup needs it, too.
+func TestBackupWithToken(t *testing.T) {
+	data, dir := t.TempDir(), t.TempDir()
+	var log safeBuffer
+	e := env{"OPERATORS": testToken}
+	serveTo(t, &log, e, "--data", filepath.Join(data, "d"), "--admin-listen", ":0", "--admin-token-env", "OPERATORS", "--import", agentsFile)
+	admin := "http://" + operatorAddress.FindStringSubmatch(log.String())[1]
+	if r := call(t, e, "backup", "--admin", admin, filepath.Join(dir, "a")); r.code != exitFailed || !strings.Contains(r.stderr, "401") {
+		t.Errorf("without the token: exit %d\n%s", r.code, r.stderr)
+	}
+	if r := call(t, e, "backup", "--admin", admin, "--admin-token-env", "NONE", filepath.Join(dir, "a")); r.code != exitUsage {
+		t.Errorf("without a variable: exit %d\n%s", r.code, r.stderr)
+	}
+	if r := call(t, e, "backup", "--admin", admin, "--admin-token-env", "OPERATORS", filepath.Join(dir, "a")); r.code != exitOK {
+		t.Errorf("with the token: exit %d\n%s", r.code, r.stderr)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -217,6 +218,34 @@ func newPort() *number { return &number{min: 1, max: index.MaxPort, what: "numbe
 
 // newCount returns a number from 0 up.
 func newCount(value int64) *number { return &number{value: value, what: "number"} }
+
+// networks is the value of a flag that takes networks, parted by commas.
+type networks struct{ list []netip.Prefix }
+
+func (n *networks) String() string {
+	texts := make([]string, len(n.list))
+	for i, network := range n.list {
+		texts[i] = network.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func (n *networks) Type() string { return "NETWORKS" }
+
+func (n *networks) Set(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		one = strings.TrimSpace(one)
+		network, err := netip.ParsePrefix(one)
+		if addr, errAddr := netip.ParseAddr(one); errAddr == nil {
+			network, err = netip.PrefixFrom(addr.WithZone(""), addr.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("%q: want networks or addresses, such as 10.0.0.0/8,fd00::/8", one)
+		}
+		n.list = append(n.list, network.Masked())
+	}
+	return nil
+}
 
 // names is the value of a flag that takes names, repeated or parted by commas.
 type names struct{ list []string }

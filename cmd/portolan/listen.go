@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -37,6 +38,10 @@ type listenFlags struct {
 	accessSample         *number
 	logFormat, logLevel  *choice
 	drainDelay           span
+	proxies              networks
+	perAddress           *number
+	adminHosts           names
+	adminTokenEnv        string
 	connections, bodies  *number
 	bodyMemory, bodyDisk *number
 	front                bool
@@ -53,6 +58,7 @@ func newListenFlags() listenFlags {
 		bodies:       &number{value: server.DefaultMaxUploads, min: 1, what: "number"},
 		bodyMemory:   &number{value: server.DefaultUploadMemory, min: server.MinUploadMemory, what: "bytes"},
 		bodyDisk:     &number{value: server.DefaultUploadDisk, min: 1, what: "bytes"},
+		perAddress:   newCount(0),
 		rate:         newCount(0),
 	}
 }
@@ -61,6 +67,8 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.public, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`")
 	flags.StringVar(&f.admin, "admin-listen", "", "give metrics, profiles and backups on this `ADDRESS`, to whoever reaches it; without a host, to this machine")
+	flags.Var(&f.adminHosts, "admin-hosts", "let operators ask for these `NAMES`, besides addresses and localhost")
+	flags.StringVar(&f.adminTokenEnv, "admin-token-env", "", "want the token in the variable of this `NAME` of operators, as Authorization: Bearer")
 	flags.StringVar(&f.cert, "tls-cert", "", "speak TLS with the certificate of this PEM `FILE`, read again when it changes")
 	flags.StringVar(&f.key, "tls-key", "", "the PEM `FILE` of the certificate's key")
 	flags.StringVar(&f.accessLog, "access-log", "", "append a JSON line per request to this `FILE`; - is standard output")
@@ -69,6 +77,8 @@ func (f *listenFlags) addTo(cmd *cobra.Command) {
 	f.logLevel.addTo(cmd, "log-level", "", "leave out of the log what matters less")
 	flags.Var(&f.drainDelay, "drain-delay", "on SIGTERM, go on for this `TIME` while /readyz fails, so that balancers learn of it")
 	flags.Var(f.connections, "max-connections", "keep at most this many connections open; the longest stalled ends first")
+	flags.Var(f.perAddress, "max-connections-per-address", "keep at most this many connections of an address open; 0 is any")
+	flags.Var(&f.proxies, "trusted-proxies", "believe proxies of these `NETWORKS`, such as 10.0.0.0/8, what they say of their clients' addresses")
 	flags.Var(f.bodies, "max-uploads", "take at most this many bodies of callers at a time, shared among them; further ones are told to come again")
 	flags.Var(f.bodyMemory, "upload-memory", "give all bodies together at most this much memory")
 	flags.Var(f.bodyDisk, "upload-disk", "give all bodies together at most this much of the temporary folder")
@@ -137,6 +147,18 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
+// guard says who reaches the operators' address.
+func (c *cli) guard(f *listenFlags) (g server.AdminGuard, err error) {
+	g.Hosts = f.adminHosts.list
+	if f.adminTokenEnv == "" {
+		return g, nil
+	}
+	if g.Token = strings.TrimSpace(c.getenv(f.adminTokenEnv)); g.Token == "" {
+		return g, misuse("--admin-token-env is %q, and that variable is empty", f.adminTokenEnv)
+	}
+	return g, checkToken(g.Token, f.adminTokenEnv)
+}
+
 // loggerOf returns what writes to the queue, nil for none.
 func loggerOf(q *server.LogQueue) *slog.Logger {
 	if q == nil {
@@ -162,13 +184,13 @@ type listeners struct {
 
 // listen begins to answer: the API in public, and what operators see on an
 // address of their own.
-func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (*listeners, error) {
+func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, accesses *server.LogQueue, guard server.AdminGuard, log *slog.Logger) (*listeners, error) {
 	registry := prometheus.NewRegistry()
 	if accesses != nil {
 		registry.MustRegister(accesses.Metrics())
 	}
 	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	opts := &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), Metrics: registry}
+	opts := &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), MaxConnsPerAddress: int(f.perAddress.value), TrustedProxies: f.proxies.list, Metrics: registry}
 	var public listening
 	if f.front {
 		front := server.NewFront(s, opts)
@@ -189,8 +211,11 @@ func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, p
 	if l.at, err = l.serve("listening", p.public, p.publicSocket, public); err != nil {
 		return nil, err
 	}
+	if pair == nil && !p.public.IP.IsLoopback() {
+		log.Warn("without TLS, tokens can be read on their way here: give --tls-cert and --tls-key, or have a proxy in front that speaks TLS")
+	}
 	if p.admin != nil {
-		admin := server.NewHTTPServer(server.NewAdmin(s, registry, backup), &server.HTTPOptions{Log: log})
+		admin := server.NewHTTPServer(server.GuardAdmin(server.NewAdmin(s, registry, backup), guard), &server.HTTPOptions{Log: log})
 		if _, err := l.serve("listening for operators", p.admin, p.adminSocket, admin); err != nil {
 			return nil, errors.Join(err, l.close())
 		}

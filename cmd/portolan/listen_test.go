@@ -85,6 +85,11 @@ func TestListenFlags(t *testing.T) {
 		{"--tls-cert none.pem --tls-key none.pem", "none.pem"},
 		{"--max-connections 0", "max-connections"},
 		{"--rate-limit -1", "rate-limit"},
+		{"--trusted-proxies 10.0.0.0/33", "10.0.0.0/33"},
+		{"--trusted-proxies 10.0.0.1,proxy", "proxy"},
+		{"--admin-token-env NONE", "NONE"},
+		{"--drain-delay 24h", "10m0s"},
+		{"--log-level loud", "debug, info"},
 		{"--access-log testdata/none/log", "--access-log"},
 	} {
 		args := append([]string{"serve", "--listen", "127.0.0.1:0"}, strings.Fields(c.args)...)

@@ -88,6 +88,10 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	guard, err := c.guard(&f.listenFlags)
+	if err != nil {
+		return err
+	}
 	log := f.logger(c.stderr)
 	who, err := c.identity(&f.identityFlags, at.public)
 	if err != nil {
@@ -120,14 +124,14 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	s, err := server.New(data.engine, &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
 		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
-		AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
+		TrustedProxies: f.proxies.list, AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
 	})
 	if err != nil {
 		return err
 	}
 	stop := watch(ctx, who, pair, accesses, log)
 	defer stop()
-	l, err := f.listen(at, s, data.backups(), pair, accesses, log)
+	l, err := f.listen(at, s, data.backups(), pair, accesses, guard, log)
 	if err != nil {
 		return err
 	}
