@@ -35,7 +35,8 @@ type pipeline struct {
 	seq     uint64     // of the last batch
 	waiting []*batch
 	size    int           // of those that wait, in bytes, with a time to lag
-	since   [2]time.Time  // with a time to lag, when the first came of those that are being committed, and of those that wait
+	since   [2]time.Time  // when the first came of those that are being committed, and of those that wait
+	last    time.Time     // when something was committed
 	due     bool          // the timer runs
 	busy    bool          // what waits is being committed
 	news    chan struct{} // closed when a batch is shown or kept, or fails; nil: nobody listens
@@ -129,9 +130,10 @@ func (p *pipeline) submit(b *batch) {
 	}
 	b.done = make(chan struct{})
 	p.waiting = append(p.waiting, b)
-	if p.lag > 0 && len(p.waiting) == 1 {
+	if len(p.waiting) == 1 {
 		p.since[1] = time.Now()
-	} else if p.lag == 0 {
+	}
+	if p.lag == 0 {
 		p.begin()
 	}
 }
@@ -218,10 +220,27 @@ func (p *pipeline) commitAll() {
 		}
 		p.mu.Lock()
 		p.since[0] = time.Time{}
+		if err == nil {
+			p.last = time.Now()
+		}
 		p.tell()
 	}
 	p.busy = false
 	p.tell()
+}
+
+// durability is how far what was accepted is kept.
+func (p *pipeline) durability() Durability {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.journal == nil {
+		return Durability{}
+	}
+	d := Durability{Pending: p.seq - p.kept.Load(), Oldest: p.since[0], Committed: p.last}
+	if d.Oldest.IsZero() {
+		d.Oldest = p.since[1]
+	}
+	return d
 }
 
 // rest returns when nothing is being committed. No write is under way.

@@ -178,6 +178,16 @@ func (e *Engine) Await(ctx context.Context, seq uint64) error {
 	return e.pipeline.reach(ctx, &e.pipeline.shown, seq)
 }
 
+// Durability is how far what an engine with a journal has accepted is kept.
+type Durability struct {
+	Pending   uint64    // batches that are not durable yet
+	Oldest    time.Time // when the oldest of them came, or one shortly before; zero for none
+	Committed time.Time // when a batch became durable last, zero if none did since the start
+}
+
+// Durability says how far what was accepted is kept; the zero value without a journal.
+func (e *Engine) Durability() Durability { return e.pipeline.durability() }
+
 // Writable says why writes are refused at present, with [ErrRefused], or for good, with
 // [ErrReadOnly].
 func (e *Engine) Writable(ctx context.Context) error {

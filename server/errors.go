@@ -84,6 +84,7 @@ func (s *Server) fail(c *call, err error) {
 	if f.cause != nil && f.status >= http.StatusInternalServerError {
 		s.log(c, f)
 	}
+	s.meters.writeRefused(c, f)
 	c.tagged, c.answered.fields = false, nil
 	if f.retry > 0 {
 		c.answered.add("Retry-After", []string{decimal(f.retry)})

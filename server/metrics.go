@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"runtime/metrics"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +21,8 @@ type meters struct {
 	latency  *prometheus.HistogramVec
 	verdicts *prometheus.CounterVec
 	reports  *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	inFlight prometheus.Gauge
 
 	unknown  meter                                         // of requests without a route
 	accepted atomic.Pointer[map[string]prometheus.Counter] // verdicts by source; replaced, never changed
@@ -47,11 +48,18 @@ func newMeters(s *Server) *meters {
 			Name: "portolan_reports_total", Help: "Reports by what became of them.",
 		}, []string{"result"}),
 	}
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_writes_refused_total", Help: "Writes that a caller who may write was refused, by reason: refused or read_only where they cannot be kept at present or for good, busy where bodies have no more room.",
+	}, []string{"reason"})
+	for _, reason := range []string{refusedAtPresent, refusedForGood, refusedBusy} {
+		m.refused.WithLabelValues(reason)
+	}
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "portolan_http_requests_in_flight", Help: "Requests that are being answered."})
 	panics := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "portolan_panics_total", Help: "Requests that ended in a panic.",
 	}, func() float64 { return float64(s.Panics()) })
 	m.accepted.Store(&map[string]prometheus.Counter{})
-	m.parts = []prometheus.Collector{m.latency, m.verdicts, m.reports, panics, holdings{s.engine}}
+	m.parts = []prometheus.Collector{m.latency, m.verdicts, m.reports, m.refused, m.inFlight, panics, holdings{s.engine}, s.uploads}
 	return m
 }
 
@@ -120,6 +128,28 @@ func outcome(err error) string {
 	return "unavailable"
 }
 
+// Reasons for refusing writes.
+const (
+	refusedAtPresent = "refused"
+	refusedForGood   = "read_only"
+	refusedBusy      = "busy"
+)
+
+// writeRefused counts a failure that is a refused write.
+func (m *meters) writeRefused(c *call, f *failure) {
+	if c.route == nil || c.route.access != writes {
+		return
+	}
+	switch {
+	case f.code == busy.code:
+		m.refused.WithLabelValues(refusedBusy).Inc()
+	case f.code == unwritable.code && errors.Is(f.cause, engine.ErrReadOnly):
+		m.refused.WithLabelValues(refusedForGood).Inc()
+	case f.code == unwritable.code:
+		m.refused.WithLabelValues(refusedAtPresent).Inc()
+	}
+}
+
 // loaded counts the reports of a body.
 func (m *meters) loaded(sum *scanfile.Summary) {
 	if sum == nil {
@@ -143,7 +173,7 @@ var (
 	keysDesc         = prometheus.NewDesc("portolan_keys", "Distinct open ports and types, summed over inventories.", nil, nil)
 	memoryDesc       = prometheus.NewDesc("portolan_memory_bytes", "Memory of live objects; a large fleet is nearly all of it.", nil, nil)
 	writableDesc     = prometheus.NewDesc("portolan_writable", "1 while writes are taken; 0 where they are refused, at present or for good, as when the disk is nearly full or damaged.", nil, nil)
-	versionDesc      = prometheus.NewDesc("portolan_snapshot_version", "Data version that readers see.", []string{"project", "category"}, nil)
+	versionDesc      = prometheus.NewDesc("portolan_snapshot_versions", "Data versions that readers see, summed over projects: it moves with every change.", []string{"category"}, nil)
 )
 
 // Describe is [prometheus.Collector.Describe].
@@ -174,12 +204,14 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 	gauge(writableDesc, writable)
 	to <- prometheus.MustNewConstMetric(expiredDesc, prometheus.CounterValue, float64(s.Expired))
 	projects, _ := h.engine.Projects() // none if it was closed just now
-	for _, project := range projects {
-		for _, category := range []engine.Category{engine.Host, engine.Container} {
-			if snapshot, err := h.engine.Snapshot(project, category); err == nil && snapshot.Version() > 0 {
-				gauge(versionDesc, float64(snapshot.Version()), strings.ToValidUTF8(project, "\uFFFD"), category.String())
+	for _, category := range []engine.Category{engine.Host, engine.Container} {
+		versions := uint64(0)
+		for _, project := range projects {
+			if snapshot, err := h.engine.Snapshot(project, category); err == nil {
+				versions += snapshot.Version()
 			}
 		}
+		gauge(versionDesc, float64(versions), category.String())
 	}
 }
 

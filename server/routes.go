@@ -20,6 +20,8 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/readyz", access: public, serve: s.readiness},
 		{method: http.MethodHead, pattern: "/healthz", access: public, serve: s.health},
 		{method: http.MethodHead, pattern: "/readyz", access: public, serve: s.readiness},
+		{method: http.MethodGet, pattern: "/readyz/reads", access: public, serve: s.readinessForReads},
+		{method: http.MethodHead, pattern: "/readyz/reads", access: public, serve: s.readinessForReads},
 		{method: http.MethodGet, pattern: "/openapi.yaml", access: public, serve: s.description},
 	}
 }

@@ -82,6 +82,8 @@ func (s *Server) Panics() uint64 { return s.panics.Load() }
 
 // answer answers one request: the call has the answer, which is still to be sent.
 func (s *Server) answer(ctx context.Context, c *call) {
+	s.meters.inFlight.Inc()
+	defer s.meters.inFlight.Dec()
 	defer s.recovered(c)
 	if err := s.serve(ctx, c); err != nil {
 		s.fail(c, err)

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // KeyPair is a certificate and its key in files that may be replaced while they
@@ -42,4 +44,14 @@ func (p *KeyPair) Config() *tls.Config {
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.current.Load(), nil },
 	}
+}
+
+// Metrics returns when the certificate that is shown ends.
+func (p *KeyPair) Metrics() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portolan_certificate_not_after_timestamp_seconds", Help: "When the certificate ends, in Unix time.",
+	}, func() float64 {
+		leaf := p.current.Load().Leaf // which loading has filled
+		return float64(leaf.NotAfter.Unix())
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"math"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"portolan/server"
 )
@@ -59,6 +62,11 @@ func TestTLS(t *testing.T) {
 	pair, err := server.OpenKeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	seen := prometheus.NewPedanticRegistry()
+	seen.MustRegister(pair.Metrics())
+	if ends := gauge(t, "\n"+exposed(t, seen), "portolan_certificate_not_after_timestamp_seconds"); math.Abs(ends-float64(time.Now().Add(time.Hour).Unix())) > 60 {
+		t.Errorf("the certificate ends at %v", ends)
 	}
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config = server.NewHTTPServer(newRig(t, nil).handler, nil)

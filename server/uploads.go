@@ -3,6 +3,8 @@ package server
 import (
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"portolan/engine/scanfile"
 	"portolan/server/auth"
 )
@@ -190,3 +192,27 @@ func (s *Server) beginUpload(c *call) error {
 
 // idOf is who a caller is.
 func idOf(c *auth.Caller) callerID { return callerID{c.Source, c.Name} }
+
+var (
+	uploadsDesc = prometheus.NewDesc("portolan_uploads_in_flight", "Bodies that have a slot, of callers and of senders who are not known yet.", []string{"sender"}, nil)
+	memoryTaken = prometheus.NewDesc("portolan_upload_memory_bytes", "Memory that bodies have taken of what they share.", []string{"sender"}, nil)
+	diskTaken   = prometheus.NewDesc("portolan_upload_disk_bytes", "What bodies have taken of the temporary folder.", []string{"sender"}, nil)
+)
+
+// Describe is [prometheus.Collector.Describe].
+func (u *uploads) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{uploadsDesc, memoryTaken, diskTaken} {
+		to <- d
+	}
+}
+
+// Collect is [prometheus.Collector.Collect].
+func (u *uploads) Collect(to chan<- prometheus.Metric) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for sender, r := range map[string]*room{"caller": &u.callers, "unknown": &u.strangers} {
+		for d, p := range map[*prometheus.Desc]*pool{uploadsDesc: &r.slots, memoryTaken: &r.memory, diskTaken: &r.disk} {
+			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(p.size-p.free), sender)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -147,6 +148,7 @@ func (d *data) backup(ctx context.Context, fromMemory bool, to io.Writer) (err e
 		d.log.Warn("a backup was not made", "problem", err)
 		return err
 	}
+	d.backedUp.Store(time.Now().Unix())
 	d.log.Info("a backup was made")
 	return nil
 }

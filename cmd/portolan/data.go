@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portolan/engine"
@@ -14,11 +15,12 @@ import (
 
 // data is what a server holds: an engine, and the store behind it, if there is one.
 type data struct {
-	engine *engine.Engine
-	store  *store.Store // nil: in memory only
-	log    *slog.Logger
-	loaded func()     // wipes the progress bar
-	copies sync.Mutex // held while a backup is made from memory
+	engine   *engine.Engine
+	store    *store.Store // nil: in memory only
+	log      *slog.Logger
+	loaded   func()       // wipes the progress bar
+	copies   sync.Mutex   // held while a backup is made from memory
+	backedUp atomic.Int64 // when one was sent whole last, in Unix time
 }
 
 // openData opens the data directory of the flags, if they name one. Its contents are yet to

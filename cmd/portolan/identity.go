@@ -138,12 +138,12 @@ func (c *cli) operator(id *identity, env string, addr *net.TCPAddr) (_ auth.Auth
 
 // watch has files read again when they change and on SIGHUP, and the access log opened anew then,
 // until stop.
-func watch(ctx context.Context, id *identity, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (stop func()) {
+func watch(ctx context.Context, id *identity, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (watcher *reload.Watcher, stop func()) {
 	files := id.files
 	if pair != nil {
 		files = append(files, pair)
 	}
-	watcher := reload.Watch(ctx, log, files...)
+	watcher = reload.Watch(ctx, log, files...)
 	again, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(again, syscall.SIGHUP) // also without files: the signal must not end the process
 	go func() {
@@ -163,7 +163,7 @@ func watch(ctx context.Context, id *identity, pair *server.KeyPair, accesses *se
 			}
 		}
 	}()
-	return func() {
+	return watcher, func() {
 		signal.Stop(again)
 		close(done)
 		watcher.Stop()

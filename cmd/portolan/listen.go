@@ -182,12 +182,25 @@ type listeners struct {
 	log     *slog.Logger
 }
 
+// operators is what operators get and see.
+type operators struct {
+	backup   server.Backup    // nil: there is nothing to copy
+	accesses *server.LogQueue // nil: no log
+	guard    server.AdminGuard
+	meters   []prometheus.Collector
+}
+
 // listen begins to answer: the API in public, and what operators see on an
 // address of their own.
-func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, pair *server.KeyPair, accesses *server.LogQueue, guard server.AdminGuard, log *slog.Logger) (*listeners, error) {
+func (f *listenFlags) listen(p places, s *server.Server, ops operators, pair *server.KeyPair, log *slog.Logger) (*listeners, error) {
 	registry := prometheus.NewRegistry()
-	if accesses != nil {
-		registry.MustRegister(accesses.Metrics())
+	registry.MustRegister(buildInfo())
+	if pair != nil {
+		registry.MustRegister(pair.Metrics())
+	}
+	registry.MustRegister(ops.meters...)
+	if ops.accesses != nil {
+		registry.MustRegister(ops.accesses.Metrics())
 	}
 	registry.MustRegister(s.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	opts := &server.HTTPOptions{Log: log, MaxConns: int(f.connections.value), MaxConnsPerAddress: int(f.perAddress.value), TrustedProxies: f.proxies.list, Metrics: registry}
@@ -215,7 +228,7 @@ func (f *listenFlags) listen(p places, s *server.Server, backup server.Backup, p
 		log.Warn("without TLS, tokens can be read on their way here: give --tls-cert and --tls-key, or have a proxy in front that speaks TLS")
 	}
 	if p.admin != nil {
-		admin := server.NewHTTPServer(server.GuardAdmin(server.NewAdmin(s, registry, backup), guard), &server.HTTPOptions{Log: log})
+		admin := server.NewHTTPServer(server.GuardAdmin(server.NewAdmin(s, registry, ops.backup), ops.guard), &server.HTTPOptions{Log: log})
 		if _, err := l.serve("listening for operators", p.admin, p.adminSocket, admin); err != nil {
 			return nil, errors.Join(err, l.close())
 		}

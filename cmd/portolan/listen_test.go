@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var operatorAddress = regexp.MustCompile(`operators" address=(\S+)`)
@@ -128,5 +129,39 @@ func TestServeWhileLoading(t *testing.T) {
 	}
 	if page := s.get(t, statistics); page.Total != 1 {
 		t.Errorf("got %+v", page)
+	}
+}
+
+// TestServeMetrics: operators see what is kept, what waits, and what was read again.
+func TestServeMetrics(t *testing.T) {
+	data, dir := filepath.Join(t.TempDir(), "data"), t.TempDir()
+	s, admin := startWithAdmin(t, "--data", data, "--min-free", "4096", "--access-log", filepath.Join(dir, "access.log"))
+	value := func(name string) (v float64) {
+		t.Helper()
+		_, text := fetch(t, admin+"/metrics")
+		_, rest, _ := strings.Cut(text, "\n"+name+" ")
+		if _, err := fmt.Sscan(rest, &v); err != nil {
+			t.Fatalf("no %s: %v", name, err)
+		}
+		return v
+	}
+	if v := value("portolan_store_last_commit_timestamp_seconds"); v != 0 {
+		t.Errorf("before any write, the last commit was at %v", v)
+	}
+	mustCall(t, s.env(), "import", agentsFile)
+	mustCall(t, nil, "backup", "--admin", admin, filepath.Join(dir, "copy"))
+	now := float64(time.Now().Unix())
+	for name, within := range map[string][2]float64{
+		"portolan_store_last_commit_timestamp_seconds": {now - 60, now + 1}, "portolan_last_backup_timestamp_seconds": {now - 60, now + 1},
+		"portolan_store_pending_batches": {0, 0}, "portolan_store_pending_age_seconds": {0, 0}, "portolan_store_floor_bytes": {4096, 4096},
+		"portolan_store_free_bytes": {4096, 1 << 60}, `portolan_access_log_lost_total{reason="dropped"}`: {0, 0}, "portolan_writable": {1, 1},
+		`portolan_uploads_in_flight{sender="caller"}`: {0, 0}, `portolan_upload_memory_bytes{sender="unknown"}`: {0, 0},
+	} {
+		if v := value(name); v < within[0] || v > within[1] {
+			t.Errorf("%s is %v, want %v to %v", name, v, within[0], within[1])
+		}
+	}
+	if _, text := fetch(t, admin+"/metrics"); !strings.Contains(text, "\nportolan_build_info{goversion=\"go") {
+		t.Error("no portolan_build_info")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"portolan/engine"
@@ -129,9 +130,9 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	stop := watch(ctx, who, pair, accesses, log)
+	watcher, stop := watch(ctx, who, pair, accesses, log)
 	defer stop()
-	l, err := f.listen(at, s, data.backups(), pair, accesses, guard, log)
+	l, err := f.listen(at, s, operators{backup: data.backups(), accesses: accesses, guard: guard, meters: []prometheus.Collector{watcher.Metrics(), &storeMeters{data}}}, pair, log)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
 
@@ -46,4 +49,19 @@ func commit(settings []debug.BuildSetting) string {
 		}
 	}
 	return revision + changed
+}
+
+// buildInfo is a metric that is always 1 and says which build it comes from.
+func buildInfo() prometheus.Collector {
+	info, ok := debug.ReadBuildInfo()
+	built, revision := "(unknown)", ""
+	if ok {
+		built, revision = cmp.Or(info.Main.Version, built), strings.Trim(commit(info.Settings), " ()")
+	}
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "portolan_build_info", Help: "1, with what was built.",
+		ConstLabels: prometheus.Labels{"version": built, "revision": revision, "goversion": runtime.Version()},
+	})
+	g.Set(1)
+	return g
 }

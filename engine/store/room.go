@@ -37,6 +37,13 @@ func (s *Store) Ready(removal bool) error {
 	return err
 }
 
+// Space returns how many bytes the disk of the directory has free, and below how many it takes no
+// writes.
+func (s *Store) Space() (free, floor uint64, err error) {
+	usage, err := s.opts.fs.GetDiskUsage(s.dir.path)
+	return usage.AvailBytes, s.floor.least, err
+}
+
 // rest says why the database, which is open for reading, must not be opened for writing.
 func (s *Store) rest() error {
 	need := s.db.Metrics().MemTable.Size // what was read from logs, and is to be in tables

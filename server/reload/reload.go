@@ -20,10 +20,12 @@ package reload
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // File is what can be read again. Its methods are called by one goroutine of
@@ -73,7 +75,9 @@ func watch(ctx context.Context, log *slog.Logger, how means, files []File) *Watc
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Watcher{log: log, force: make(chan struct{}, 1), cancel: cancel, folder: &folders{}}
 	for _, f := range files {
-		w.files = append(w.files, &watched{File: f})
+		one := &watched{File: f}
+		one.good.Store(time.Now().Unix())
+		w.files = append(w.files, one)
 	}
 	fs, err := how.notify()
 	if err == nil {
@@ -98,6 +102,30 @@ func (w *Watcher) Reload() {
 func (w *Watcher) Stop() {
 	w.cancel()
 	w.done.Wait()
+}
+
+var (
+	reloadedDesc = prometheus.NewDesc("portolan_file_loaded_timestamp_seconds", "When a file was read well last, in Unix time.", []string{"file"}, nil)
+	failuresDesc = prometheus.NewDesc("portolan_file_reload_failures_total", "Times that a file could not be read again; the old contents stay in force.", []string{"file"}, nil)
+)
+
+// Metrics returns when each file was read last, and how often that failed. A file is known by its
+// first path.
+func (w *Watcher) Metrics() prometheus.Collector { return ages{w} }
+
+type ages struct{ w *Watcher }
+
+func (a ages) Describe(to chan<- *prometheus.Desc) {
+	to <- reloadedDesc
+	to <- failuresDesc
+}
+
+func (a ages) Collect(to chan<- prometheus.Metric) {
+	for _, f := range a.w.files {
+		name := strings.ToValidUTF8(f.Paths()[0], "\uFFFD")
+		to <- prometheus.MustNewConstMetric(reloadedDesc, prometheus.GaugeValue, float64(f.good.Load()), name)
+		to <- prometheus.MustNewConstMetric(failuresDesc, prometheus.CounterValue, float64(f.failures.Load()), name)
+	}
 }
 
 // run looks at the files whenever there is a reason.

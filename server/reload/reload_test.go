@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"portolan/server/reload"
@@ -134,6 +135,32 @@ func TestWrittenInPlace(t *testing.T) {
 	if r.log.count("level=INFO") == 0 || r.log.count("level=ERROR") != 0 || r.log.count(r.path) == 0 {
 		t.Errorf("logged %s", r.log.text())
 	}
+}
+
+// TestMetrics: when a file was read well, and how often it was not.
+func TestMetrics(t *testing.T) {
+	r := start(t, write(t, t.TempDir()+"/f", "one"), hour, nil)
+	seen := prometheus.NewPedanticRegistry()
+	seen.MustRegister(r.w.Metrics())
+	value := func(name string) float64 {
+		families, err := seen.Gather()
+		must(t, err)
+		for _, f := range families {
+			if m := f.GetMetric()[0]; f.GetName() == name && m.GetLabel()[0].GetValue() == r.path {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+		t.Fatalf("no %s", name)
+		return 0
+	}
+	if at := value("portolan_file_loaded_timestamp_seconds"); at < float64(time.Now().Unix()-60) {
+		t.Errorf("read at %v", at)
+	}
+	if n := value("portolan_file_reload_failures_total"); n != 0 {
+		t.Errorf("%v failures", n)
+	}
+	write(t, r.path, "broken")
+	r.soon("a failure", func() bool { return value("portolan_file_reload_failures_total") >= 1 })
 }
 
 func TestReplacedByRename(t *testing.T) {

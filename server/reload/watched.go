@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
+	"time"
 )
 
 // watched is a file and what was last seen of it. It belongs to the watcher's
@@ -15,6 +17,9 @@ type watched struct {
 	seen   [sha256.Size]byte // of what the last reload was after
 	read   bool              // there was one
 	failed string            // its error, empty if it went well
+
+	good     atomic.Int64  // when it went well last, in Unix time; that it was opened counts
+	failures atomic.Uint64 // reloads that did not
 }
 
 // look reloads the file if it is not as it was, or if told; one that could not
@@ -31,8 +36,10 @@ func (f *watched) look(log *slog.Logger, forced bool) {
 			log.Error("not reloaded; the old contents stay in force", "files", f.Paths(), "error", err)
 		}
 		f.failed = err.Error()
+		f.failures.Add(1)
 		return
 	}
+	f.good.Store(time.Now().Unix())
 	if !first {
 		log.Info("reloaded", "files", f.Paths())
 	}
