@@ -101,9 +101,10 @@ func (v *inventory) entries(reports []Report, times []micros) []entry {
 	w.places = slices.Grow(w.places[:0], len(reports))[:len(reports)]
 	w.entries = slices.Grow(w.entries[:0], len(reports))[:len(reports)]
 	v.x.Locate(len(reports), func(i int) string { return reports[i].Asset }, w.places)
-	sorted := true
+	sorted, newest := true, never
 	for i := range reports {
 		r, e := &reports[i], &w.entries[i]
+		newest = max(newest, times[i])
 		*e = entry{at: times[i], place: w.places[i], i: uint32(i)}
 		e.same = r.Address == r.Asset
 		if len(r.Open) == 1 && r.Scope.IsNone() && r.Name == "" && r.EnterpriseProject == "" && (e.same || r.Address == "") {
@@ -111,6 +112,7 @@ func (v *inventory) entries(reports []Report, times []micros) []entry {
 		}
 		sorted = sorted && (i == 0 || w.places[i] >= w.places[i-1])
 	}
+	v.newest.note(newest)
 	if !sorted {
 		w.sortEntries()
 	}

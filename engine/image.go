@@ -71,6 +71,7 @@ func (l *loader) Image(from io.Reader, size int64, marks []journal.Mark) error {
 			return fmt.Errorf("%w: inventory %+v where %+v was expected", index.ErrImage, m, want)
 		}
 		v := newInventory(true)
+		v.newest.unseen.Store(true)
 		v.x = x
 		x.Resume(m.Version)
 		loaded = append(loaded, &filling{v: v, mark: m})

@@ -14,7 +14,8 @@ import (
 // inventory is the assets of one project and category. Readers use the index's
 // snapshot and never the lock.
 type inventory struct {
-	x *index.Index
+	x      *index.Index
+	newest newest // of the reports about its assets
 
 	mu      sync.Mutex       // guards writing to x and the fields below
 	scopes  map[uint32]Scope // by ref, of the scopes of looks those that were asked for: see scopeOf

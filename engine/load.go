@@ -156,6 +156,7 @@ func (f *filling) add(asset string, state, times []byte) error {
 	}
 	w.note = w.now.appendNote(w.note[:0], &w.sample)
 	a.Note, a.Keys = w.note, keys
+	f.v.newest.note(noteNewest(w.note))
 	_, err = f.v.x.Add(&a)
 	return err
 }

@@ -173,12 +173,13 @@ var (
 	keysDesc         = prometheus.NewDesc("portolan_keys", "Distinct open ports and types, summed over inventories.", nil, nil)
 	memoryDesc       = prometheus.NewDesc("portolan_memory_bytes", "Memory of live objects; a large fleet is nearly all of it.", nil, nil)
 	writableDesc     = prometheus.NewDesc("portolan_writable", "1 while writes are taken; 0 where they are refused, at present or for good, as when the disk is nearly full or damaged.", nil, nil)
+	freshDesc        = prometheus.NewDesc("portolan_project_newest_report_age_seconds", "How long ago the newest report of each project was.", nil, nil)
 	versionDesc      = prometheus.NewDesc("portolan_snapshot_versions", "Data versions that readers see, summed over projects: it moves with every change.", []string{"category"}, nil)
 )
 
 // Describe is [prometheus.Collector.Describe].
 func (h holdings) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, writableDesc, expiredDesc, observationsDesc, keysDesc, memoryDesc, versionDesc} {
+	for _, d := range []*prometheus.Desc{projectsDesc, assetsDesc, writableDesc, expiredDesc, observationsDesc, keysDesc, memoryDesc, freshDesc, versionDesc} {
 		to <- d
 	}
 }
@@ -203,6 +204,7 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(writableDesc, writable)
 	to <- prometheus.MustNewConstMetric(expiredDesc, prometheus.CounterValue, float64(s.Expired))
+	h.freshness(to)
 	projects, _ := h.engine.Projects() // none if it was closed just now
 	for _, category := range []engine.Category{engine.Host, engine.Container} {
 		versions := uint64(0)
@@ -213,6 +215,32 @@ func (h holdings) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(versionDesc, float64(versions), category.String())
 	}
+}
+
+// ageBuckets are in seconds: five minutes, an hour, a day, a week, thirty days.
+var ageBuckets = [...]float64{300, 3600, 86_400, 604_800, 2_592_000}
+
+// freshness tells of how many projects somebody has reported lately.
+func (h holdings) freshness(to chan<- prometheus.Metric) {
+	newest, err := h.engine.NewestReports(context.Background())
+	if err != nil {
+		return // it was closed just now
+	}
+	now, sum := time.Now(), 0.0
+	buckets := make(map[float64]uint64, len(ageBuckets))
+	for _, most := range ageBuckets {
+		buckets[most] = 0
+	}
+	for _, at := range newest {
+		age := max(0, now.Sub(at).Seconds())
+		sum += age
+		for _, most := range ageBuckets {
+			if age <= most {
+				buckets[most]++
+			}
+		}
+	}
+	to <- prometheus.MustNewConstHistogram(freshDesc, uint64(len(newest)), sum, buckets)
 }
 
 // liveBytes is the heap's objects.

@@ -54,7 +54,7 @@ func TestMetrics(t *testing.T) {
 		`portolan_reports_total{result="unchanged"} 1`,
 		`portolan_reports_total{result="rejected"} 1`,
 		`portolan_assets 7`, `portolan_writable 1`, `portolan_expired_assets_total 0`, `portolan_projects 1`, `portolan_observations 14`, `portolan_panics_total 0`,
-		`portolan_snapshot_versions{category="host"} `, `portolan_uploads_in_flight{sender="caller"} 0`, `portolan_http_requests_in_flight `, `portolan_writes_refused_total{reason="read_only"} `, `portolan_memory_bytes `,
+		`portolan_snapshot_versions{category="host"} `, `portolan_project_newest_report_age_seconds_bucket{le="300"} 1`, `portolan_project_newest_report_age_seconds_count 1`, `portolan_uploads_in_flight{sender="caller"} 0`, `portolan_http_requests_in_flight `, `portolan_writes_refused_total{reason="read_only"} `, `portolan_memory_bytes `,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
