@@ -23,6 +23,7 @@ type conns struct {
 	most      int
 	mostOfOne int // address; 0: any number
 	proxies   Proxies
+	fronted   bool // a front accepts them, and leaves some to net/http
 
 	mu   sync.Mutex // guards what follows, and the links
 	open map[net.Conn]*conn
@@ -83,6 +84,9 @@ func (l *conns) limit(srv *http.Server) {
 	next := srv.Handler
 	srv.ConnState = l.state
 	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		if l.fronted {
+			return context.WithValue(ctx, connKey{}, l.left(nc))
+		}
 		return context.WithValue(ctx, connKey{}, l.accept(nc))
 	}
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,10 +102,6 @@ func (l *conns) limit(srv *http.Server) {
 func (l *conns) accept(nc net.Conn) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	nc = beneath(nc)
-	if c := l.open[nc]; c != nil { // the front took it in
-		return c
-	}
 	c := &conn{Conn: nc}
 	if remote := nc.RemoteAddr().String(); l.mostOfOne > 0 && !l.proxies.Has(remote) {
 		c.of = auth.Network(remote)
@@ -117,6 +117,17 @@ func (l *conns) accept(nc net.Conn) *conn {
 		l.evictLocked(c)
 	}
 	return c
+}
+
+// left returns a connection that a front has accepted. One that has been ended since is not taken in
+// again: that would end another.
+func (l *conns) left(nc net.Conn) *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.open[beneath(nc)]; c != nil {
+		return c
+	}
+	return &conn{Conn: nc}
 }
 
 // beneath is the connection that was accepted.

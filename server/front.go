@@ -24,7 +24,7 @@ const (
 // takes for them. Any other request goes to net/http together with its connection and the bytes
 // that came, and so does all that follows. The limits of both are the same.
 type Front struct {
-	// HTTP is the server for everything else. Its TLSConfig and limits of time, which are both
+	// HTTP is the server for everything else. It serves no listener but those of Listen. Its TLSConfig and limits of time, which are both
 	// servers', may be set before Serve.
 	HTTP *http.Server
 
@@ -42,6 +42,7 @@ type Front struct {
 // NewFront returns the front of a server, with the same limits as [NewHTTPServer].
 func NewFront(s *Server, opts *HTTPOptions) *Front {
 	srv, limited, o := newHTTPServer(s, opts)
+	limited.fronted = true
 	return &Front{HTTP: srv, server: s, conns: limited, log: o.Log, shouts: o.sampled}
 }
 
