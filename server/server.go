@@ -99,8 +99,8 @@ func (s *Server) observe(c *call) {
 
 // serve runs the checks in the order of the contract, then the handler.
 func (s *Server) serve(ctx context.Context, c *call) error {
+	defer c.upload.end() // also where there is no body: a slot is taken for none
 	if c.Body != nil {
-		defer c.upload.end()
 		defer func() { _ = c.Body.Close() }() // that of an authenticator may hold a file
 		c.Memory, c.Disk = c.upload.needMemory, c.upload.needDisk
 	}

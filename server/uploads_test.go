@@ -179,6 +179,34 @@ func TestUploadsTakeMemory(t *testing.T) {
 	}
 }
 
+// TestUploadsEnd: whatever an upload was, and however it ended, it gives back what it had.
+func TestUploadsEnd(t *testing.T) {
+	who, wrong := keyed(t)
+	r := newRig(t, who, func(o *server.Options) { o.MaxUploads = 2 })
+	for name, ask := range map[string]func() int{
+		"no body":             func() int { return r.ask("POST", reports, "").Code },
+		"a body":              func() int { return r.ask("POST", reports, oneLine).Code },
+		"not gzip":            func() int { return r.ask("POST", reports, oneLine, "Content-Encoding", "gzip").Code },
+		"an unknown encoding": func() int { return r.ask("POST", reports, oneLine, "Content-Encoding", "br").Code },
+		"not zstd":            func() int { return r.ask("POST", reports, oneLine, "Content-Encoding", "zstd").Code },
+		"strict":              func() int { return r.ask("POST", reports+"?strict=true", oneLine+"nonsense").Code },
+		"a wrong signature": func() int {
+			req := httptest.NewRequest(http.MethodPost, reports, strings.NewReader(oneLine))
+			req.Header = wrong.Clone()
+			w := httptest.NewRecorder()
+			r.handler.ServeHTTP(w, req)
+			return w.Code
+		},
+	} {
+		first := ask()
+		for n := range 20 {
+			if code := ask(); code != first || code == http.StatusServiceUnavailable {
+				t.Fatalf("%s, time %d: %d, at first %d", name, n+2, code, first)
+			}
+		}
+	}
+}
+
 // TestRecordOfAll: a record that is longer than anybody may hold is refused as such, and not as
 // something that time mends.
 func TestRecordOfAll(t *testing.T) {
