@@ -35,8 +35,9 @@ type Front struct {
 	busy   atomic.Int32 // connections that wait for nobody
 
 	mu    sync.Mutex
+	shut  bool // no listener is taken any more
 	inner []*frontListener
-	over  sync.WaitGroup // of the connections on which net/http has begun nothing
+	over  sync.WaitGroup // of accepting, and of connections on which net/http has begun nothing
 }
 
 // NewFront returns the front of a server, with the same limits as [NewHTTPServer].
@@ -52,16 +53,21 @@ func (f *Front) Serve(l net.Listener) error { return f.HTTP.Serve(f.Listen(l)) }
 
 // Listen returns a listener of the connections that are left for net/http.
 func (f *Front) Listen(l net.Listener) net.Listener {
-	in := &frontListener{Listener: l, front: f, left: make(chan net.Conn), closed: make(chan struct{}), own: map[*frontConn]struct{}{}}
+	in := &frontListener{Listener: l, front: f, left: make(chan net.Conn), closed: make(chan struct{}), drained: make(chan struct{}), own: map[*frontConn]struct{}{}}
 	if config := f.HTTP.TLSConfig; config != nil {
 		in.tls = config.Clone()
 		in.tls.NextProtos = []string{"h2", "http/1.1"}
 		f.HTTP.TLSConfig = in.tls
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shut {
+		in.end(http.ErrServerClosed)
+		_ = in.Listener.Close()
+		return in
+	}
 	f.inner = append(f.inner, in)
-	f.mu.Unlock()
-	go in.accept()
+	f.over.Go(in.accept)
 	return in
 }
 
@@ -71,6 +77,7 @@ func (f *Front) Listen(l net.Listener) net.Listener {
 func (f *Front) Shutdown(ctx context.Context) error {
 	var errs []error
 	f.mu.Lock()
+	f.shut = true
 	for _, in := range f.inner {
 		in.drain()
 		errs = append(errs, in.Listener.Close())
@@ -104,6 +111,7 @@ type frontListener struct {
 	tls      *tls.Config   // nil: none
 	left     chan net.Conn // for net/http
 	draining atomic.Bool   // no more is accepted
+	drained  chan struct{} // is closed when draining begins
 	closed   chan struct{} // net/http takes no more, either
 	once     sync.Once
 	fault    error // why, when closed is
@@ -142,7 +150,9 @@ const freshTime = 5 * time.Second
 
 // drain has connections that wait for a request find out that none is taken any more.
 func (in *frontListener) drain() {
-	in.draining.Store(true)
+	if !in.draining.Swap(true) {
+		close(in.drained)
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for c := range in.own {
@@ -184,12 +194,9 @@ func (in *frontListener) accept() {
 		}
 		in.front.log.Warn("accepting a connection failed; trying again", "error", err, "after", pause)
 		select {
-		case <-in.closed:
+		case <-in.drained:
 			return
 		case <-time.After(pause):
-		}
-		if in.draining.Load() {
-			return
 		}
 		pause = min(2*pause, mostPause)
 	}

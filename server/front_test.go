@@ -302,6 +302,63 @@ func TestFrontShutdown(t *testing.T) {
 	}
 }
 
+// TestFrontShutdownWhileTheyCome: what is accepted while a front begins to shut down is waited for
+// as what came before it, and a listener that comes later is closed.
+func TestFrontShutdownWhileTheyCome(t *testing.T) {
+	r := newRig(t, nil).known()
+	for range 30 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		front := server.NewFront(r.handler.(*server.Server), nil)
+		served := make(chan error, 1)
+		go func() { served <- front.Serve(l) }()
+		var clients sync.WaitGroup
+		came := make(chan struct{}, 4)
+		for range cap(came) {
+			clients.Go(func() {
+				for some := false; ; some = true {
+					conn, err := net.Dial("tcp", l.Addr().String())
+					if err != nil {
+						return
+					}
+					fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+					answer, _ := io.ReadAll(conn) // one that was never accepted is cut off
+					conn.Close()
+					if len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+						t.Errorf("got %q", answer)
+					}
+					if !some {
+						came <- struct{}{}
+					}
+				}
+			})
+		}
+		for range cap(came) {
+			<-came
+		}
+		if err := front.Shutdown(t.Context()); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+		clients.Wait()
+		late, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := front.Serve(late); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve behind Shutdown: %v", err)
+		}
+		if conn, err := net.Dial("tcp", late.Addr().String()); err == nil {
+			conn.Close()
+			t.Fatal("a listener that came too late is open")
+		}
+	}
+}
+
 // answersUntil reads so many answers.
 func answersUntil(t *testing.T, conn io.Reader, n int) string {
 	t.Helper()
