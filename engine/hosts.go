@@ -35,12 +35,12 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	}
 	h := hostSearch{Snapshot: s, walk: walk{ctx: ctx}, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
 	h.page.Version, h.page.Sequence = s.Version(), s.included(q.AtLeast)
-	filter, some, err := s.filter(q.Port, q.Type, q.Status)
+	filter, some, err := s.filter(q.Port, q.Type, q.Status, q.Keys)
 	switch {
 	case err != nil:
 		return HostPage{}, err
-	case q.Port == 0 && q.Asset == "":
-		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, or an asset"}
+	case q.Port == 0 && q.Keys == nil && q.Asset == "":
+		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, a set of ports, or an asset"}
 	case !some || s.s == nil:
 	case q.Asset != "":
 		h.oneAsset(&filter)
@@ -82,7 +82,7 @@ type hostSearch struct {
 // lets says whether a key meets the filter, which asks for no digits.
 func lets(f *index.Filter, k index.Key) bool {
 	return (f.Port == 0 || f.Port == k.Port()) && (f.Type == AnyType || f.Type == k.Type()) &&
-		(f.Keys == nil || f.Keys.Contains(k))
+		(f.Keys == nil || f.Keys.Contains(k)) && (f.Also == nil || f.Also.Contains(k))
 }
 
 // oneAsset answers about one asset.
@@ -99,19 +99,16 @@ func (h *hostSearch) oneAsset(f *index.Filter) {
 	}
 }
 
-// holders answers about the assets that have a port open.
+// holders answers about the assets that have one of the keys open.
 func (h *hostSearch) holders(f *index.Filter) error {
 	collect := h.counted
 	if h.q.Name != "" || h.q.Address != "" {
 		collect = h.searched
 	}
 	view := h.s.View(h.q.View.groups)
-	for _, t := range index.Types() {
-		k := index.MakeKey(f.Port, t)
-		if n := view.Count(k); n == 0 || !lets(f, k) {
-			continue
-		}
-		if err := collect(view, k); err != nil {
+	c := view.Select(*f)
+	for c.Seek(0, false); c.Next(); {
+		if err := collect(view, c.Key()); err != nil {
 			return err
 		}
 	}

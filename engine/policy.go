@@ -63,6 +63,7 @@ type Rule struct {
 // Policy gives every key its status. It is immutable.
 type Policy struct {
 	sets    [numStatuses]*index.KeySet // disjoint, together all keys; that of AnyStatus is nil
+	classes *index.Classes             // the sets in the order of the names of statuses
 	version string
 }
 
@@ -89,6 +90,7 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 	for s := Unknown; s < numStatuses; s++ {
 		p.sets[s] = builders[s].Build()
 	}
+	p.classes = index.ClassesOf(p.sets[Danger], p.sets[Normal], p.sets[Unknown])
 	return p, nil
 }
 
@@ -98,6 +100,17 @@ func (p *Policy) isZero() bool { return p.sets[Unknown] == nil }
 // Version tells policies apart: it is the same for the same rules in the same
 // order, whatever their reasons, in every process. It holds letters and digits.
 func (p *Policy) Version() string { return p.version }
+
+// Keys returns the keys that have the status, none for one that keys cannot have.
+func (p *Policy) Keys(s Status) *KeySet {
+	switch {
+	case !s.Valid() || p.isZero() && s != Unknown:
+		return new(KeySet)
+	case p.isZero():
+		return index.AllKeys()
+	}
+	return p.sets[s]
+}
 
 // Status returns the key's status.
 func (p *Policy) Status(k index.Key) Status {

@@ -50,6 +50,10 @@ type PortQuery struct {
 	Category Category
 	// AtLeast is the [Result].Sequence of a write that the answer must include.
 	AtLeast uint64
+	// Keys is the set that keys are in; nil is all. A snapshot remembers what it was asked by
+	// the set, so a caller that asks often makes it once. Package expr makes one of a text such
+	// as 22,8000-8999,!8080.
+	Keys *KeySet
 	// Port is the exact port; a number outside 1..65535 matches nothing.
 	Port int
 	// PortString matches ports whose decimal text contains it. The first query of a process
@@ -59,7 +63,12 @@ type PortQuery struct {
 	Type Type
 	// Status is the exact status.
 	Status Status
-	// Descending turns the order by port, then type name, round.
+	// MinNum and MaxNum bound how many assets have the key open, both included; 0 is no bound.
+	MinNum, MaxNum int
+	// Order is what rows are ordered by. The first page by ByNum looks at every key once, and
+	// another order is made when it is first asked for; the snapshot remembers a few.
+	Order Order
+	// Descending has the greatest first.
 	Descending bool
 	// Offset is how many rows to skip; at or past the end the page is empty.
 	Offset int
@@ -93,8 +102,8 @@ type PortPage struct {
 }
 
 // HostQuery asks which assets have which keys open: which assets have a port
-// open, or, with Asset, which ports one asset has open. One of Port and Asset is
-// required; the zero value of every other field means no restriction.
+// open, or one of a set of keys, or, with Asset, which ports one asset has open. One of Port, Keys
+// and Asset is required; the zero value of every other field means no restriction.
 type HostQuery struct {
 	// Project is required; a [Snapshot] has its own.
 	Project  string
@@ -106,6 +115,8 @@ type HostQuery struct {
 	Asset string
 	// Name and Address are contained in the asset's, byte for byte.
 	Name, Address string
+	// Keys is the set that keys are in; nil is all.
+	Keys *KeySet
 	// Port is the exact port; a number outside 1..65535 matches nothing.
 	Port int
 	// Type is the exact type.

@@ -168,17 +168,26 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 		return PortPage{}, err
 	}
 	page := PortPage{Rows: q.Into[:0], Version: s.Version(), Sequence: s.included(q.AtLeast)}
-	filter, some, err := s.filter(q.Port, q.Type, q.Status)
+	filter, some, err := s.filter(q.Port, q.Type, q.Status, q.Keys)
 	if err != nil {
 		return PortPage{}, err
 	}
 	if q.PortString != "" && some {
 		filter.Digits, some = index.ParseDigits(q.PortString)
 	}
+	ranking, plain, err := s.ranking(&q, filter)
+	if err != nil {
+		return PortPage{}, err
+	}
 	if s.s == nil || !some {
 		return page, nil
 	}
-	c := s.s.View(q.View.groups).Select(filter)
+	view := s.s.View(q.View.groups)
+	if !plain {
+		s.ranked(&q, view, &ranking, &page)
+		return page, nil
+	}
+	c := view.Select(filter)
 	page.Total = c.Total()
 	limit := max(0, page.Total-q.Offset)
 	if q.Limit > 0 {
@@ -188,24 +197,23 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 		page.Rows = make([]PortCount, 0, limit)
 	}
 	for c.Seek(q.Offset, q.Descending); len(page.Rows) < limit && c.Next(); {
-		k := c.Key()
-		page.Rows = append(page.Rows, PortCount{Num: c.Count(), Port: k.Port(), Type: k.Type(), Status: s.policy.Status(k)})
+		page.Rows = append(page.Rows, s.portCount(c.Count(), c.Key()))
 	}
 	return page, nil
 }
 
 // filter compiles what queries have in common; some is false where nothing can
 // match.
-func (s Snapshot) filter(port int, t Type, status Status) (f index.Filter, some bool, err error) {
+func (s Snapshot) filter(port int, t Type, status Status, keys *KeySet) (f index.Filter, some bool, err error) {
 	if err := checkType(t); err != nil {
 		return f, false, err
 	}
 	if status >= numStatuses {
 		return f, false, &FieldError{Field: "status", Value: status.String(), Allowed: "AnyStatus, Danger, Normal or Unknown"}
 	}
-	f.Type = t
+	f.Type, f.Keys = t, keys
 	if status != AnyStatus {
-		f.Keys = s.policy.sets[status]
+		f.Also = s.policy.sets[status]
 	}
 	if port < 0 || port > index.MaxPort {
 		return f, false, nil

@@ -15,6 +15,10 @@ type (
 	Type = index.Type
 	// Range is the keys of one type whose ports lie from Lo to Hi, both included.
 	Range = index.Range
+	// KeySet is an immutable set of keys, made by a [KeySetBuilder].
+	KeySet = index.KeySet
+	// KeySetBuilder collects keys for a [KeySet].
+	KeySetBuilder = index.KeySetBuilder
 )
 
 // Category says what kind of assets an inventory holds. A project has one

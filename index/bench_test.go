@@ -91,6 +91,34 @@ func BenchmarkPageSeen(b *testing.B) { benchPage(b, filters(16)) }
 // BenchmarkPageUnseen reads pages of ten rows of filters that it does not.
 func BenchmarkPageUnseen(b *testing.B) { benchPage(b, filters(50_000)) }
 
+// BenchmarkTop is the first page of the counts, of 30,000 keys.
+func BenchmarkTop(b *testing.B) {
+	s := benchIndex(b, 2_000_000).Snapshot()
+	v := s.View(index.Groups{})
+	for _, descending := range []bool{true, false} {
+		r := index.Ranking{By: index.ByCount, Descending: descending}
+		b.Run(fmt.Sprintf("new/desc=%t", descending), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				index.ForgetRanked(s)
+				v.Rank(&r, 10)
+			}
+		})
+		b.Run(fmt.Sprintf("all/desc=%t", descending), func(b *testing.B) {
+			for b.Loop() {
+				index.ForgetRanked(s)
+				v.Rank(&r, 1<<20)
+			}
+		})
+		b.Run(fmt.Sprintf("again/desc=%t", descending), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				v.Rank(&r, 10)
+			}
+		})
+	}
+}
+
 // BenchmarkMerge makes views of eight groups together that the snapshot does not remember.
 func BenchmarkMerge(b *testing.B) {
 	s := benchIndex(b, 100_000).Snapshot()

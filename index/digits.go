@@ -82,6 +82,66 @@ func (d Digits) in(port uint16) bool {
 	return false
 }
 
+// KeysContaining returns the set of the keys whose ports' decimal text contains the digits.
+func KeysContaining(d Digits) *KeySet {
+	b := new(portBits)
+	dense, sparse := d.lookup()
+	switch port, exact := d.exact(); {
+	case exact:
+		b.add(int(port))
+	case dense != nil:
+		*b = *dense
+	case sparse != nil:
+		for _, e := range sparse {
+			b[e.word] = e.bits
+		}
+	default:
+		return allKeys
+	}
+	return everyType(b.without0())
+}
+
+// KeysBeginning returns the set of the keys whose ports' decimal text begins with the digits.
+func KeysBeginning(d Digits) *KeySet {
+	b := new(portBits)
+	if d.n == 0 {
+		return allKeys
+	}
+	for low, width := int(d.value), 1; int(d.value) >= powersOf10[d.n-1] && low <= MaxPort; low, width = low*10, width*10 {
+		for p := low; p < low+width; p++ {
+			b.add(p)
+		}
+	}
+	return everyType(b.without0())
+}
+
+// KeysEnding returns the set of the keys whose ports' decimal text ends with the digits.
+func KeysEnding(d Digits) *KeySet {
+	b := new(portBits)
+	if d.n == 0 {
+		return allKeys
+	}
+	for p := int(d.value); p <= MaxPort; p += powersOf10[d.n] {
+		if p >= powersOf10[d.n-1] { // the text has as many digits
+			b.add(p)
+		}
+	}
+	return everyType(b.without0())
+}
+
+// add adds a port, if it is not too large for one.
+func (b *portBits) add(port int) {
+	if port <= MaxPort {
+		b[port>>6] |= 1 << (port & 63)
+	}
+}
+
+// without0 takes port 0 out, which is no port.
+func (b *portBits) without0() *portBits {
+	b[0] &^= 1
+	return b
+}
+
 // digitSets has for every text of one to four digits the ports that contain it.
 // A two-digit text is in a third of all words, so short texts are bitmaps (8 KB
 // each); a longer one is in at most 75 words, so long ones are lists.

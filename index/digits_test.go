@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -100,4 +101,50 @@ func FuzzDigits(f *testing.F) {
 			t.Errorf("%q in port %d: %t", text, port, got)
 		}
 	})
+}
+
+// TestDigitKeys: the sets by digits have what the texts say, of every type, for every text of up
+// to three digits and some of more.
+func TestDigitKeys(t *testing.T) {
+	texts := []string{"0000", "6553", "5535", "0443", "9999", "65535", "65536", "00001", "10000", "99999", "00000"}
+	for v := range 1000 {
+		texts = append(texts, fmt.Sprintf("%03d", v))
+		if v < 100 {
+			texts = append(texts, fmt.Sprintf("%02d", v))
+		}
+		if v < 10 {
+			texts = append(texts, strconv.Itoa(v))
+		}
+	}
+	kinds := []struct {
+		name string
+		set  func(Digits) *KeySet
+		has  func(text, digits string) bool
+	}{{"contains", KeysContaining, strings.Contains}, {"begins", KeysBeginning, strings.HasPrefix}, {"ends", KeysEnding, strings.HasSuffix}}
+	var ports [MaxPort + 1]string
+	for p := range ports {
+		ports[p] = strconv.Itoa(p)
+	}
+	for _, text := range texts {
+		d, ok := ParseDigits(text)
+		if !ok {
+			t.Fatal(text)
+		}
+		for _, kind := range kinds {
+			words := kind.set(d).words(UDP6)
+			if kind.set(d).Contains(0) || words[0]&1 != 0 {
+				t.Fatalf("%s %s: port 0", kind.name, text)
+			}
+			for p := 1; p <= MaxPort; p++ {
+				if in := words[p>>6]>>(p&63)&1 != 0; in != kind.has(ports[p], text) {
+					t.Fatalf("%s %s: port %d is in it: %t", kind.name, text, p, in)
+				}
+			}
+		}
+	}
+	for _, kind := range kinds {
+		if kind.set(Digits{}) != AllKeys() {
+			t.Errorf("%s no digits: not every key", kind.name)
+		}
+	}
 }

@@ -31,6 +31,9 @@ func Types() []Type { return []Type{SCTP, SCTP6, TCP, TCP6, UDP, UDP6} }
 // MaxPort is the highest port number; the lowest is 1.
 const MaxPort = 65535
 
+// MaxKeys is how many keys there are.
+const MaxKeys = MaxPort * numTypes
+
 var typeNames = [typeLimit]string{"any", "SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
 
 // errKey is wrapped, with the text at fault, by errors about keys, types and ranges

@@ -64,6 +64,14 @@ func everyType(b *portBits) *KeySet {
 	return s
 }
 
+// KeysOfType returns the set of every key of a type; of one that keys cannot have, no key.
+func KeysOfType(t Type) *KeySet {
+	if !t.Valid() {
+		return new(KeySet)
+	}
+	return TypeClasses.sets[t-SCTP]
+}
+
 // KeySetBuilder collects keys for a [KeySet]. The zero value is empty.
 type KeySetBuilder struct {
 	bits [typeLimit]portBits
@@ -84,6 +92,24 @@ func (b *KeySetBuilder) AddSet(s *KeySet) {
 	for t := range b.bits {
 		for w, m := range s.words(Type(t)) {
 			b.bits[t][w] |= m
+		}
+	}
+}
+
+// RemoveSet takes the keys of a set out.
+func (b *KeySetBuilder) RemoveSet(s *KeySet) {
+	for t := range b.bits {
+		for w, m := range s.words(Type(t)) {
+			b.bits[t][w] &^= m
+		}
+	}
+}
+
+// Retain takes the keys out that are not in a set.
+func (b *KeySetBuilder) Retain(s *KeySet) {
+	for t := range b.bits {
+		for w, m := range s.words(Type(t)) {
+			b.bits[t][w] &= m
 		}
 	}
 }

@@ -47,6 +47,9 @@ func (k *memoKey) hash() uint64 {
 	if f.Keys != nil {
 		h ^= f.Keys.id << 50
 	}
+	if f.Also != nil {
+		h ^= f.Also.id << 40
+	}
 	h *= 0xd6e8feb86659fd93
 	return (h ^ h>>32) | 1
 }

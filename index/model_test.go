@@ -112,9 +112,13 @@ func drawFilter(t *rapid.T) (f index.Filter, keep func(index.Key) bool) {
 	if rapid.IntRange(0, 2).Draw(t, "by keys") == 0 {
 		f.Keys = rapid.SampledFrom(modelSets).Draw(t, "set")
 	}
+	if rapid.IntRange(0, 3).Draw(t, "by two sets") == 0 {
+		f.Also = rapid.SampledFrom(modelSets).Draw(t, "other set")
+	}
 	return f, func(k index.Key) bool {
 		return strings.Contains(fmt.Sprint(k.Port()), text) && (f.Port == 0 || k.Port() == f.Port) &&
-			(f.Type == index.AnyType || f.Type == k.Type()) && (f.Keys == nil || f.Keys.Contains(k))
+			(f.Type == index.AnyType || f.Type == k.Type()) && (f.Keys == nil || f.Keys.Contains(k)) &&
+			(f.Also == nil || f.Also.Contains(k))
 	}
 }
 
@@ -162,9 +166,71 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 			t.Fatalf("groups %q filter %+v offset %d limit %d desc %t: total %d rows %v, want %d %v", groups, f, offset, limit, desc, total, rows, len(want), wantRows)
 		}
 	}
+	compareRanking(t, s, m)
 	compareHolders(t, s, m)
 	compareSets(t, s, m)
 	compareLabels(t, s, m)
+}
+
+// modelClasses are orders by class, one of them without a class for some keys.
+var modelClasses = []*index.Classes{index.TypeClasses, index.ClassesOf(modelSets[0], new(index.KeySet))}
+
+// classOf is what a key is ordered by.
+func classOf(c *index.Classes, k index.Key) int {
+	switch {
+	case c == index.TypeClasses:
+		return int(k.Type())
+	case modelSets[0].Contains(k):
+		return 0
+	}
+	return 1
+}
+
+// compareRanking asks for keys in other orders, and within bounds of their counts.
+func compareRanking(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	groups := rapid.SampledFrom(modelViews).Draw(t, "groups ranked")
+	f, keep := drawFilter(t)
+	r := index.Ranking{
+		Filter: f, Descending: rapid.Bool().Draw(t, "ranked desc"),
+		By: rapid.SampledFrom([]index.By{index.ByPort, index.ByCount, index.ByClass}).Draw(t, "by"),
+	}
+	if r.By == index.ByClass {
+		r.Classes = rapid.SampledFrom(modelClasses).Draw(t, "classes")
+	}
+	if rapid.Bool().Draw(t, "bounded") {
+		r.Min, r.Max = rapid.IntRange(-1, 5).Draw(t, "least"), rapid.IntRange(-1, 200).Draw(t, "most")
+	}
+	want := m.rows(groups, keep)
+	want = slices.DeleteFunc(want, func(w row) bool { return w.Count < r.Min || r.Max > 0 && w.Count > r.Max })
+	slices.SortStableFunc(want, func(a, b row) int {
+		order := 0
+		switch r.By {
+		case index.ByPort:
+			order = cmp.Compare(a.Key, b.Key)
+		case index.ByCount:
+			order = cmp.Compare(a.Count, b.Count)
+		case index.ByClass:
+			order = cmp.Compare(classOf(r.Classes, a.Key), classOf(r.Classes, b.Key))
+		}
+		if r.Descending {
+			order = -order
+		}
+		return order
+	})
+	v := viewOf(s, groups)
+	for range 3 { // any part first, remembered or not
+		upTo := rapid.SampledFrom([]int{0, 1, 10, 100, 200, 2000, 1 << 20}).Draw(t, "up to")
+		keys, total := v.Rank(&r, upTo)
+		if total != len(want) || len(keys) < min(upTo, total) || len(keys) > total {
+			t.Fatalf("groups %q ranking %+v up to %d: %d keys, total %d, want %d", groups, r, upTo, len(keys), total, len(want))
+		}
+		for i, k := range keys {
+			if k != want[i].Key || v.Count(k) != want[i].Count {
+				t.Fatalf("groups %q ranking %+v up to %d: row %d of %d is %v, count %d, want %v", groups, r, upTo, i, total, k, v.Count(k), want[i])
+			}
+		}
+	}
 }
 
 // compareSets looks at the assets of views, all and those that have a key open.

@@ -7,6 +7,7 @@ import "math/bits"
 // snapshot remembers them, so a caller reuses its KeySets.
 type Filter struct {
 	Keys   *KeySet // the key is in the set
+	Also   *KeySet // the key is in this one, too
 	Digits Digits  // the port's decimal text contains the digits
 	Port   uint16  // the key has the port
 	Type   Type    // the key has the type
@@ -19,7 +20,7 @@ const numBuckets = 64
 // A plan is a filter compiled against a view: the words of ports that can match,
 // in order, and for each type that both have what is ANDed to make the match.
 //
-//	position 0..last-1 ──> word of 64 ports ──> per type: open & keys & digits
+//	position 0..last-1 ──> word of 64 ports ──> per type: open & keys & also & digits
 //
 // Positions are all words, or those of a sparse list of digits, or one for an
 // exact port. Sixteen of the first or two of the second make a bucket.
@@ -30,6 +31,7 @@ type plan struct {
 	types  [numTypes]Type
 	counts [numTypes]*typeCounts
 	keys   [numTypes]*portBits // nil: no restriction by keys
+	also   [numTypes]*portBits // nil: no second one
 	n      int                 // types in use
 	shift  uint                // of a position to its bucket
 }
@@ -78,15 +80,30 @@ func (p *plan) addTypes(c *counts, f *Filter) {
 		if c.types[t] == nil || f.Type != AnyType && f.Type != t {
 			continue
 		}
-		if f.Keys != nil {
-			if f.Keys.bits[t] == nil {
-				continue
-			}
-			p.keys[p.n] = f.Keys.bits[t]
+		keys, also, some := f.sets(t)
+		if !some {
+			continue
 		}
-		p.types[p.n], p.counts[p.n] = t, c.types[t]
+		p.types[p.n], p.counts[p.n], p.keys[p.n], p.also[p.n] = t, c.types[t], keys, also
 		p.n++
 	}
+}
+
+// sets returns what the filter's sets have of a type; of one restriction, it is the first.
+// Some is false where nothing is left.
+func (f *Filter) sets(t Type) (keys, also *portBits, some bool) {
+	for _, set := range [...]*KeySet{f.Keys, f.Also} {
+		switch {
+		case set == nil:
+		case set.bits[t] == nil:
+			return nil, nil, false
+		case keys == nil:
+			keys = set.bits[t]
+		default:
+			also = set.bits[t]
+		}
+	}
+	return keys, also, true
 }
 
 // count counts the plan's matches.
@@ -108,32 +125,41 @@ func (p *plan) count(t *tally) {
 }
 
 func (p *plan) countSparse(i int, in *[numBuckets]uint32) {
-	tc, keys := p.counts[i], p.keys[i]
+	tc, keys, also := p.counts[i], p.keys[i], p.also[i]
 	if keys == nil {
 		keys = &fullWords
 	}
+	if also == nil {
+		also = &fullWords
+	}
 	for pos, e := range p.sparse {
 		if ch := tc.chunks[e.word/chunkWords%numChunks]; ch != nil {
-			m := ch.open[e.word%chunkWords] & keys[e.word%portWords] & e.bits
+			m := ch.open[e.word%chunkWords] & keys[e.word%portWords] & also[e.word%portWords] & e.bits
 			in[pos>>1%numBuckets] += uint32(bits.OnesCount64(m))
 		}
 	}
 }
 
 func (p *plan) countDense(i int, in *[numBuckets]uint32) {
-	one, other := p.dense, p.keys[i]
-	if one == nil {
-		one, other = other, nil
+	var masks [3]*portBits
+	n := 0
+	for _, mask := range [...]*portBits{p.dense, p.keys[i], p.also[i]} {
+		if mask != nil {
+			masks[n] = mask
+			n++
+		}
 	}
 	for b, ch := range p.counts[i].chunks[:] {
 		switch {
 		case ch == nil:
-		case one == nil:
+		case n == 0:
 			in[b] += uint32(ch.keys)
-		case other == nil:
-			in[b] += countAnd(&ch.open, window(one, b))
+		case n == 1:
+			in[b] += countAnd(&ch.open, window(masks[0], b))
+		case n == 2:
+			in[b] += countAnd3(&ch.open, window(masks[0], b), window(masks[1], b))
 		default:
-			in[b] += countAnd3(&ch.open, window(one, b), window(other, b))
+			in[b] += countAnd4(&ch.open, window(masks[0], b), window(masks[1], b), window(masks[2], b))
 		}
 	}
 }
@@ -159,6 +185,14 @@ func countAnd3(a, b, c *[chunkWords]uint64) uint32 {
 	return uint32(n)
 }
 
+func countAnd4(a, b, c, d *[chunkWords]uint64) uint32 {
+	n := 0
+	for i := range a {
+		n += bits.OnesCount64(a[i] & b[i] & c[i] & d[i])
+	}
+	return uint32(n)
+}
+
 // word returns the number of the word at a position and what matches in it, a
 // mask per type in use, and their union.
 func (p *plan) word(pos int, masks *[numTypes]uint64) (word int, union uint64) {
@@ -177,6 +211,9 @@ func (p *plan) word(pos int, masks *[numTypes]uint64) (word int, union uint64) {
 			m = ch.open[word%chunkWords] & digits
 			if keys := p.keys[i]; keys != nil {
 				m &= keys[word%portWords]
+			}
+			if also := p.also[i]; also != nil {
+				m &= also[word%portWords]
 			}
 		}
 		masks[i] = m

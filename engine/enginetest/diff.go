@@ -140,6 +140,10 @@ func askView(at place, view engine.View) []question {
 		func(q *engine.PortQuery) { q.Type = engine.UDP },
 		func(q *engine.PortQuery) { q.Status = engine.Danger },
 		func(q *engine.PortQuery) { q.Port = 80 },
+		func(q *engine.PortQuery) { q.Order, q.Descending, q.Offset, q.Limit = engine.ByNum, true, 2, 5 },
+		func(q *engine.PortQuery) { q.Order = engine.ByNum },
+		func(q *engine.PortQuery) { q.Order, q.MinNum = engine.ByType, 2 },
+		func(q *engine.PortQuery) { q.Order, q.Keys = engine.ByStatus, smallSets[1] },
 	}
 	list := make([]question, len(restrictions))
 	for i, restrict := range restrictions {
@@ -279,11 +283,11 @@ func describeAssets(q engine.AssetQuery) string {
 }
 
 func describePorts(q engine.PortQuery) string {
-	return fmt.Sprintf("%q %s in %s: port %d, string %q, type %s, status %s, descending %t, offset %d, limit %d",
-		q.Project, q.Category, describeView(q.View), q.Port, q.PortString, q.Type, q.Status, q.Descending, q.Offset, q.Limit)
+	return fmt.Sprintf("%q %s in %s: keys %s, port %d, string %q, type %s, status %s, num %d to %d, by %s, descending %t, offset %d, limit %d",
+		q.Project, q.Category, describeView(q.View), describeKeys(q.Keys), q.Port, q.PortString, q.Type, q.Status, q.MinNum, q.MaxNum, q.Order, q.Descending, q.Offset, q.Limit)
 }
 
 func describeHosts(q engine.HostQuery) string {
-	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, port %d, type %s, status %s",
-		q.Project, q.Category, describeView(q.View), q.Asset, q.Name, q.Address, q.Port, q.Type, q.Status)
+	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, keys %s, port %d, type %s, status %s",
+		q.Project, q.Category, describeView(q.View), q.Asset, q.Name, q.Address, describeKeys(q.Keys), q.Port, q.Type, q.Status)
 }

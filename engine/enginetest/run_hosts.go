@@ -58,6 +58,12 @@ func hostCases() []suiteCase {
 		ask("a port below the range", engine.HostQuery{Port: -80}),
 		ask("a port above the range", engine.HostQuery{Port: 65536 + 80}),
 		ask("a port that is open nowhere", engine.HostQuery{Port: 81}),
+		ask("a set of keys", engine.HostQuery{Keys: setOf("80-443/tcp", "18080/udp")}, "a 80/tcp", "b 80/tcp", "c 80/tcp", "c 443/tcp", "c 18080/udp"),
+		ask("a set of keys and a status", engine.HostQuery{Keys: setOf("80-443/tcp", "18080/udp"), Status: engine.Unknown}, "c 18080/udp"),
+		ask("a set of keys and a port", engine.HostQuery{Keys: setOf("80-443/tcp"), Port: 443}, "c 443/tcp"),
+		ask("a set of keys and a name", engine.HostQuery{Keys: setOf("80-443/tcp"), Name: "door"}, "b 80/tcp"),
+		ask("a set of keys of an asset", engine.HostQuery{Keys: setOf("80-443/tcp"), Asset: "c"}, "c 80/tcp", "c 443/tcp"),
+		ask("no key", engine.HostQuery{Keys: new(engine.KeySet)}),
 		{"a row is the asset's", hostRow},
 		{"pages", pagesOfHosts},
 	}
@@ -88,7 +94,7 @@ func pagesOfHosts(r *rig) {
 	questions := make([]engine.HostQuery, 0, 16)
 	for _, view := range []engine.View{engine.All(), engine.In("e1"), engine.In("0", "e1"), engine.In("0", "e1", "e2")} {
 		questions = append(questions, engine.HostQuery{Port: 80, View: view}, engine.HostQuery{Port: 80, View: view, Name: "b"},
-			engine.HostQuery{Asset: "b", View: view}, engine.HostQuery{Port: 80, View: view, Address: "10", Status: engine.Unknown})
+			engine.HostQuery{Asset: "b", View: view}, engine.HostQuery{Keys: setOf("80-8080/tcp"), View: view}, engine.HostQuery{Port: 80, View: view, Address: "10", Status: engine.Unknown})
 	}
 	for _, q := range questions {
 		q.Project = "p"

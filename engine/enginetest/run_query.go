@@ -67,7 +67,26 @@ func portCases() []suiteCase {
 		ask("port and port string", engine.PortQuery{Port: 8080, PortString: "08"}, "1 8080/tcp unknown"),
 		ask("port and another port string", engine.PortQuery{Port: 8080, PortString: "9"}),
 		ask("all filters", engine.PortQuery{Port: 123, PortString: "12", Type: engine.UDP, Status: engine.Danger, View: engine.In("0")}, "1 123/udp danger"),
+		ask("a set of keys", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp")}, "1 22/tcp danger", "3 80/tcp normal", "1 443/tcp normal", "1 18080/udp unknown"),
+		ask("a set of keys and a status", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp"), Status: engine.Unknown}, "1 18080/udp unknown"),
+		ask("a set of keys, a status and a port string", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp"), Status: engine.Normal, PortString: "4"}, "1 443/tcp normal"),
+		ask("no key", engine.PortQuery{Keys: new(engine.KeySet)}),
+		ask("most first", engine.PortQuery{Order: engine.ByNum, Descending: true},
+			"3 80/tcp normal", "2 123/udp danger", "1 1/sctp unknown", "1 22/tcp danger", "1 80/tcp6 unknown", "1 80/udp unknown",
+			"1 443/tcp normal", "1 8080/tcp unknown", "1 18080/udp unknown", "1 65535/udp6 unknown"),
+		ask("least first", engine.PortQuery{Order: engine.ByNum, Keys: setOf("1-1023/tcp", "18080/udp")},
+			"1 22/tcp danger", "1 443/tcp normal", "1 18080/udp unknown", "3 80/tcp normal"),
+		ask("by type", engine.PortQuery{Order: engine.ByType, PortString: "80"},
+			"3 80/tcp normal", "1 8080/tcp unknown", "1 80/tcp6 unknown", "1 80/udp unknown", "1 18080/udp unknown"),
+		ask("by type, the other way", engine.PortQuery{Order: engine.ByType, PortString: "80", Descending: true},
+			"1 80/udp unknown", "1 18080/udp unknown", "1 80/tcp6 unknown", "3 80/tcp normal", "1 8080/tcp unknown"),
+		ask("by status", engine.PortQuery{Order: engine.ByStatus, Keys: setOf("1-1023/tcp", "1-1023/udp")},
+			"1 22/tcp danger", "2 123/udp danger", "3 80/tcp normal", "1 443/tcp normal", "1 80/udp unknown"),
+		ask("at least so many", engine.PortQuery{MinNum: 2}, "3 80/tcp normal", "2 123/udp danger"),
+		ask("so many, in an order", engine.PortQuery{MinNum: 2, MaxNum: 2, Order: engine.ByNum}, "2 123/udp danger"),
+		ask("at most so many, the reverse", engine.PortQuery{MaxNum: 1, Type: engine.TCP, Descending: true}, "1 8080/tcp unknown", "1 443/tcp normal", "1 22/tcp danger"),
 		{"pages", pagesOfPorts},
+		{"pages in every order", pagesInOrder},
 		{"rows go into the caller's slice", rowsGoInto},
 	}
 }
@@ -108,6 +127,31 @@ func pagesOfPorts(r *rig) {
 	const most = int(^uint(0) >> 1)
 	r.wantPorts(engine.PortQuery{Project: "p", Offset: most, Limit: most}, n)
 	r.wantPorts(engine.PortQuery{Project: "p", Offset: 1, Limit: most}, n, sampleRows[1:]...)
+}
+
+// pagesInOrder puts pages of every size together and wants the whole, in every order, with and
+// without bounds, whatever was asked before.
+func pagesInOrder(r *rig) {
+	r.apply(sample...)
+	for _, order := range []engine.Order{engine.ByPort, engine.ByNum, engine.ByType, engine.ByStatus} {
+		for _, descending := range []bool{false, true} {
+			for _, least := range []int{0, 2} {
+				q := engine.PortQuery{Project: "p", Order: order, Descending: descending, MinNum: least}
+				for limit := 1; limit < len(sampleRows)+2; limit++ {
+					page := q
+					var together []string
+					for page.Limit = limit; ; page.Offset += limit {
+						some := portLines(r.ports(page))
+						if len(some) == 0 {
+							break
+						}
+						together = append(together, some...)
+					}
+					r.want(fmt.Sprintf("%s in pages of %d", describePorts(q), limit), together, portLines(r.ports(q)))
+				}
+			}
+		}
+	}
 }
 
 func rowsGoInto(r *rig) {

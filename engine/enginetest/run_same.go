@@ -11,6 +11,7 @@ import (
 	"portolan/engine"
 	"portolan/engine/enginetest/fleet"
 	"portolan/engine/enginetest/oracle"
+	"portolan/index"
 )
 
 // sameCases say the same in other ways: the state is a function of the set of
@@ -197,6 +198,10 @@ func smallPortQuery(d dice) engine.PortQuery {
 		View:       one(d, smallViews),
 		Type:       given(d, []engine.Type{engine.SCTP, engine.TCP, engine.UDP, engine.UDP6, engine.TCP6, 77}),
 		Status:     given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown, 77}),
+		Keys:       smallKeys(d),
+		MinNum:     one(d, []int{0, 0, 0, 1, 2, 3, -1}),
+		MaxNum:     one(d, []int{0, 0, 0, 0, 1, 2, 4, -1}),
+		Order:      one(d, []engine.Order{engine.ByPort, engine.ByPort, engine.ByNum, engine.ByNum, engine.ByType, engine.ByStatus, 77}),
 		Descending: d(2) == 1,
 		Offset:     given(d, []int{1, 2, 5, 30}),
 		Limit:      given(d, []int{1, 2, 5, 30}),
@@ -210,6 +215,30 @@ func smallPortQuery(d dice) engine.PortQuery {
 	return q
 }
 
+// smallSets are sets of keys that questions are about.
+var smallSets = []*engine.KeySet{
+	setOf("1-64/tcp", "80/udp", "1-1023/sctp"), setOf("64-1024/tcp", "63-65535/udp6", "2/udp"), setOf("80/tcp"), setOf(), index.AllKeys(),
+}
+
+func smallKeys(d dice) *engine.KeySet { return given(d, smallSets) }
+
+// setOf returns the keys of ranges.
+func setOf(ranges ...string) *engine.KeySet {
+	var b engine.KeySetBuilder
+	for _, text := range ranges {
+		b.AddRange(must(index.ParseRange(text)))
+	}
+	return b.Build()
+}
+
+// describeKeys tells sets apart in a question's text.
+func describeKeys(s *engine.KeySet) string {
+	if s == nil {
+		return "any"
+	}
+	return fmt.Sprintf("set %d", slices.Index(smallSets, s))
+}
+
 // smallHostQuery returns a question about hosts, for the whole list of them.
 func smallHostQuery(d dice) engine.HostQuery {
 	return engine.HostQuery{
@@ -219,6 +248,7 @@ func smallHostQuery(d dice) engine.HostQuery {
 		Asset:    given(d, append([]string{"nobody"}, smallAssets...)),
 		Name:     given(d, smallParts),
 		Address:  given(d, smallParts),
+		Keys:     smallKeys(d),
 		Port:     given(d, []int{-1, 1, 2, 63, 64, 65, 80, 1023, 1024, 65535, 65536}),
 		Type:     given(d, []engine.Type{engine.TCP, engine.UDP, engine.UDP6, 77}),
 		Status:   given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown}),

@@ -17,7 +17,7 @@ import (
 func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPage, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
+	if err := cmp.Or(r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status), checkOrder(&q)); err != nil {
 		return engine.PortPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
@@ -40,19 +40,44 @@ func (r *Reference) portRows(q *engine.PortQuery, counts map[index.Key]int) []en
 	var rows []engine.PortCount
 	for _, k := range slices.Sorted(maps.Keys(counts)) {
 		status := r.policy.Status(k)
-		if matches(q, k, status) {
+		if matches(q, k, status) && counts[k] >= q.MinNum && (q.MaxNum == 0 || counts[k] <= q.MaxNum) {
 			rows = append(rows, engine.PortCount{Num: counts[k], Port: k.Port(), Type: k.Type(), Status: status})
 		}
 	}
-	if q.Descending {
-		slices.Reverse(rows)
-	}
+	slices.SortStableFunc(rows, func(a, b engine.PortCount) int {
+		if q.Descending {
+			a, b = b, a
+		}
+		switch q.Order {
+		case engine.ByNum:
+			return cmp.Compare(a.Num, b.Num)
+		case engine.ByType:
+			return cmp.Compare(a.Type, b.Type)
+		case engine.ByStatus:
+			return cmp.Compare(a.Status.String(), b.Status.String())
+		default:
+			return cmp.Compare(a.Key(), b.Key())
+		}
+	})
 	return rows
+}
+
+// checkOrder refuses orders that are none and bounds that no count can meet.
+func checkOrder(q *engine.PortQuery) error {
+	switch {
+	case q.Order > engine.ByStatus:
+		return &engine.FieldError{Field: "sort"}
+	case q.MinNum < 0:
+		return &engine.FieldError{Field: "min_num"}
+	case q.MaxNum < 0 || q.MaxNum > 0 && q.MaxNum < q.MinNum:
+		return &engine.FieldError{Field: "max_num"}
+	}
+	return nil
 }
 
 // matches says whether the query's filters, all of them, let the key through.
 func matches(q *engine.PortQuery, k index.Key, s engine.Status) bool {
-	if q.Port != 0 && q.Port != int(k.Port()) {
+	if q.Port != 0 && q.Port != int(k.Port()) || q.Keys != nil && !q.Keys.Contains(k) {
 		return false
 	}
 	if !strings.Contains(strconv.Itoa(int(k.Port())), q.PortString) {
@@ -69,11 +94,11 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.HostPage{}, err
 	}
-	if q.Asset == "" && q.Port == 0 {
-		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, or an asset"}
+	if q.Asset == "" && q.Port == 0 && q.Keys == nil {
+		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, a set of ports, or an asset"}
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
-	keyFilter := engine.PortQuery{Port: q.Port, Type: q.Type, Status: q.Status}
+	keyFilter := engine.PortQuery{Keys: q.Keys, Port: q.Port, Type: q.Type, Status: q.Status}
 	var rows []engine.HostPort
 	for id, a := range inv.in(q.View) {
 		if !asks(&q, id, a) {
