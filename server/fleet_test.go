@@ -166,14 +166,21 @@ type question struct {
 	about        func(*cell) bool // the cells, of those that are visible, whose traces the answer must have
 }
 
-// asked returns the enterprise project that the question is about.
+// asked returns the enterprise project that the question is about: of a call of our own that names
+// none it is all.
 func (q *question) asked() string {
 	_, name, _ := strings.Cut(q.group, "=")
-	if name == "" {
-		return "0"
+	switch {
+	case name != "":
+		return name
+	case q.own():
+		return engine.AllEnterpriseProjects
 	}
-	return name
+	return "0"
 }
+
+// own says whether the call is one of our own, which takes nothing for something else.
+func (q *question) own() bool { return strings.HasPrefix(q.route.Pattern, "/v1/") }
 
 // path fills a route's pattern. What it does not know how to fill ends the test.
 func path(t testing.TB, rt server.Route, project, asset string) string {

@@ -96,6 +96,9 @@ func reading(who *citizen, q *question) int {
 	if status := admitted(who, q); status != 0 {
 		return status
 	}
+	if q.own() && q.group != "" && strings.TrimPrefix(strings.TrimPrefix(q.group, "enterprise_project_id"), "=") == "" {
+		return http.StatusBadRequest
+	}
 	if asked := q.asked(); asked != engine.AllEnterpriseProjects && !holds(who.groups, asked) {
 		return http.StatusForbidden
 	}
@@ -138,7 +141,7 @@ func (c *colony) want(who *citizen, q *question, status int) *httptest.ResponseR
 			c.Fatalf("%s: %s %s %s names %s: %s", who.name, q.route.Method, q.target, q.body, group, answer)
 		}
 	}
-	if status == http.StatusOK && strings.HasSuffix(q.route.Pattern, "/port/statistics") {
+	if status == http.StatusOK && (strings.HasSuffix(q.route.Pattern, "/port/statistics") || strings.HasSuffix(q.route.Pattern, "/ports") && q.own()) {
 		c.wantCounts(who, q, w.Body.Bytes())
 	}
 	return w

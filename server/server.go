@@ -32,6 +32,7 @@ type Server struct {
 	accesses *accessLog // nil: no log
 	meters   *meters
 	answers  *answers
+	keySets  *keySets
 }
 
 // The phases of a server.
@@ -70,6 +71,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.accesses = newAccessLog(s.opts.AccessLog, s.opts.AccessSample)
 	s.meters = newMeters(s)
 	s.answers = newAnswers()
+	s.keySets = newKeySets()
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}

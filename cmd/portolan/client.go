@@ -40,7 +40,7 @@ func (f *serverFlags) addTo(cmd *cobra.Command) {
 func fromServer(read *readFlags, server *serverFlags) (bool, error) {
 	switch asked := server.url != ""; {
 	case !asked && len(read.files) == 0:
-		return false, misuse("nothing to read: give --import FILE or --server URL")
+		return false, misuse("nothing to read: give a FILE or --server URL")
 	case asked && (len(read.files) > 0 || read.format != "" || read.scope != "" || read.strict):
 		return false, misuse("--import, --format, --scope and --strict are about files: leave them out with --server")
 	default:

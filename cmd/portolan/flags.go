@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portolan/engine"
+	"portolan/engine/expr"
 	"portolan/index"
 )
 
@@ -27,18 +28,21 @@ func describeEnv(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [" + envName(f.Name) + "]" })
 }
 
-// rivals are flags that exclude each other. One on the command line makes the
-// other's variable silent, so that a variable never makes a command line wrong.
-var rivals = map[string]string{"import": "server", "server": "import"}
+// rivals are flags that exclude each other. One on the command line makes the variables of its
+// rivals silent, so that a variable never makes a command line wrong.
+var rivals = map[string][]string{
+	"import": {"server"}, "server": {"import"},
+	"top": {"sort", "desc", "limit"}, "sort": {"top"}, "desc": {"top"}, "limit": {"top"},
+}
 
 // applyEnv sets the flags that the command line left out from the environment.
-func applyEnv(cmd *cobra.Command, getenv func(string) string) error {
-	given := make(map[string]bool)
+func applyEnv(cmd *cobra.Command, args []string, getenv func(string) string) error {
+	given := map[string]bool{"import": len(args) > 0 && cmd.Flags().Lookup("import") != nil} // arguments are files, too
 	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	var first error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := getenv(envName(f.Name))
-		if first == nil && value != "" && !given[f.Name] && !given[rivals[f.Name]] && !strange(f.Name, value) {
+		if first == nil && value != "" && !given[f.Name] && !slices.ContainsFunc(rivals[f.Name], func(other string) bool { return given[other] }) && !strange(f.Name, value) {
 			first = setFromEnv(cmd.Flags(), f, value)
 		}
 	})
@@ -190,8 +194,8 @@ func (d *digits) String() string { return d.text }
 func (d *digits) Type() string { return "DIGITS" }
 
 func (d *digits) Set(text string) error {
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return errors.New("want digits such as 80")
+	if _, ok := index.ParseDigits(text); !ok {
+		return errors.New("want one to five digits such as 80")
 	}
 	d.text = text
 	return nil
@@ -211,6 +215,22 @@ func (d *directory) Set(text string) error {
 	}
 	d.path = text
 	return nil
+}
+
+// selector is the value of a flag that takes a selector of ports.
+type selector struct {
+	ports expr.Ports
+	given bool
+}
+
+func (s *selector) String() string { return s.ports.String() }
+
+func (s *selector) Type() string { return "SELECTOR" }
+
+func (s *selector) Set(text string) (err error) {
+	s.ports, err = expr.ParsePorts("ports", text)
+	s.given = true
+	return err
 }
 
 // newPort returns a port number, 0 until it is given.

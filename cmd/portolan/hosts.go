@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -24,18 +25,22 @@ type hostsFlags struct {
 func (c *cli) hostsCommand() *cobra.Command {
 	f := &hostsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus()}
 	cmd := &cobra.Command{
-		Use:   "hosts --port N {--import FILE… | --server URL}",
+		Use:   "hosts --port N {FILE… | --server URL}",
 		Short: "List the assets that have a port open",
 		Long: `List the assets that have a port open, from files of scanners or agents
-or by asking a server. One row is one asset and type; rows come by type.
+or by asking a server. A FILE may be a folder, a pattern, or - for standard input.
+One row is one asset and type; rows come by type.
 
 A server does not say in which enterprise project an asset lies. Its rows have
 that where one is asked for with --enterprise-project, and else leave it out.`,
-		Example: `  portolan hosts --port 3389 --import scan.xml
-  portolan hosts --port 53 --type udp --import scan.xml -o csv --limit 0
+		Example: `  portolan hosts --port 3389 scan.xml
+  portolan hosts --port 53 --type udp scans/ -o csv --limit 0
   portolan hosts --port 22 --server http://127.0.0.1:8080 --name web- --address 192.0.2.`,
-		Args: arguments(0, 0, ""),
-		RunE: body(func(ctx context.Context, _ []string) error { return c.hosts(ctx, f) }),
+		Args: arguments(0, math.MaxInt, ""),
+		RunE: body(func(ctx context.Context, args []string) error {
+			f.read.files = append(f.read.files, args...)
+			return c.hosts(ctx, f)
+		}),
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)

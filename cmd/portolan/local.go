@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -30,7 +28,7 @@ type readFlags struct {
 
 // addTo adds the flags of a command that reads files itself.
 func (f *readFlags) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.files, "import", nil, "read this `FILE`, - for standard input; may be repeated")
+	cmd.Flags().StringArrayVar(&f.files, "import", nil, "read this `FILE`, folder or pattern, - for standard input; may be repeated")
 	f.addHow(cmd)
 }
 
@@ -141,6 +139,7 @@ const standardInput = "standard input"
 
 // inputs are open files.
 type inputs struct {
+	shelf   shelf
 	sources []scanfile.Source
 	size    int64 // of all, -1 where it is not known
 	closers []io.Closer
@@ -152,8 +151,12 @@ func (in *inputs) close() {
 	}
 }
 
-// open opens the files; one of them may be -, standard input.
-func (c *cli) open(ctx context.Context, files []string) (*inputs, error) {
+// open opens the files that names stand for; one of them may be -, standard input.
+func (c *cli) open(ctx context.Context, names []string) (*inputs, error) {
+	files, err := expand(names)
+	if err != nil {
+		return nil, err
+	}
 	if first := slices.Index(files, "-"); first >= 0 && slices.Contains(files[first+1:], "-") {
 		return nil, misuse("standard input can be read only once")
 	}
@@ -175,20 +178,13 @@ func (in *inputs) add(ctx context.Context, name string, stdin io.Reader) error {
 		in.size = -1
 		return nil
 	}
-	f, err := os.Open(name)
+	f, size, err := in.shelf.openLazily(name)
 	if err != nil {
 		return err
 	}
 	in.closers = append(in.closers, f)
 	in.sources = append(in.sources, scanfile.Source{Name: name, Reader: f})
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%s is a directory: want a file", name)
-	}
-	if size := sizeOf(f); size < 0 || in.size < 0 {
+	if size < 0 || in.size < 0 {
 		in.size = -1
 	} else {
 		in.size += size
@@ -198,10 +194,8 @@ func (in *inputs) add(ctx context.Context, name string, stdin io.Reader) error {
 
 // sizeOf returns the size of a regular file and -1 for everything else.
 func sizeOf(r io.Reader) int64 {
-	if f, ok := r.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			return info.Size()
-		}
+	if f, ok := r.(*lazyFile); ok {
+		return f.size()
 	}
 	return -1
 }

@@ -14,9 +14,10 @@ import (
 
 // Bounds of the HTTP API on a page.
 const (
-	minPage   = 10
-	maxPage   = 200
-	maxOffset = 2_000_000
+	minPage    = 10
+	maxPage    = 200
+	maxOffset  = 2_000_000
+	maxOwnPage = 10_000 // of calls that are our own
 )
 
 // Reading page by page starts over when the data changed in between, at most
@@ -36,10 +37,16 @@ type page[R any] struct {
 	version string
 }
 
-// question is a call of the HTTP API that answers in pages.
+// question is a call of the HTTP API that answers in pages of least to most rows.
 type question struct {
-	path  string // below that of the project
-	query url.Values
+	root, path  string // above and below the project
+	query       url.Values
+	least, most int
+}
+
+// ownQuestion is one that is not of the published API.
+func ownQuestion(path string, query url.Values) question {
+	return question{"/v1/projects/", path, query, 1, maxOwnPage}
 }
 
 // question returns the question at the path with the filters that every such
@@ -58,7 +65,7 @@ func (f *filterFlags) question(path string, filters map[string]string) (question
 			query.Set(name, value)
 		}
 	}
-	return question{path, query}, nil
+	return question{"/v5/", path, query, minPage, maxPage}, nil
 }
 
 // readPages asks the server that the flags name for the rows from offset on, at
@@ -69,7 +76,7 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 		return nil, 0, err
 	}
 	defer cl.close()
-	p := pager[R]{pause: attemptPause, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
+	p := pager[R]{pause: attemptPause, least: q.least, most: q.most, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
 		return getPage[R](ctx, cl, q, offset, limit)
 	}}
 	return p.read(ctx, int(f.offset.value), int(f.limit.value))
@@ -79,7 +86,7 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 func getPage[R any](ctx context.Context, cl *client, q question, offset, limit int) (*page[R], error) {
 	q.query.Set("offset", strconv.Itoa(offset))
 	q.query.Set("limit", strconv.Itoa(limit))
-	res, err := cl.do(ctx, http.MethodGet, "/v5/"+escape(cl.project)+q.path, q.query, nil)
+	res, err := cl.do(ctx, http.MethodGet, q.root+escape(cl.project)+q.path, q.query, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +102,8 @@ func getPage[R any](ctx context.Context, cl *client, q question, offset, limit i
 type pager[R any] struct {
 	get   func(ctx context.Context, offset, limit int) (*page[R], error)
 	pause time.Duration // before the second attempt
+	// least and most are how many rows a page may be asked to have.
+	least, most int
 }
 
 // read returns limit rows from offset on, all for a limit of 0, and how many
@@ -119,9 +128,9 @@ func (p *pager[R]) pages(ctx context.Context, offset, limit int) ([]R, int, erro
 	var rows []R
 	var first *page[R]
 	for {
-		size := maxPage
+		size := p.most
 		if limit > 0 {
-			size = min(max(limit-len(rows), minPage), maxPage)
+			size = min(max(limit-len(rows), p.least), p.most)
 		}
 		next, err := p.get(ctx, offset+len(rows), size)
 		if err != nil {

@@ -22,6 +22,7 @@ type fakeServer struct {
 	version int
 	changes int // how many times the data still changes, each after a second page
 	asked   []string
+	groups  []string // the enterprise projects asked for last
 }
 
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -29,8 +30,13 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	q := r.URL.Query()
 	f.asked = append(f.asked, q.Get("offset")+"+"+q.Get("limit"))
+	f.groups = q["enterprise_project_id"]
 	offset, limit := atoi(q.Get("offset")), atoi(q.Get("limit"))
-	if limit < minPage || limit > maxPage || offset > maxOffset {
+	least, most := 1, maxOwnPage
+	if strings.HasPrefix(r.URL.Path, "/v5/") {
+		least, most = minPage, maxPage
+	}
+	if limit < least || limit > most || offset > maxOffset {
 		http.Error(w, `{"error_code":"HSS.0001","error_msg":"out of bounds"}`, http.StatusBadRequest)
 		return
 	}
@@ -67,16 +73,16 @@ func TestPagerBounds(t *testing.T) {
 		rows, first int
 	}{
 		{"", "0+10", 10, 1},
-		{"--limit 3", "0+10", 3, 1},
-		{"--limit 205 --offset 7", "7+200 207+10", 205, 8},
-		{"--limit 400", "0+200 200+200", 400, 1},
-		{"--limit 0", "0+200 200+200 400+200", 450, 1},
-		{"--limit 0 --offset 440", "440+200", 10, 441},
-		{"--offset 450", "450+10", 0, 0},
+		{"--limit 3", "0+3", 3, 1},
+		{"--limit 10005 --offset 7", "7+10000 10007+5", 10005, 8},
+		{"--limit 20000", "0+10000 10000+10000", 20000, 1},
+		{"--limit 0", "0+10000 10000+10000 20000+10000", 25000, 1},
+		{"--limit 0 --offset 24990", "24990+10000", 10, 24991},
+		{"--offset 25000", "25000+10", 0, 0},
 		{"--offset 9000000", "2000000+10", 0, 0},
 	} {
 		t.Run(c.flags, func(t *testing.T) {
-			f := &fakeServer{rows: 450}
+			f := &fakeServer{rows: 25000}
 			r := f.ask(t, c.flags)
 			if r.code != exitOK {
 				t.Fatalf("exit %d: %s", r.code, r.stderr)
@@ -96,19 +102,19 @@ func TestPagerBounds(t *testing.T) {
 
 // When the data changes between pages, all rows are read again.
 func TestPagerStartsOver(t *testing.T) {
-	f := &fakeServer{rows: 450, changes: 2}
+	f := &fakeServer{rows: 25000, changes: 2}
 	r := f.ask(t, "--limit 0")
 	if r.code != exitOK {
 		t.Fatalf("exit %d: %s", r.code, r.stderr)
 	}
-	if got := strings.Count(r.stdout, `{"num":3,`); got != 450 {
-		t.Errorf("%d rows of the last version, want 450", got)
+	if got := strings.Count(r.stdout, `{"num":3,`); got != 25000 {
+		t.Errorf("%d rows of the last version, want 25000", got)
 	}
 }
 
 func TestPagerGivesUp(t *testing.T) {
 	version := 0
-	p := pager[portRow]{get: func(_ context.Context, offset, _ int) (*portPage, error) {
+	p := pager[portRow]{least: minPage, most: maxPage, get: func(_ context.Context, offset, _ int) (*portPage, error) {
 		version++
 		return &portPage{Total: 450, Rows: make([]portRow, min(200, 450-offset)), version: strconv.Itoa(version)}, nil
 	}}
@@ -119,11 +125,10 @@ func TestPagerGivesUp(t *testing.T) {
 
 func TestServerEnterpriseProjects(t *testing.T) {
 	f := &fakeServer{rows: 1}
-	if r := f.ask(t, "--enterprise-project a,b"); r.code != exitUsage || len(f.asked) != 0 {
-		t.Errorf("exit %d after %d requests: %s", r.code, len(f.asked), r.stderr)
-	}
-	if r := f.ask(t, "--enterprise-project a"); r.code != exitOK {
-		t.Errorf("exit %d: %s", r.code, r.stderr)
+	for flag, want := range map[string]string{"a,b": "a b", "a": "a", "all_granted_eps": ""} {
+		if r := f.ask(t, "--enterprise-project "+flag); r.code != exitOK || strings.Join(f.groups, " ") != want {
+			t.Errorf("%s: exit %d, asked for %q: %s", flag, r.code, f.groups, r.stderr)
+		}
 	}
 }
 

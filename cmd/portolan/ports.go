@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -52,6 +54,11 @@ type portsFlags struct {
 	filterFlags
 	read       readFlags
 	server     serverFlags
+	ports      selector
+	order      *choice
+	top        *number
+	least      *number
+	most       *number
 	port       *number
 	match      digits
 	typ        *choice
@@ -60,32 +67,58 @@ type portsFlags struct {
 }
 
 func (c *cli) portsCommand() *cobra.Command {
-	f := &portsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus()}
+	f := &portsFlags{
+		filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus(),
+		order: newOrder(), top: &number{min: 1, what: "number"}, least: newCount(0), most: newCount(0),
+	}
 	cmd := &cobra.Command{
-		Use:   "ports {--import FILE… | --server URL}",
+		Use:   "ports {FILE… | --server URL}",
 		Short: "Count the assets that have each port open",
 		Long: `Count the assets that have each port open, from files of scanners or agents
 or by asking a server.
-One row is one port and type; rows come by port, then type.`,
-		Example: `  portolan ports --import scan.xml
-  portolan ports --import scan.xml --import agents.ndjson --match 80 --type tcp -o json --limit 0
-  nmap -oX - 192.0.2.0/24 | portolan ports --import - --status danger
-  portolan ports --server http://127.0.0.1:8080 --port 443`,
-		Args: arguments(0, 0, ""),
-		RunE: body(func(ctx context.Context, _ []string) error { return c.ports(ctx, f) }),
+A FILE may be a folder, a pattern, or - for standard input. One row is one port and
+type; rows come by port, then type, unless --sort or --top says otherwise.
+
+A SELECTOR lists ports, ranges, services and conditions: what is listed adds up, and
+! takes out. 22,80,8000-8999,!8080  -1024  https,rdp/tcp  /udp  match=44  prefix=80
+suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each.`,
+		Example: `  portolan ports scan.xml
+  portolan ports scan.xml --top 20
+  portolan ports scans/ agents.ndjson --ports '1-1024,!80' --type tcp -o json --limit 0
+  nmap -oX - 192.0.2.0/24 | portolan ports - --status danger
+  portolan ports --server http://127.0.0.1:8080 --ports rdp,vnc,winrm --sort num --desc`,
+		Args: arguments(0, math.MaxInt, ""),
+		RunE: body(func(ctx context.Context, args []string) error {
+			f.read.files = append(f.read.files, args...)
+			return c.ports(ctx, f)
+		}),
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	cmd.Flags().Var(&f.ports, "ports", "only these ports")
+	f.order.addTo(cmd, "sort", "", "order the rows by this; those that are equal come by port, then type")
+	cmd.Flags().BoolVar(&f.descending, "desc", false, "the greatest first")
+	cmd.Flags().Var(f.top, "top", "show this many of the ports that most have open; short for --sort num --desc --limit")
+	cmd.Flags().Var(f.least, "min-num", "only ports that at least this many have open")
+	cmd.Flags().Var(f.most, "max-num", "only ports that at most this many have open; 0 is any number")
 	cmd.Flags().Var(f.port, "port", "only this port")
 	cmd.Flags().Var(&f.match, "match", "only ports whose number contains these")
 	f.typ.addTo(cmd, "type", "", "only this type")
 	f.status.addTo(cmd, "status", "", "only this status")
-	cmd.Flags().BoolVar(&f.descending, "desc", false, "highest port first")
 	f.addTo(cmd)
+	for _, other := range rivals["top"] {
+		cmd.MarkFlagsMutuallyExclusive("top", other)
+	}
 	return cmd
 }
 
 func (c *cli) ports(ctx context.Context, f *portsFlags) error {
+	if f.top.value > 0 {
+		f.order.value, f.descending, f.limit.value = engine.ByNum.String(), true, f.top.value
+	}
+	if f.most.value > 0 && f.most.value < f.least.value {
+		return misuse("--max-num is %d and --min-num %d: no number is both", f.most.value, f.least.value)
+	}
 	server, err := fromServer(&f.read, &f.server)
 	if err != nil {
 		return err
@@ -118,18 +151,22 @@ func (c *cli) noteMore(f filterFlags, shown, total int) {
 
 // serverPorts answers by asking a server.
 func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	filters := map[string]string{"port_string": f.match.text, "type": f.typ.value, "status": f.status.value}
+	query := url.Values{"category": {f.category.value}, "sort": {f.order.value}}
+	if view := f.view(); !view.IsAll() {
+		query["enterprise_project_id"] = view.Names()
+	}
+	for name, value := range map[string]string{
+		"ports": f.ports.String(), "port": given(f.port), "match": f.match.text, "type": f.typ.value, "status": f.status.value,
+		"min_num": given(f.least), "max_num": given(f.most),
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
 	if f.descending {
-		filters["sort_dir"] = "desc"
+		query.Set("desc", "true")
 	}
-	if f.port.value != 0 {
-		filters["port"] = f.port.String()
-	}
-	q, err := f.question("/asset/port/statistics", filters)
-	if err != nil {
-		return nil, 0, err
-	}
-	return readPages[portRow](ctx, c, &f.server, q, &f.filterFlags)
+	return readPages[portRow](ctx, c, &f.server, ownQuestion("/ports", query), &f.filterFlags)
 }
 
 // localPorts answers from files.
@@ -138,8 +175,12 @@ func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, er
 	if err != nil {
 		return nil, 0, err
 	}
-	page, err := e.Ports(ctx, f.query())
+	s, err := e.Snapshot(localProject, parsedCategory(f.category))
 	if err != nil && !errors.Is(err, engine.ErrNoProject) { // the files hold no asset
+		return nil, 0, err
+	}
+	page, err := s.Ports(ctx, f.query(s.Policy()))
+	if err != nil {
 		return nil, 0, err
 	}
 	rows := make([]portRow, len(page.Rows))
@@ -149,11 +190,13 @@ func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, er
 	return rows, page.Total, nil
 }
 
-func (f *portsFlags) query() engine.PortQuery {
-	return engine.PortQuery{
-		Project:    localProject,
+func (f *portsFlags) query(policy *engine.Policy) engine.PortQuery {
+	order, _ := engine.ParseOrder(f.order.value) // the flag refused others
+	q := engine.PortQuery{
 		View:       f.view(),
-		Category:   parsedCategory(f.category),
+		MinNum:     int(f.least.value),
+		MaxNum:     int(f.most.value),
+		Order:      order,
 		Port:       int(f.port.value),
 		PortString: f.match.text,
 		Type:       parsedType(f.typ),
@@ -162,6 +205,27 @@ func (f *portsFlags) query() engine.PortQuery {
 		Offset:     int(f.offset.value),
 		Limit:      int(f.limit.value),
 	}
+	if f.ports.given {
+		q.Keys = f.ports.ports.Keys(policy)
+	}
+	return q
+}
+
+// given returns a number as text, nothing for 0.
+func given(n *number) string {
+	if n.value == 0 {
+		return ""
+	}
+	return n.String()
+}
+
+// newOrder returns a choice of what rows are ordered by.
+func newOrder() *choice {
+	c := &choice{value: engine.ByPort.String()}
+	for _, o := range []engine.Order{engine.ByPort, engine.ByNum, engine.ByType, engine.ByStatus} {
+		c.words = append(c.words, o.String())
+	}
+	return c
 }
 
 // parsedType returns the type that was chosen, if any.

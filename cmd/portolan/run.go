@@ -58,7 +58,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong use, 3 some records were rejected and the
 rest was applied (import).`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return applyEnv(cmd, c.getenv) },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return applyEnv(cmd, args, c.getenv) },
 	}
 	root.Version = version(debug.ReadBuildInfo())
 	root.SetVersionTemplate("portolan {{.Version}}\n")

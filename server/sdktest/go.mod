@@ -6,7 +6,10 @@ toolchain go1.26.10
 
 require portolan v0.0.0-00010101000000-000000000000
 
-require github.com/ulikunitz/xz v0.5.17 // indirect
+require (
+	github.com/alecthomas/participle/v2 v2.1.4 // indirect
+	github.com/ulikunitz/xz v0.5.17 // indirect
+)
 
 require (
 	github.com/RoaringBitmap/roaring/v2 v2.30.0 // indirect
