@@ -57,8 +57,11 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if s.s == nil {
 		return page, nil
 	}
-	assets := s.s.View(q.View.groups).Assets()
-	w := walk{ctx: ctx}
+	view, err := s.view(ctx, q.View, q.Where)
+	if err != nil {
+		return AssetPage{}, err
+	}
+	assets, w := view.Assets(), walk{ctx: ctx}
 	if q.Prefix != "" {
 		return s.searchAssets(&q, &w, assets)
 	}

@@ -39,11 +39,11 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	switch {
 	case err != nil:
 		return HostPage{}, err
-	case q.Port == 0 && q.Keys == nil && q.Asset == "":
-		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, a set of ports, or an asset"}
+	case q.Port == 0 && q.Keys == nil && q.Asset == "" && q.Where == nil:
+		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, a set of ports, a set of assets, or an asset"}
 	case !some || s.s == nil:
 	case q.Asset != "":
-		h.oneAsset(&filter)
+		err = h.oneAsset(&filter)
 	default:
 		err = h.holders(&filter)
 	}
@@ -86,10 +86,15 @@ func lets(f *index.Filter, k index.Key) bool {
 }
 
 // oneAsset answers about one asset.
-func (h *hostSearch) oneAsset(f *index.Filter) {
+func (h *hostSearch) oneAsset(f *index.Filter) error {
 	o, found := h.s.Find(h.q.Asset)
 	if !found || !h.inView(h.q.View, o) || !h.s.LabelsContain(o, h.name, h.address) {
-		return
+		return nil
+	}
+	if h.q.Where != nil {
+		if in, err := h.s.Meets(h.ctx, o, h.q.Where.c); err != nil || !in {
+			return err
+		}
 	}
 	a, _ := h.s.Asset(o)
 	for _, k := range a.Keys {
@@ -97,6 +102,7 @@ func (h *hostSearch) oneAsset(f *index.Filter) {
 			h.take(&a, k)
 		}
 	}
+	return nil
 }
 
 // holders answers about the assets that have one of the keys open.
@@ -105,7 +111,10 @@ func (h *hostSearch) holders(f *index.Filter) error {
 	if h.q.Name != "" || h.q.Address != "" {
 		collect = h.searched
 	}
-	view := h.s.View(h.q.View.groups)
+	view, err := h.view(h.ctx, h.q.View, h.q.Where)
+	if err != nil {
+		return err
+	}
 	c := view.Select(*f)
 	for c.Seek(0, false); c.Next(); {
 		if err := collect(view, c.Key()); err != nil {

@@ -45,8 +45,11 @@ func (v View) Names() []string { return slices.Clone(v.groups.Names()) }
 // field means no restriction.
 type PortQuery struct {
 	// Project is required; a [Snapshot] has its own.
-	Project  string
-	View     View
+	Project string
+	View    View
+	// Where is the assets of the view that are asked of; nil is all. What it costs depends on what
+	// it looks at; a snapshot remembers a few sets with their counts.
+	Where    *HostSet
 	Category Category
 	// AtLeast is the [Result].Sequence of a write that the answer must include.
 	AtLeast uint64
@@ -102,12 +105,14 @@ type PortPage struct {
 }
 
 // HostQuery asks which assets have which keys open: which assets have a port
-// open, or one of a set of keys, or, with Asset, which ports one asset has open. One of Port, Keys
-// and Asset is required; the zero value of every other field means no restriction.
+// open, or one of a set of keys, or, with Asset, which ports one asset has open. One of Port, Keys,
+// Where and Asset is required; the zero value of every other field means no restriction.
 type HostQuery struct {
 	// Project is required; a [Snapshot] has its own.
-	Project  string
-	View     View
+	Project string
+	View    View
+	// Where is the assets of the view that are asked of; nil is all.
+	Where    *HostSet
 	Category Category
 	// AtLeast is the [Result].Sequence of a write that the answer must include.
 	AtLeast uint64
@@ -157,8 +162,10 @@ type HostPage struct {
 // restriction.
 type AssetQuery struct {
 	// Project is required; a [Snapshot] has its own.
-	Project  string
-	View     View
+	Project string
+	View    View
+	// Where is the assets of the view that are asked of; nil is all.
+	Where    *HostSet
 	Category Category
 	// AtLeast is the [Result].Sequence of a write that the answer must include.
 	AtLeast uint64

@@ -182,7 +182,10 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	if s.s == nil || !some {
 		return page, nil
 	}
-	view := s.s.View(q.View.groups)
+	view, err := s.view(ctx, q.View, q.Where)
+	if err != nil {
+		return PortPage{}, err
+	}
 	if !plain {
 		s.ranked(&q, view, &ranking, &page)
 		return page, nil

@@ -1,7 +1,36 @@
 package index
 
+import "context"
+
 // FlushAfter makes an index flush behind its writer after so many changes.
 func FlushAfter(x *Index, changes int) { x.flushAfter = changes }
 
 // ForgetRanked has the snapshot forget keys in other orders.
 func ForgetRanked(s *Snapshot) { s.ranked.Store(nil) }
+
+// Counted returns the view counted anew in a way of its own: by asset, by key, or by the assets that
+// are not in it.
+func Counted(ctx context.Context, v View, way string) (View, error) {
+	s, set := v.snapshot, v.Assets()
+	var err error
+	c := View{snapshot: s, groups: []string{}, set: &set, counts: emptyCounts}
+	switch rest := Subtract(Set{s.everyone}, set); {
+	case set.Len() == 0:
+	case way == "best":
+		c.counts, err = s.countsIn(ctx, set)
+	case way == "asset":
+		c.counts, err = s.countByAsset(ctx, set)
+	case way == "key":
+		c.counts, err = s.countByKey(ctx, set)
+	case rest.Len() == 0:
+		c.counts = s.whole
+	default:
+		if c.counts, err = s.countByAsset(ctx, rest); err == nil {
+			c.counts = s.whole.without(c.counts)
+		}
+	}
+	return c, err
+}
+
+// ByOrdinal holds for ordinals.
+func ByOrdinal(f func(Ordinal) bool) *Condition { return HasRow(func(r *Row) bool { return f(r.o) }) }

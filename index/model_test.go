@@ -167,6 +167,7 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 		}
 	}
 	compareRanking(t, s, m)
+	compareWhere(t, s, m)
 	compareHolders(t, s, m)
 	compareSets(t, s, m)
 	compareLabels(t, s, m)
@@ -229,6 +230,106 @@ func compareRanking(t *rapid.T, s *index.Snapshot, m *model) {
 			if k != want[i].Key || v.Count(k) != want[i].Count {
 				t.Fatalf("groups %q ranking %+v up to %d: row %d of %d is %v, count %d, want %v", groups, r, upTo, i, total, k, v.Count(k), want[i])
 			}
+		}
+	}
+}
+
+// drawCondition draws a condition and the same spelt out.
+func drawCondition(t *rapid.T, depth int) (c *index.Condition, holds func(*index.Asset) bool) {
+	kinds := 7
+	if depth == 0 {
+		kinds = 4
+	}
+	parts := func() (conditions []*index.Condition, each []func(*index.Asset) bool) {
+		for range rapid.IntRange(0, 3).Draw(t, "parts") {
+			part, one := drawCondition(t, depth-1)
+			conditions, each = append(conditions, part), append(each, one)
+		}
+		return conditions, each
+	}
+	switch rapid.IntRange(0, kinds-1).Draw(t, "condition") {
+	case 0:
+		ids := []string{drawID(t), drawID(t), "crowd-1"}
+		return index.HasID(ids...), func(a *index.Asset) bool { return slices.Contains(ids, a.ID) }
+	case 1:
+		keys := rapid.SampledFrom(append(modelSets, oneKey)).Draw(t, "keys open")
+		return index.HasOpen(keys), func(a *index.Asset) bool { return slices.ContainsFunc(a.Keys, keys.Contains) }
+	case 2:
+		groups := rapid.SampledFrom(modelViews[1:]).Draw(t, "groups in")
+		return index.InGroup(index.GroupsOf(groups)), func(a *index.Asset) bool { return slices.Contains(groups, a.Group) }
+	case 3:
+		most := rapid.SampledFrom([]int{0, 1, 2, 4, 300}).Draw(t, "most keys")
+		return index.HasRow(func(r *index.Row) bool {
+			return len(r.Keys()) <= most || string(r.Name()) == "web"
+		}), func(a *index.Asset) bool { return len(a.Keys) <= most || a.Name == "web" }
+	case 4:
+		part, one := drawCondition(t, depth-1)
+		return index.NoneOf(part), func(a *index.Asset) bool { return !one(a) }
+	case 5:
+		conditions, each := parts()
+		return index.AnyOf(conditions...), func(a *index.Asset) bool {
+			return slices.ContainsFunc(each, func(one func(*index.Asset) bool) bool { return one(a) })
+		}
+	default:
+		conditions, each := parts()
+		return index.AllOf(conditions...), func(a *index.Asset) bool {
+			return !slices.ContainsFunc(each, func(one func(*index.Asset) bool) bool { return !one(a) })
+		}
+	}
+}
+
+var oneKey = func() *index.KeySet {
+	var b index.KeySetBuilder
+	b.AddRange(index.Range{Type: index.TCP, Lo: 80, Hi: 80})
+	return b.Build()
+}()
+
+// where is the model of the assets of a view that meet a condition.
+func (m *model) where(groups []string, holds func(*index.Asset) bool) *model {
+	some := &model{map[string]index.Asset{}}
+	for id, a := range m.assets {
+		if inGroups(groups, &a) && holds(&a) {
+			some.assets[id] = a
+		}
+	}
+	return some
+}
+
+// compareWhere asks everything of the assets that meet a condition, in all ways of counting.
+func compareWhere(t *rapid.T, s *index.Snapshot, m *model) {
+	t.Helper()
+	groups := rapid.SampledFrom(modelViews).Draw(t, "groups where")
+	c, holds := drawCondition(t, 2)
+	some := m.where(groups, holds)
+	f, keep := drawFilter(t)
+	want := some.rows(nil, keep)
+	k := index.MakeKey(rapid.SampledFrom(modelPorts).Draw(t, "key where"), index.TCP)
+	for _, way := range []string{"", "asset", "key", "rest", ""} {
+		v, err := viewOf(s, groups).Where(t.Context(), c)
+		if err == nil && way != "" {
+			v, err = index.Counted(t.Context(), v, way)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if total, rows := pageOf(v, f, 0, 1<<20, false); total != len(want) || !slices.Equal(rows, want) {
+			t.Fatalf("groups %q counted %q filter %+v: total %d rows %v, want %v", groups, way, f, total, rows, want)
+		}
+		all := index.Ranking{}
+		if keys, total := v.Rank(&all, 1<<20); total != v.Keys() || len(keys) != total {
+			t.Fatalf("%d keys, ranked %d of %d", v.Keys(), len(keys), total)
+		}
+		compareSet(t, s, m, v.Assets(), func(a *index.Asset) bool { return inGroups(groups, a) && holds(a) })
+		compareSet(t, s, m, v.Holders(k), func(a *index.Asset) bool { return inGroups(groups, a) && holds(a) && slices.Contains(a.Keys, k) })
+		skip, n := rapid.IntRange(0, 3).Draw(t, "skip where"), 0
+		for o := range v.HoldersFrom(k, skip, 2) {
+			n++
+			if !v.Holders(k).Contains(o) {
+				t.Fatalf("%d is no holder of %v", o, k)
+			}
+		}
+		if n != max(0, v.Count(k)-skip) {
+			t.Fatalf("%d holders of %v behind %d, count %d", n, k, skip, v.Count(k))
 		}
 	}
 }

@@ -46,12 +46,13 @@ func (g *Groups) equal(o *Groups) bool {
 }
 
 // View is what a question is asked of: the whole inventory, one group or
-// several. It belongs to one snapshot.
+// several, or the assets that meet a condition. It belongs to one snapshot.
 type View struct {
 	snapshot *Snapshot
 	counts   *counts
 	groups   []string    // nil: the whole
 	merged   *mergedView // of several groups
+	set      *Set        // of a condition; then there are no groups
 }
 
 // View returns the view of the groups. Names that do not exist add nothing. The
@@ -127,6 +128,8 @@ func (v View) Count(k Key) int {
 // Assets returns the assets of the view.
 func (v View) Assets() Set {
 	switch {
+	case v.set != nil:
+		return *v.set
 	case v.groups == nil && v.snapshot.everyone.n > 0:
 		return Set{v.snapshot.everyone}
 	case len(v.groups) == 0:

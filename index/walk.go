@@ -15,11 +15,11 @@ const walkShare = 8
 // one, and the set is not made.
 func (v View) HoldersFrom(k Key, rank, rows int) iter.Seq[Ordinal] {
 	all, n := v.snapshot.Holders(k), v.Count(k)
-	if n == 0 || n == all.Len() || len(v.groups) == 0 || v.snapshot.held.Load().find(v.counts, k) != nil {
+	if n == 0 || n == all.Len() || v.set == nil && len(v.groups) == 0 || v.snapshot.held.Load().find(v.counts, k) != nil {
 		return v.Holders(k).From(rank)
 	}
 	walked, within := all, Set{} // within none: ask each asset for its group
-	if len(v.groups) == 1 || v.merged.assets.Load() != nil {
+	if v.set != nil || len(v.groups) == 1 || v.merged.assets.Load() != nil {
 		if within = v.Assets(); within.Len() < all.Len() {
 			walked, within = within, all
 		}

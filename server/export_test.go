@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"portolan/server/auth"
 )
@@ -83,5 +84,19 @@ func (s *Server) PlainAgain(raw string) func() {
 		out = c.appendTo(out[:0], d.at(c.began), false)
 		s.observe(c)
 		c.end()
+	}
+}
+
+// HoldSearches takes all the room of searches, for which questions wait so long, until it is given back.
+func HoldSearches(s *Server, patience time.Duration) (release func()) {
+	s.searches.patience = patience
+	for range cap(s.searches.room) {
+		s.searches.room <- struct{}{}
+	}
+	return func() {
+		s.searches.patience = searchTime
+		for range cap(s.searches.room) {
+			<-s.searches.room
+		}
 	}
 }

@@ -24,6 +24,7 @@ var (
 	busy         = kind{http.StatusServiceUnavailable, "HSS.0009", "The server is busy with other bodies.", false}
 	unwritable   = kind{http.StatusServiceUnavailable, "HSS.0010", "The server cannot keep what is written at present; questions are answered.", false}
 	behind       = kind{http.StatusPreconditionFailed, "HSS.0011", "The data is behind what is asked for.", false}
+	dear         = kind{http.StatusServiceUnavailable, "HSS.0012", "The question takes too long.", false}
 	unknownInput = kind{http.StatusBadRequest, "HSS.0001", "Invalid request body.", false}
 )
 

@@ -11,7 +11,7 @@ import (
 
 // portsParams are the parameters of GET /v1/projects/{project_id}/ports.
 var portsParams = []string{
-	"ports", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset",
+	"ports", "where", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset",
 }
 
 // maxCount is more than any count of assets.
@@ -41,11 +41,19 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	if q.Keys, err = s.keys(a, "ports", snapshot.Policy()); err != nil {
 		return err
 	}
-	if c.unchanged(snapshot) {
+	var timely bool
+	if q.Where, timely, err = s.where(a, snapshot.Policy()); err != nil {
+		return err
+	}
+	if !timely && c.unchanged(snapshot) {
 		return nil
 	}
 	q.Into = c.rows
-	page, err := snapshot.Ports(ctx, q)
+	var page engine.PortPage
+	err = s.search(ctx, q.Where, func(ctx context.Context) (err error) {
+		page, err = snapshot.Ports(ctx, q)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,13 @@ func TestOwnPorts(t *testing.T) {
 		{"enterprise_project_id=shop&enterprise_project_id=0&port=22", "1: 3x22/TCP"},
 		{"enterprise_project_id=shop&enterprise_project_id=all_granted_eps&port=22", "1: 3x22/TCP"},
 		{"enterprise_project_id=nobody", "0:"},
+		{"where=open(8443)&sort=num&desc=true", "5: 2x22/TCP 2x123/UDP 2x443/TCP 2x8443/TCP 1x443/TCP6"},
+		{"where=open(123)+and+not+open(22)", "1: 2x123/UDP"},
+		{"where=only(123)", "1: 2x123/UDP"},
+		{"where=status=danger+and+ports>4&ports=match=44", "3: 1x443/TCP 1x443/TCP6 1x8443/TCP"},
+		{"where=ep=shop&enterprise_project_id=0", "0:"},
+		{"where=seen<1h&port=22", "1: 3x22/TCP"},
+		{"where=seen>1h", "0:"},
 	} {
 		for range 2 { // made, remembered
 			if got := r.shortPorts(ownPorts + "?" + c.query); got != c.want {
@@ -72,7 +79,7 @@ func TestOwnPorts(t *testing.T) {
 // sent and what is allowed.
 func TestOwnPortsRefused(t *testing.T) {
 	r := newRig(t, nil).known()
-	const known = "want one of ports, port, match, type, status, enterprise_project_id, category, min_num, max_num, sort, desc, limit, offset"
+	const known = "want one of ports, where, port, match, type, status, enterprise_project_id, category, min_num, max_num, sort, desc, limit, offset"
 	for query, want := range map[string]string{
 		"prots=22":                  `query: "prots" is not allowed: ` + known,
 		"port_string=44":            `query: "port_string" is not allowed: ` + known,
@@ -97,6 +104,8 @@ func TestOwnPortsRefused(t *testing.T) {
 		"enterprise_project_id=":    `enterprise_project_id: "" is not allowed: want an id, or all_granted_eps`,
 		"enterprise_project_id=" + strings.Repeat("x", 200): `enterprise_project_id: `,
 		"ports=22,,80":                        `ports: character 4, at ",": want a port`,
+		"where=open(22":                       `where: at the end: want an operator, ",", ")"`,
+		"where=os%3Dlinux":                    `where: character 1, at "os": want open(PORTS)`,
 		"ports=":                              `ports: at the end: want a port`,
 		"ports=" + strings.Repeat("9,", 5000): `ports: character 1, at`,
 	} {

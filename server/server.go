@@ -33,6 +33,7 @@ type Server struct {
 	meters   *meters
 	answers  *answers
 	keySets  *keySets
+	searches *searches
 }
 
 // The phases of a server.
@@ -72,6 +73,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.meters = newMeters(s)
 	s.answers = newAnswers()
 	s.keySets = newKeySets()
+	s.searches = newSearches()
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}

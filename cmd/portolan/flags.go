@@ -233,6 +233,22 @@ func (s *selector) Set(text string) (err error) {
 	return err
 }
 
+// condition is the value of a flag that takes a set of assets.
+type condition struct {
+	where expr.Where
+	given bool
+}
+
+func (c *condition) String() string { return c.where.String() }
+
+func (c *condition) Type() string { return "ASSETS" }
+
+func (c *condition) Set(text string) (err error) {
+	c.where, err = expr.ParseWhere("where", text)
+	c.given = true
+	return err
+}
+
 // newPort returns a port number, 0 until it is given.
 func newPort() *number { return &number{min: 1, max: index.MaxPort, what: "number"} }
 

@@ -27,6 +27,8 @@ func TestGolden(t *testing.T) {
 		formats("ports", "ports --limit 0"+both),
 		formats("ports-empty", "ports --port 9 --import "+scanXML),
 		formats("hosts", "hosts --port 22"+both),
+		formats("hosts-where", "hosts --where open(22)and(name~*1*) --import "+scanXML),
+		formats("assets", "assets --limit 3 "+scanXML),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
 		filters(both),
 		badFiles(),
@@ -68,6 +70,8 @@ func filters(both string) []goldenCase {
 		{name: "ports-arguments", line: "ports " + scanXML + " " + agentsFile + " --top 3"},
 		{name: "ports-selector", line: "ports --ports 1-1024,!80,!/udp --sort num --desc -o ndjson" + both},
 		{name: "ports-service", line: "ports --ports https/tcp*,match=12 --min-num 2 -o csv" + both},
+		{name: "ports-where", line: "ports --where open(443)or(not(open(22))) -o ndjson" + both},
+		{name: "hosts-ports", line: "hosts --ports 400-500,/udp --limit 4" + both},
 		{name: "ports-sort-type", line: "ports --sort type --desc --max-num 1 --limit 4" + both},
 		{name: "ports-sort-status", line: "ports --sort status --limit 4" + both},
 		{name: "ports-stdin", line: "ports --import - -o json", stdin: `{"asset":"h1","open":["123/udp"]}` + "\n"},
@@ -118,7 +122,7 @@ func wrongUse() []goldenCase {
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
 		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1", "hosts-two-sources": "hosts --port 1 --server http://127.0.0.1:1" + scan,
-		"hosts-no-port": "hosts --server http://127.0.0.1:1", "hosts-many-projects": "hosts --port 1 --enterprise-project a,b --server http://127.0.0.1:1",
+		"hosts-no-port": "hosts --server http://127.0.0.1:1", "bad-where": "hosts --where open(22" + scan, "hosts-name-alone": "hosts --where open(22) --name web" + scan, "assets-nothing": "assets",
 		"stdin-twice": "ports --import - --import -", "import-nothing": "import --server http://127.0.0.1:1",
 		"import-no-server": "import " + scanXML, "remove-nothing": "remove --server http://127.0.0.1:1",
 		"no-token": "remove h1 --server http://127.0.0.1:1", "bad-listen": "serve --listen nowhere",
@@ -132,7 +136,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "assets", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
 	}
 	return cases

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"portolan/engine"
+	"portolan/index"
 )
 
 // hostsFlags are the flags of the hosts command.
@@ -15,6 +17,8 @@ type hostsFlags struct {
 	filterFlags
 	read    readFlags
 	server  serverFlags
+	ports   selector
+	where   condition
 	port    *number
 	typ     *choice
 	status  *choice
@@ -25,16 +29,18 @@ type hostsFlags struct {
 func (c *cli) hostsCommand() *cobra.Command {
 	f := &hostsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus()}
 	cmd := &cobra.Command{
-		Use:   "hosts --port N {FILE… | --server URL}",
-		Short: "List the assets that have a port open",
+		Use:   "hosts {--port N | --ports SELECTOR | --where ASSETS} {FILE… | --server URL}",
+		Short: "List the assets that have ports open, or what else they have in common",
 		Long: `List the assets that have a port open, from files of scanners or agents
 or by asking a server. A FILE may be a folder, a pattern, or - for standard input.
-One row is one asset and type; rows come by type.
+Where a port, ports, a type or a status is asked for, one row is one asset and port;
+rows come by port, then type. With --where alone one row is one asset, how many ports
+it has open and when it was seen last.
 
-A server does not say in which enterprise project an asset lies. Its rows have
-that where one is asked for with --enterprise-project, and else leave it out.`,
+SELECTOR and ASSETS are as in portolan ports --help.`,
 		Example: `  portolan hosts --port 3389 scan.xml
-  portolan hosts --port 53 --type udp scans/ -o csv --limit 0
+  portolan hosts --ports 53/udp,8000-8999 scans/ -o csv --limit 0
+  portolan hosts --where 'open(22/tcp) and not open(443/tcp)' scan.xml
   portolan hosts --port 22 --server http://127.0.0.1:8080 --name web- --address 192.0.2.`,
 		Args: arguments(0, math.MaxInt, ""),
 		RunE: body(func(ctx context.Context, args []string) error {
@@ -44,20 +50,35 @@ that where one is asked for with --enterprise-project, and else leave it out.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
-	cmd.Flags().Var(f.port, "port", "the port, required")
+	cmd.Flags().Var(f.port, "port", "only this port")
+	cmd.Flags().Var(&f.ports, "ports", "only these ports")
+	cmd.Flags().Var(&f.where, "where", "only these assets")
 	f.typ.addTo(cmd, "type", "", "only this type")
 	f.status.addTo(cmd, "status", "", "only this status")
 	cmd.Flags().StringVar(&f.name, "name", "", "only assets whose name contains this `TEXT`, letter case and all")
 	cmd.Flags().StringVar(&f.address, "address", "", "only assets whose address contains this `TEXT`")
 	f.addTo(cmd)
-	_ = cmd.MarkFlagRequired("port") // It fails for a flag that is not there.
 	return cmd
 }
 
+// byPort says whether a row is an asset and a port, not an asset alone.
+func (f *hostsFlags) byPort() bool {
+	return f.port.value != 0 || f.ports.given || f.typ.value != "" || f.status.value != ""
+}
+
 func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
+	switch {
+	case !f.byPort() && !f.where.given:
+		return misuse("which hosts? Give --port, --ports or --where")
+	case !f.byPort() && (f.name != "" || f.address != ""):
+		return misuse(`--name and --address go with a port: without one, say it in --where, such as name ~ "*web*"`)
+	}
 	server, err := fromServer(&f.read, &f.server)
 	if err != nil {
 		return err
+	}
+	if !f.byPort() {
+		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""}, server)
 	}
 	ask := c.localHosts
 	if server {
@@ -76,23 +97,27 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 
 // localHosts answers from files.
 func (c *cli) localHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, error) {
-	e, err := c.memory(ctx, &f.read)
+	s, err := c.snapshotOf(ctx, &f.read, &f.filterFlags)
 	if err != nil {
 		return nil, 0, err
 	}
-	page, err := e.Hosts(ctx, engine.HostQuery{
-		Project:  localProject,
-		View:     f.view(),
-		Category: parsedCategory(f.category),
-		Name:     f.name,
-		Address:  f.address,
-		Port:     int(f.port.value),
-		Type:     parsedType(f.typ),
-		Status:   parsedStatus(f.status),
-		Offset:   int(f.offset.value),
-		Limit:    int(f.limit.value),
-	})
-	if err != nil && !errors.Is(err, engine.ErrNoProject) { // the files hold no asset
+	q := engine.HostQuery{
+		View:    f.view(),
+		Where:   f.where.where.Assets(s.Policy(), time.Now()),
+		Keys:    index.AllKeys(),
+		Name:    f.name,
+		Address: f.address,
+		Port:    int(f.port.value),
+		Type:    parsedType(f.typ),
+		Status:  parsedStatus(f.status),
+		Offset:  int(f.offset.value),
+		Limit:   int(f.limit.value),
+	}
+	if f.ports.given {
+		q.Keys = f.ports.ports.Keys(s.Policy())
+	}
+	page, err := s.Hosts(ctx, q)
+	if err != nil {
 		return nil, 0, err
 	}
 	rows := make([]hostRow, len(page.Rows))
@@ -102,48 +127,23 @@ func (c *cli) localHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, er
 	return rows, page.Total, nil
 }
 
+// snapshotOf returns what files say of the category that is asked for.
+func (c *cli) snapshotOf(ctx context.Context, read *readFlags, f *filterFlags) (engine.Snapshot, error) {
+	e, err := c.memory(ctx, read)
+	if err != nil {
+		return engine.Snapshot{}, err
+	}
+	s, err := e.Snapshot(localProject, parsedCategory(f.category))
+	if errors.Is(err, engine.ErrNoProject) { // the files hold no asset
+		err = nil
+	}
+	return s, err
+}
+
 // serverHosts answers by asking a server.
 func (c *cli) serverHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, error) {
-	q, err := f.question("/asset/ports/detail", map[string]string{
-		"port": f.port.String(), "type": f.typ.value, "status": f.status.value, "host_name": f.name, "host_ip": f.address,
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	answers, total, err := readPages[hostAnswer](ctx, c, &f.server, q, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	group := q.query.Get("enterprise_project_id")
-	if group == allGranted {
-		group = ""
-	}
-	rows := make([]hostRow, len(answers))
-	for i, a := range answers {
-		rows[i] = a.row()
-		rows[i].EnterpriseProject = group
-	}
-	return rows, total, nil
-}
-
-// hostAnswer is a row about a host or a container in the words of the HTTP API.
-type hostAnswer struct {
-	HostID        string `json:"host_id"`
-	HostName      string `json:"host_name"`
-	HostIP        string `json:"host_ip"`
-	ContainerID   string `json:"container_id"`
-	ContainerName string `json:"container_name"`
-	Port          uint16 `json:"port"`
-	Type          string `json:"type"`
-	Status        string `json:"status"`
-}
-
-// row returns the answer in the words of the command. A row that has a container
-// is about that, whatever it may say of its host.
-func (a *hostAnswer) row() hostRow {
-	r := hostRow{Asset: a.HostID, Name: a.HostName, Address: a.HostIP, Port: a.Port, Type: a.Type, Status: a.Status}
-	if a.ContainerID != "" {
-		r.Asset, r.Name = a.ContainerID, a.ContainerName
-	}
-	return r
+	return readPages[hostRow](ctx, c, &f.server, f.question("/hosts", map[string]string{
+		"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
+		"name": f.name, "address": f.address,
+	}), &f.filterFlags)
 }

@@ -43,13 +43,12 @@ func newPortRow(c engine.PortCount) portRow {
 }
 
 // hostRow is a row of the hosts command, in the words of an NDJSON report. What
-// is not known is empty: a name, an address, and, where a server was asked for
-// all, the enterprise project.
+// is not known is empty: a name, an address.
 type hostRow struct {
 	Asset             string `json:"asset"`
 	Name              string `json:"name,omitempty"`
 	Address           string `json:"address,omitempty"`
-	EnterpriseProject string `json:"enterprise_project_id,omitempty"`
+	EnterpriseProject string `json:"enterprise_project_id"`
 	Port              uint16 `json:"port"`
 	Type              string `json:"type"`
 	Status            string `json:"status"`

@@ -14,10 +14,8 @@ import (
 
 // Bounds of the HTTP API on a page.
 const (
-	minPage    = 10
-	maxPage    = 200
-	maxOffset  = 2_000_000
-	maxOwnPage = 10_000 // of calls that are our own
+	maxPage   = 10_000
+	maxOffset = 2_000_000
 )
 
 // Reading page by page starts over when the data changed in between, at most
@@ -37,35 +35,25 @@ type page[R any] struct {
 	version string
 }
 
-// question is a call of the HTTP API that answers in pages of least to most rows.
+// question is a call of the HTTP API that answers in pages.
 type question struct {
-	root, path  string // above and below the project
-	query       url.Values
-	least, most int
+	path  string // below that of the project
+	query url.Values
 }
 
-// ownQuestion is one that is not of the published API.
-func ownQuestion(path string, query url.Values) question {
-	return question{"/v1/projects/", path, query, 1, maxOwnPage}
-}
-
-// question returns the question at the path with the filters that every such
-// call has, and with those given that are not empty.
-func (f *filterFlags) question(path string, filters map[string]string) (question, error) {
-	query := url.Values{"category": {f.category.value}, "enterprise_project_id": {allGranted}}
-	switch v := f.view(); {
-	case v.IsAll():
-	case len(v.Names()) == 1:
-		query.Set("enterprise_project_id", v.Names()[0])
-	default:
-		return question{}, misuse("a server is asked for one enterprise project or for all: give one --enterprise-project or none")
+// question returns the question at the path with the parameters that every such call has, and
+// with those given that are not empty.
+func (f *filterFlags) question(path string, filters map[string]string) question {
+	query := url.Values{"category": {f.category.value}}
+	if view := f.view(); !view.IsAll() {
+		query["enterprise_project_id"] = view.Names()
 	}
 	for name, value := range filters {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	return question{"/v5/", path, query, minPage, maxPage}, nil
+	return question{path, query}
 }
 
 // readPages asks the server that the flags name for the rows from offset on, at
@@ -76,7 +64,7 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 		return nil, 0, err
 	}
 	defer cl.close()
-	p := pager[R]{pause: attemptPause, least: q.least, most: q.most, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
+	p := pager[R]{pause: attemptPause, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
 		return getPage[R](ctx, cl, q, offset, limit)
 	}}
 	return p.read(ctx, int(f.offset.value), int(f.limit.value))
@@ -86,7 +74,7 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 func getPage[R any](ctx context.Context, cl *client, q question, offset, limit int) (*page[R], error) {
 	q.query.Set("offset", strconv.Itoa(offset))
 	q.query.Set("limit", strconv.Itoa(limit))
-	res, err := cl.do(ctx, http.MethodGet, q.root+escape(cl.project)+q.path, q.query, nil)
+	res, err := cl.do(ctx, http.MethodGet, "/v1/projects/"+escape(cl.project)+q.path, q.query, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +90,6 @@ func getPage[R any](ctx context.Context, cl *client, q question, offset, limit i
 type pager[R any] struct {
 	get   func(ctx context.Context, offset, limit int) (*page[R], error)
 	pause time.Duration // before the second attempt
-	// least and most are how many rows a page may be asked to have.
-	least, most int
 }
 
 // read returns limit rows from offset on, all for a limit of 0, and how many
@@ -128,9 +114,9 @@ func (p *pager[R]) pages(ctx context.Context, offset, limit int) ([]R, int, erro
 	var rows []R
 	var first *page[R]
 	for {
-		size := p.most
+		size := maxPage
 		if limit > 0 {
-			size = min(max(limit-len(rows), p.least), p.most)
+			size = min(limit-len(rows), maxPage)
 		}
 		next, err := p.get(ctx, offset+len(rows), size)
 		if err != nil {

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +54,7 @@ type portsFlags struct {
 	read       readFlags
 	server     serverFlags
 	ports      selector
+	where      condition
 	order      *choice
 	top        *number
 	least      *number
@@ -81,12 +81,17 @@ type; rows come by port, then type, unless --sort or --top says otherwise.
 
 A SELECTOR lists ports, ranges, services and conditions: what is listed adds up, and
 ! takes out. 22,80,8000-8999,!8080  -1024  https,rdp/tcp  /udp  match=44  prefix=80
-suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each.`,
+suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each.
+
+ASSETS is a set of them: open(22/tcp)  only(2000,5060)  ports > 10  seen < 7d
+address in (10.0.0.0/8, fd00::/8)  name ~ "web-*"  id in (a, b)  ep = "shop"
+status = danger. "and", "or", "not" and brackets join such conditions.`,
 		Example: `  portolan ports scan.xml
   portolan ports scan.xml --top 20
   portolan ports scans/ agents.ndjson --ports '1-1024,!80' --type tcp -o json --limit 0
   nmap -oX - 192.0.2.0/24 | portolan ports - --status danger
-  portolan ports --server http://127.0.0.1:8080 --ports rdp,vnc,winrm --sort num --desc`,
+  portolan ports --server http://127.0.0.1:8080 --ports rdp,vnc,winrm --sort num --desc
+  portolan ports scan.xml --where 'open(3389) and not name ~ "jump-*"'`,
 		Args: arguments(0, math.MaxInt, ""),
 		RunE: body(func(ctx context.Context, args []string) error {
 			f.read.files = append(f.read.files, args...)
@@ -96,6 +101,7 @@ suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
 	cmd.Flags().Var(&f.ports, "ports", "only these ports")
+	cmd.Flags().Var(&f.where, "where", "count these assets alone")
 	f.order.addTo(cmd, "sort", "", "order the rows by this; those that are equal come by port, then type")
 	cmd.Flags().BoolVar(&f.descending, "desc", false, "the greatest first")
 	cmd.Flags().Var(f.top, "top", "show this many of the ports that most have open; short for --sort num --desc --limit")
@@ -151,35 +157,23 @@ func (c *cli) noteMore(f filterFlags, shown, total int) {
 
 // serverPorts answers by asking a server.
 func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	query := url.Values{"category": {f.category.value}, "sort": {f.order.value}}
-	if view := f.view(); !view.IsAll() {
-		query["enterprise_project_id"] = view.Names()
-	}
-	for name, value := range map[string]string{
-		"ports": f.ports.String(), "port": given(f.port), "match": f.match.text, "type": f.typ.value, "status": f.status.value,
-		"min_num": given(f.least), "max_num": given(f.most),
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
+	filters := map[string]string{
+		"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "match": f.match.text, "type": f.typ.value, "status": f.status.value,
+		"min_num": given(f.least), "max_num": given(f.most), "sort": f.order.value,
 	}
 	if f.descending {
-		query.Set("desc", "true")
+		filters["desc"] = "true"
 	}
-	return readPages[portRow](ctx, c, &f.server, ownQuestion("/ports", query), &f.filterFlags)
+	return readPages[portRow](ctx, c, &f.server, f.question("/ports", filters), &f.filterFlags)
 }
 
 // localPorts answers from files.
 func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	e, err := c.memory(ctx, &f.read)
+	s, err := c.snapshotOf(ctx, &f.read, &f.filterFlags)
 	if err != nil {
 		return nil, 0, err
 	}
-	s, err := e.Snapshot(localProject, parsedCategory(f.category))
-	if err != nil && !errors.Is(err, engine.ErrNoProject) { // the files hold no asset
-		return nil, 0, err
-	}
-	page, err := s.Ports(ctx, f.query(s.Policy()))
+	page, err := s.Ports(ctx, f.query(s.Policy(), time.Now()))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -190,10 +184,11 @@ func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, er
 	return rows, page.Total, nil
 }
 
-func (f *portsFlags) query(policy *engine.Policy) engine.PortQuery {
+func (f *portsFlags) query(policy *engine.Policy, now time.Time) engine.PortQuery {
 	order, _ := engine.ParseOrder(f.order.value) // the flag refused others
 	q := engine.PortQuery{
 		View:       f.view(),
+		Where:      f.where.where.Assets(policy, now),
 		MinNum:     int(f.least.value),
 		MaxNum:     int(f.most.value),
 		Order:      order,

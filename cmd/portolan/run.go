@@ -48,7 +48,7 @@ func (c *cli) root() *cobra.Command {
 		Long: `Portolan counts how many servers have each port open: exactly, for any filter.
 
 It reads what scanners and agents found (nmap, masscan, naabu, NDJSON, …) and
-answers from files (ports, hosts) or as an HTTP server (serve), which the other
+answers from files (ports, hosts, assets) or as an HTTP server (serve), which the other
 commands can fill and ask.
 
 Every flag can be given as an environment variable, named in brackets beside it.
@@ -66,7 +66,7 @@ rest was applied (import).`,
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	for _, cmd := range []*cobra.Command{
-		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.importCommand(), c.convertCommand(), c.removeCommand(), c.verifyCommand(), c.backupCommand(), c.restoreCommand(), c.tokenCommand(), c.benchCommand(), c.benchClientCommand(), c.versionCommand(),
+		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.assetsCommand(), c.importCommand(), c.convertCommand(), c.removeCommand(), c.verifyCommand(), c.backupCommand(), c.restoreCommand(), c.tokenCommand(), c.benchCommand(), c.benchClientCommand(), c.versionCommand(),
 	} {
 		describeEnv(cmd)
 		root.AddCommand(cmd)

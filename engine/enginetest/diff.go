@@ -279,15 +279,15 @@ func describeView(v engine.View) string {
 }
 
 func describeAssets(q engine.AssetQuery) string {
-	return fmt.Sprintf("%q %s in %s: prefix %q", q.Project, q.Category, describeView(q.View), q.Prefix)
+	return fmt.Sprintf("%q %s in %s %s: prefix %q", q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Prefix)
 }
 
 func describePorts(q engine.PortQuery) string {
-	return fmt.Sprintf("%q %s in %s: keys %s, port %d, string %q, type %s, status %s, num %d to %d, by %s, descending %t, offset %d, limit %d",
-		q.Project, q.Category, describeView(q.View), describeKeys(q.Keys), q.Port, q.PortString, q.Type, q.Status, q.MinNum, q.MaxNum, q.Order, q.Descending, q.Offset, q.Limit)
+	return fmt.Sprintf("%q %s in %s %s: keys %s, port %d, string %q, type %s, status %s, num %d to %d, by %s, descending %t, offset %d, limit %d",
+		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), describeKeys(q.Keys), q.Port, q.PortString, q.Type, q.Status, q.MinNum, q.MaxNum, q.Order, q.Descending, q.Offset, q.Limit)
 }
 
 func describeHosts(q engine.HostQuery) string {
-	return fmt.Sprintf("%q %s in %s: asset %q, name %q, address %q, keys %s, port %d, type %s, status %s",
-		q.Project, q.Category, describeView(q.View), q.Asset, q.Name, q.Address, describeKeys(q.Keys), q.Port, q.Type, q.Status)
+	return fmt.Sprintf("%q %s in %s %s: asset %q, name %q, address %q, keys %s, port %d, type %s, status %s",
+		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Asset, q.Name, q.Address, describeKeys(q.Keys), q.Port, q.Type, q.Status)
 }

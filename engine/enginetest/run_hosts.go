@@ -64,6 +64,10 @@ func hostCases() []suiteCase {
 		ask("a set of keys and a name", engine.HostQuery{Keys: setOf("80-443/tcp"), Name: "door"}, "b 80/tcp"),
 		ask("a set of keys of an asset", engine.HostQuery{Keys: setOf("80-443/tcp"), Asset: "c"}, "c 80/tcp", "c 443/tcp"),
 		ask("no key", engine.HostQuery{Keys: new(engine.KeySet)}),
+		ask("a set of assets", engine.HostQuery{Where: smallWheres[5], Type: engine.UDP}, "d 80/udp", "a 123/udp", "b 123/udp", "c 18080/udp"),
+		ask("a set of assets and a port", engine.HostQuery{Where: with443, Port: 80}, "c 80/tcp"),
+		ask("a set of assets and one of them", engine.HostQuery{Where: with443, Asset: "c"}, "c 80/tcp", "c 443/tcp", "c 18080/udp"),
+		ask("a set of assets and another", engine.HostQuery{Where: with443, Asset: "a"}),
 		{"a row is the asset's", hostRow},
 		{"pages", pagesOfHosts},
 	}

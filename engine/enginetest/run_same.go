@@ -198,6 +198,7 @@ func smallPortQuery(d dice) engine.PortQuery {
 		View:       one(d, smallViews),
 		Type:       given(d, []engine.Type{engine.SCTP, engine.TCP, engine.UDP, engine.UDP6, engine.TCP6, 77}),
 		Status:     given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown, 77}),
+		Where:      given(d, smallWheres),
 		Keys:       smallKeys(d),
 		MinNum:     one(d, []int{0, 0, 0, 1, 2, 3, -1}),
 		MaxNum:     one(d, []int{0, 0, 0, 0, 1, 2, 4, -1}),
@@ -218,6 +219,38 @@ func smallPortQuery(d dice) engine.PortQuery {
 // smallSets are sets of keys that questions are about.
 var smallSets = []*engine.KeySet{
 	setOf("1-64/tcp", "80/udp", "1-1023/sctp"), setOf("64-1024/tcp", "63-65535/udp6", "2/udp"), setOf("80/tcp"), setOf(), index.AllKeys(),
+}
+
+// smallWheres are sets of assets that questions are asked of.
+var smallWheres = []*engine.HostSet{
+	oracle.Means(engine.HasOpen(smallSets[0]), hasOpen(smallSets[0])),
+	oracle.Means(engine.HasOnly(smallSets[0]), func(a engine.Asset) bool {
+		return hasOpen(smallSets[0])(a) && !slices.ContainsFunc(a.Open, func(k engine.Key) bool { return !smallSets[0].Contains(k) })
+	}),
+	oracle.Means(engine.NoneOf(engine.HasOpen(smallSets[1]), engine.HasID("a", "x")), func(a engine.Asset) bool {
+		return !hasOpen(smallSets[1])(a) && a.ID != "a" && a.ID != "x"
+	}),
+	oracle.Means(engine.AnyOf(engine.InEnterpriseProject("e1", "e2"), engine.HasName(func(name []byte) bool { return string(name) == "m" })), func(a engine.Asset) bool {
+		return a.EnterpriseProject == "e1" || a.EnterpriseProject == "e2" || a.Name == "m"
+	}),
+	oracle.Means(engine.AllOf(engine.HasOpenCount(func(n int) bool { return n > 1 }), engine.SeenSince(smallTime(4))), func(a engine.Asset) bool {
+		return len(a.Open) > 1 && !a.LastSeen.Before(smallTime(4))
+	}),
+	oracle.Means(engine.AllOf(), func(engine.Asset) bool { return true }),
+	oracle.Means(engine.AnyOf(), func(engine.Asset) bool { return false }),
+}
+
+var with443 = oracle.Means(engine.HasOpen(setOf("443/tcp")), hasOpen(setOf("443/tcp")))
+
+func hasOpen(keys *engine.KeySet) func(engine.Asset) bool {
+	return func(a engine.Asset) bool { return slices.ContainsFunc(a.Open, keys.Contains) }
+}
+
+func describeWhere(w *engine.HostSet) string {
+	if w == nil {
+		return "all"
+	}
+	return fmt.Sprintf("where %d", slices.Index(smallWheres, w))
 }
 
 func smallKeys(d dice) *engine.KeySet { return given(d, smallSets) }
@@ -248,6 +281,7 @@ func smallHostQuery(d dice) engine.HostQuery {
 		Asset:    given(d, append([]string{"nobody"}, smallAssets...)),
 		Name:     given(d, smallParts),
 		Address:  given(d, smallParts),
+		Where:    given(d, smallWheres),
 		Keys:     smallKeys(d),
 		Port:     given(d, []int{-1, 1, 2, 63, 64, 65, 80, 1023, 1024, 65535, 65536}),
 		Type:     given(d, []engine.Type{engine.TCP, engine.UDP, engine.UDP6, 77}),
@@ -266,6 +300,7 @@ func smallAssetQuery(d dice) engine.AssetQuery {
 		Project:  one(d, smallProjects),
 		Category: engine.Category(d(2)),
 		View:     one(d, smallViews),
+		Where:    given(d, smallWheres),
 		Prefix:   given(d, []string{"a", "b", "ab", "x"}),
 	}
 }

@@ -51,6 +51,7 @@ func clip(s string) string {
 
 // The kinds of tokens.
 const (
+	tokenText  = "Text" // in quotes
 	tokenWord  = "Word"
 	tokenPunct = "Punct"
 	tokenSpace = "space" // is passed over, as its name begins with a small letter
@@ -59,8 +60,9 @@ const (
 
 // tokens are what texts are made of. What is none becomes a token that no grammar takes.
 var tokens = lexer.MustSimple([]lexer.SimpleRule{
-	{Name: tokenWord, Pattern: `[0-9A-Za-z_.:+*-]+`},
-	{Name: tokenPunct, Pattern: `[!=,/]`},
+	{Name: tokenText, Pattern: `"(\\.|[^"\\])*"|'(\\.|[^'\\])*'`},
+	{Name: tokenWord, Pattern: `[0-9A-Za-z_.:+*?@-]+`},
+	{Name: tokenPunct, Pattern: `!=|!~|<=|>=|[!=<>~,/()]`},
 	{Name: tokenSpace, Pattern: `[ \t\r\n]+`},
 	{Name: tokenWrong, Pattern: `(?s).`},
 })

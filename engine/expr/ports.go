@@ -80,13 +80,22 @@ func ParsePorts(field, text string) (Ports, error) {
 	if err != nil {
 		return Ports{}, err
 	}
-	p := Ports{text: text}
-	for _, list := range tree.Lists {
+	p, wrong := tree.lists()
+	if wrong != nil {
+		wrong.Field, wrong.Text = field, text
+		return Ports{}, wrong
+	}
+	p.text = text
+	return p, nil
+}
+
+// lists returns what a selector means.
+func (s *portSelector) lists() (p Ports, wrong *Error) {
+	for _, list := range s.Lists {
 		var keys keyList
 		for _, item := range list.Items {
 			k, wrong := item.keys()
 			if wrong != nil {
-				wrong.Field, wrong.Text = field, text
 				return Ports{}, wrong
 			}
 			if item.Not {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"portolan/engine"
@@ -22,7 +23,7 @@ func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPag
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	counts := map[index.Key]int{}
-	for _, a := range inv.in(q.View) {
+	for _, a := range inv.those(q.Category, q.View, q.Where) {
 		for k := range a.open {
 			counts[k]++
 		}
@@ -94,13 +95,13 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.HostPage{}, err
 	}
-	if q.Asset == "" && q.Port == 0 && q.Keys == nil {
-		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, a set of ports, or an asset"}
+	if q.Asset == "" && q.Port == 0 && q.Keys == nil && q.Where == nil {
+		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, a set of ports, a set of assets, or an asset"}
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	keyFilter := engine.PortQuery{Keys: q.Keys, Port: q.Port, Type: q.Type, Status: q.Status}
 	var rows []engine.HostPort
-	for id, a := range inv.in(q.View) {
+	for id, a := range inv.those(q.Category, q.View, q.Where) {
 		if !asks(&q, id, a) {
 			continue
 		}
@@ -163,7 +164,7 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	var rows []engine.Asset
-	for _, id := range slices.Sorted(maps.Keys(inv.in(q.View))) {
+	for _, id := range slices.Sorted(maps.Keys(inv.those(q.Category, q.View, q.Where))) {
 		if strings.HasPrefix(id, q.Prefix) {
 			rows = append(rows, inv.asset(q.Category, id))
 		}
@@ -215,6 +216,34 @@ func (r *Reference) Stats() (engine.Stats, error) {
 		s.Keys += len(distinct)
 	}
 	return s, nil
+}
+
+// meanings has what sets of assets mean, by the set: a [engine.HostSet] does not tell.
+var meanings sync.Map
+
+// Means notes what a set of assets means, for questions to a [Reference], and returns the set.
+func Means(set *engine.HostSet, has func(engine.Asset) bool) *engine.HostSet {
+	meanings.Store(set, has)
+	return set
+}
+
+// those returns the assets of a view that are in a set, by id. The set's meaning must be known.
+func (inv *inventory) those(category engine.Category, v engine.View, where *engine.HostSet) map[string]*asset {
+	assets := inv.in(v)
+	if where == nil {
+		return assets
+	}
+	means, _ := meanings.Load(where)
+	has, ok := means.(func(engine.Asset) bool)
+	if !ok {
+		panic("oracle: nobody has said what the set of assets means")
+	}
+	for id := range assets {
+		if !has(inv.asset(category, id)) {
+			delete(assets, id)
+		}
+	}
+	return assets
 }
 
 // in returns the assets of a view, by id. A nil inventory has none.

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"portolan/engine"
+)
+
+// assetList is a question for assets.
+type assetList struct {
+	*filterFlags
+	read   *readFlags
+	server *serverFlags
+	where  *condition
+	prefix string
+}
+
+func (c *cli) assetsCommand() *cobra.Command {
+	filter := newFilterFlags()
+	f := &assetList{filterFlags: &filter, read: new(readFlags), server: new(serverFlags), where: new(condition)}
+	cmd := &cobra.Command{
+		Use:   "assets {FILE… | --server URL}",
+		Short: "List the assets",
+		Long: `List the assets, from files of scanners or agents or by asking a server: how many
+ports each has open and when it was seen last. Assets with nothing open are among
+them. ASSETS is as in portolan ports --help.`,
+		Example: `  portolan assets scan.xml
+  portolan assets --server http://127.0.0.1:8080 --where 'seen > 7d' --limit 0 -o csv`,
+		Args: arguments(0, math.MaxInt, ""),
+		RunE: body(func(ctx context.Context, args []string) error {
+			f.read.files = append(f.read.files, args...)
+			server, err := fromServer(f.read, f.server)
+			if err != nil {
+				return err
+			}
+			return c.list(ctx, f, server)
+		}),
+	}
+	f.read.addTo(cmd)
+	f.server.addTo(cmd)
+	cmd.Flags().Var(f.where, "where", "only these assets")
+	cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")
+	f.addTo(cmd)
+	return cmd
+}
+
+// list writes the assets that are asked for.
+func (c *cli) list(ctx context.Context, f *assetList, server bool) error {
+	ask := c.localAssets
+	if server {
+		ask = c.serverAssets
+	}
+	rows, total, err := ask(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := writeRows(c.stdout, f.output.value, assetColumns, rows); err != nil {
+		return err
+	}
+	c.noteMore(*f.filterFlags, len(rows), total)
+	return nil
+}
+
+func (c *cli) localAssets(ctx context.Context, f *assetList) ([]assetRow, int, error) {
+	s, err := c.snapshotOf(ctx, f.read, f.filterFlags)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := s.Assets(ctx, engine.AssetQuery{
+		View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Prefix: f.prefix,
+		Offset: int(f.offset.value), Limit: int(f.limit.value),
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	rows := make([]assetRow, len(page.Rows))
+	for i := range page.Rows {
+		a := &page.Rows[i]
+		rows[i] = assetRow{a.ID, a.Name, a.Address, a.EnterpriseProject, len(a.Open), a.LastSeen.Format(time.RFC3339Nano)}
+	}
+	return rows, page.Total, nil
+}
+
+func (c *cli) serverAssets(ctx context.Context, f *assetList) ([]assetRow, int, error) {
+	return readPages[assetRow](ctx, c, f.server, f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix}), f.filterFlags)
+}
+
+// assetRow is a row about an asset, in the words of the HTTP API.
+type assetRow struct {
+	Asset             string `json:"asset"`
+	Name              string `json:"name,omitempty"`
+	Address           string `json:"address,omitempty"`
+	EnterpriseProject string `json:"enterprise_project_id"`
+	Num               int    `json:"num"`
+	LastSeen          string `json:"last_seen"`
+}
+
+var assetColumns = []string{"asset", "name", "address", "enterprise_project_id", "num", "last_seen"}
+
+func (r assetRow) cells() []string {
+	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(r.Num), r.LastSeen}
+}

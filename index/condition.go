@@ -1,0 +1,414 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Condition is what assets of a set have in common. It is immutable. A snapshot remembers by it
+// what it was asked, so a caller that asks often makes it once.
+type Condition struct {
+	kind   conditionKind
+	parts  []*Condition
+	keys   *KeySet
+	groups Groups
+	ids    []string
+	row    func(*Row) bool
+}
+
+type conditionKind uint8
+
+// The kinds, those that cost least first.
+const (
+	byID conditionKind = iota
+	byKeys
+	byGroup
+	byNone // not
+	byAny  // or
+	byAll  // and
+	byRow
+)
+
+// HasID holds for the assets with the ids.
+func HasID(ids ...string) *Condition { return &Condition{kind: byID, ids: ids} }
+
+// HasOpen holds for the assets that have one of the keys open.
+func HasOpen(keys *KeySet) *Condition { return &Condition{kind: byKeys, keys: keys} }
+
+// InGroup holds for the assets of the groups.
+func InGroup(groups Groups) *Condition { return &Condition{kind: byGroup, groups: groups} }
+
+// HasRow holds for the assets for whose rows the function does. It is called concurrently.
+func HasRow(f func(*Row) bool) *Condition { return &Condition{kind: byRow, row: f} }
+
+// AllOf holds where all of the conditions do: everywhere, if there are none.
+func AllOf(parts ...*Condition) *Condition {
+	return joined(byAll, parts, func(rows []func(*Row) bool) func(*Row) bool {
+		return func(r *Row) bool {
+			for _, row := range rows {
+				if !row(r) {
+					return false
+				}
+			}
+			return true
+		}
+	})
+}
+
+// AnyOf holds where one of the conditions does.
+func AnyOf(parts ...*Condition) *Condition {
+	return joined(byAny, parts, func(rows []func(*Row) bool) func(*Row) bool {
+		return func(r *Row) bool {
+			for _, row := range rows {
+				if row(r) {
+					return true
+				}
+			}
+			return false
+		}
+	})
+}
+
+// NoneOf holds where the condition does not.
+func NoneOf(c *Condition) *Condition {
+	if c.kind == byRow {
+		return HasRow(func(r *Row) bool { return !c.row(r) })
+	}
+	return &Condition{kind: byNone, parts: []*Condition{c}}
+}
+
+// joined returns several conditions as one. Those that look at each asset become one, so that it
+// is looked at once, and come last, as fewer are left then.
+func joined(kind conditionKind, parts []*Condition, join func([]func(*Row) bool) func(*Row) bool) *Condition {
+	var sorted []*Condition
+	var rows []func(*Row) bool
+	for _, part := range parts {
+		if part.kind == byRow {
+			rows = append(rows, part.row)
+		} else {
+			sorted = append(sorted, part)
+		}
+	}
+	if len(rows) > 0 {
+		row := HasRow(join(rows))
+		if len(sorted) == 0 {
+			return row
+		}
+		sorted = append(sorted, row)
+	}
+	slices.SortStableFunc(sorted, func(a, b *Condition) int { return cmp.Compare(a.cost(), b.cost()) })
+	return &Condition{kind: kind, parts: sorted}
+}
+
+func (c *Condition) cost() conditionKind {
+	cost := c.kind
+	for _, part := range c.parts {
+		cost = max(cost, part.cost())
+	}
+	return cost
+}
+
+// Row is one asset that a condition looks at. It belongs to one goroutine.
+type Row struct {
+	s    *Snapshot
+	o    Ordinal
+	keys []Key
+	text [64]byte
+}
+
+// Keys returns the open keys, valid until the next call.
+func (r *Row) Keys() []Key {
+	st := r.s.stateOf(r.o)
+	r.keys = appendKeys(r.keys[:0], r.s.listOf(&st))
+	return r.keys
+}
+
+// Name returns the name, which must not be changed; empty is none.
+func (r *Row) Name() []byte { return r.s.ident(r.o).name }
+
+// Note returns the caller's note, which must not be changed.
+func (r *Row) Note() []byte { return r.s.Note(r.o) }
+
+// Address returns the address, of either family, if the asset's is one.
+func (r *Row) Address() (address netip.Addr, ok bool) {
+	id := r.s.ident(r.o)
+	kind, data := id.addrKind, id.addr
+	if kind == kindSame {
+		kind, data = id.kind, id.id
+	}
+	switch kind {
+	case kindIPv4:
+		return netip.AddrFrom4([4]byte(data)), true
+	case kindIPv6:
+		return netip.AddrFrom16([16]byte(data)), true
+	case kindText:
+		address, err := netip.ParseAddr(string(appendFormat(r.text[:0], kind, data)))
+		return address.WithZone(""), err == nil
+	default:
+		return address, false
+	}
+}
+
+// AddressText returns the address as it is, valid until the next call; empty is none.
+func (r *Row) AddressText() []byte {
+	id := r.s.ident(r.o)
+	return id.appendAddress(r.text[:0])
+}
+
+// foundView is a list of the sets that a snapshot remembers by their conditions, newest first, at
+// most maxFound long.
+type foundView struct {
+	condition *Condition
+	counts    *counts // of the view that was asked
+	view      View
+	next      *foundView
+	length    int
+}
+
+// maxFound bounds the memory: of ten million assets a set takes 1.2 MB, and its counts up to 2 MB.
+const maxFound = 8
+
+// Where returns the view of those assets that meet a condition. It is made when it is first asked
+// for, and remembered. The error is that of the context.
+func (v View) Where(ctx context.Context, c *Condition) (View, error) {
+	s := v.snapshot
+	head := s.found.Load()
+	for f := head; f != nil; f = f.next {
+		if f.condition == c && f.counts == v.counts {
+			return f.view, nil
+		}
+	}
+	search := finder{s: s, ctx: ctx}
+	set, err := search.find(c, v.Assets())
+	if err != nil {
+		return View{}, err
+	}
+	found := View{snapshot: s, groups: []string{}, set: &set}
+	if found.counts, err = s.countsIn(ctx, set); err != nil {
+		return View{}, err
+	}
+	f := &foundView{condition: c, counts: v.counts, view: found, length: 1}
+	if head != nil && head.length < maxFound {
+		f.next, f.length = head, head.length+1
+	}
+	s.found.CompareAndSwap(head, f) // losing to another reader loses a memory only
+	return found, nil
+}
+
+// Meets says whether the asset with the ordinal, which must be there, meets a condition. The error
+// is that of the context.
+func (s *Snapshot) Meets(ctx context.Context, o Ordinal, c *Condition) (bool, error) {
+	search := finder{s: s, ctx: ctx}
+	set, err := search.find(c, setOf([]Ordinal{o}))
+	return set.Len() > 0, err
+}
+
+// finder looks for the assets that meet a condition.
+type finder struct {
+	s   *Snapshot
+	ctx context.Context //nolint:containedctx // it lives as long as one call
+}
+
+// find returns those of a set that meet the condition.
+func (f *finder) find(c *Condition, within Set) (Set, error) {
+	if within.p == nil {
+		return Set{}, nil
+	}
+	if err := f.ctx.Err(); err != nil {
+		return Set{}, err
+	}
+	switch c.kind {
+	case byID:
+		return f.named(c.ids, within), nil
+	case byGroup:
+		return f.cut(f.s.View(c.groups).Assets(), within), nil
+	case byKeys:
+		return f.holders(c.keys, within)
+	case byRow:
+		return f.rows(within, c.row)
+	case byNone:
+		not, err := f.find(c.parts[0], within)
+		return Subtract(within, not), err
+	case byAny:
+		return f.any(c.parts, within)
+	case byAll:
+		for _, part := range c.parts {
+			var err error
+			if within, err = f.find(part, within); err != nil {
+				return Set{}, err
+			}
+		}
+	}
+	return within, nil
+}
+
+// any returns those of a set that meet one of the conditions. Each is held against what none
+// before has found.
+func (f *finder) any(parts []*Condition, within Set) (Set, error) {
+	found, left := Set{}, within
+	for _, part := range parts {
+		some, err := f.find(part, left)
+		if err != nil {
+			return Set{}, err
+		}
+		found, left = Unite(found, some), Subtract(left, some)
+	}
+	return found, nil
+}
+
+// cut is Intersect that knows the set of all assets.
+func (f *finder) cut(set, within Set) Set {
+	if within.p == f.s.everyone {
+		return set
+	}
+	return Intersect(set, within)
+}
+
+// named returns those of a set that have one of the ids.
+func (f *finder) named(ids []string, within Set) Set {
+	var list []Ordinal
+	for _, id := range ids {
+		if o, ok := f.s.Find(id); ok && within.Contains(o) {
+			list = append(list, o)
+		}
+	}
+	slices.Sort(list)
+	return setOf(slices.Compact(list))
+}
+
+// fewAssets are looked at without a look at what holds the keys.
+const fewAssets = 64
+
+// rowCost is how many steps through postings a look at the keys of an asset is worth.
+const rowCost = 16
+
+// holders returns those of a set that have one of the keys open: by what holds the keys, or by
+// what the assets have, whichever is less.
+func (f *finder) holders(keys *KeySet, within Set) (Set, error) {
+	hasOne := func(r *Row) bool { return slices.ContainsFunc(r.Keys(), keys.Contains) }
+	if within.Len() <= fewAssets {
+		return f.rows(within, hasOne)
+	}
+	var sets []Set
+	steps := 0
+	whole := View{snapshot: f.s, counts: f.s.whole}
+	c := whole.Select(Filter{Keys: keys})
+	for c.Seek(0, false); c.Next(); {
+		sets = append(sets, f.s.Holders(c.key))
+		steps += c.Count()
+	}
+	switch {
+	case len(sets) == 1:
+		return f.cut(sets[0], within), nil
+	case steps/rowCost <= within.Len():
+		return f.cut(Unite(sets...), within), nil
+	}
+	return f.rows(within, hasOne)
+}
+
+// rows returns those of a set that a function lets through.
+func (f *finder) rows(within Set, lets func(*Row) bool) (Set, error) {
+	if within.Len() < f.s.ordinals/stripeSize {
+		row, found := Row{s: f.s}, []Ordinal(nil)
+		for o := range within.From(0) {
+			if row.o = o; o%lookEvery == 0 && f.ctx.Err() != nil {
+				break
+			}
+			if lets(&row) {
+				found = append(found, o)
+			}
+		}
+		return setOf(found), f.ctx.Err()
+	}
+	words := within.bitmap()
+	err := inParallel(f.ctx, len(words), within.Len()/worthWorker, func() (do func(from, to int), end func()) {
+		row := &Row{s: f.s}
+		return func(from, to int) {
+			for w := from; w < to; w++ {
+				words[w] = row.those(words[w], w, lets)
+			}
+		}, func() {}
+	})
+	if err != nil {
+		return Set{}, err
+	}
+	return setOfBitmap(roaring.FromDense(words, false)), nil
+}
+
+// those returns what a function lets through of a word of ordinals.
+func (r *Row) those(word uint64, at int, lets func(*Row) bool) (found uint64) {
+	for ; word != 0; word &= word - 1 {
+		bit := bits.TrailingZeros64(word)
+		r.o = Ordinal(at<<6 | bit)
+		if lets(r) {
+			found |= 1 << bit
+		}
+	}
+	return found
+}
+
+// bitmap returns a set that is not empty as words, which are the caller's.
+func (s Set) bitmap() []uint64 {
+	if s.p.dense != nil {
+		return s.p.words(nil)
+	}
+	words := make([]uint64, s.p.wordLen())
+	for o := range s.From(0) {
+		words[o>>6] |= 1 << (o & 63)
+	}
+	return words
+}
+
+// lookEvery is how many assets are passed over between two looks at the context.
+const lookEvery = 4096
+
+// pieces is how many parts of work are handed out at a time to each of the goroutines that share
+// it: enough that one that is slow keeps no other waiting.
+const pieces = 16
+
+// inParallel has all of 0 to n done, piece by piece, by at most so many workers on as many
+// processors, until the context ends. Each worker is made for its goroutine, and its end is called
+// where it was not cut off. A panic comes out of it as if the work had been done here.
+func inParallel(ctx context.Context, n, most int, worker func() (do func(from, to int), end func())) error {
+	workers := max(1, min(maxWorkers(), most, n))
+	step := (n + workers*pieces - 1) / (workers * pieces)
+	var next atomic.Int64
+	run := func() {
+		do, end := worker()
+		for ctx.Err() == nil {
+			from := int(next.Add(1)-1) * step
+			if from >= n {
+				end()
+				return
+			}
+			do(from, min(from+step, n))
+		}
+	}
+	if workers == 1 {
+		run()
+		return ctx.Err()
+	}
+	panics := make(chan any, workers)
+	for range workers {
+		go func() {
+			defer func() { panics <- recover() }()
+			run()
+		}()
+	}
+	var first any
+	for range workers {
+		if p := <-panics; p != nil {
+			first = p
+		}
+	}
+	if first != nil {
+		panic(first)
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"portolan/engine"
+	"portolan/index"
+)
+
+// hostsParams are the parameters of GET /v1/projects/{project_id}/hosts, and assetsParams those of
+// GET /v1/projects/{project_id}/assets.
+var (
+	hostsParams = []string{
+		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "limit", "offset",
+	}
+	assetsParams = []string{"where", "prefix", groupParam, "category", "limit", "offset"}
+)
+
+// asking is what the calls of our own that list have in common.
+type asking struct {
+	*asked
+	snapshot engine.Snapshot
+	view     engine.View
+	where    *engine.HostSet
+	timely   bool // the answer depends on the time
+}
+
+// list begins a call that lists.
+func (s *Server) list(c *call, known []string) (*asking, error) {
+	a, err := readAsked(c.RawQuery, known...)
+	if err != nil {
+		return nil, err
+	}
+	l := &asking{asked: a}
+	if l.view, err = a.view(c.caller.EnterpriseProjects); err != nil {
+		return nil, err
+	}
+	if err := checkProject(c.project); err != nil {
+		return nil, err
+	}
+	category, err := of(a, "category", engine.ParseCategory)
+	if err != nil {
+		return nil, err
+	}
+	if l.snapshot, err = s.snapshot(c.project, category); err != nil {
+		return nil, err
+	}
+	l.where, l.timely, err = s.where(a, l.snapshot.Policy())
+	return l, err
+}
+
+// hosts answers which assets have which ports open, one row for both.
+func (s *Server) hosts(ctx context.Context, c *call) error {
+	l, err := s.list(c, hostsParams)
+	if err != nil {
+		return err
+	}
+	q, err := l.hostQuery()
+	if err != nil {
+		return err
+	}
+	if q.Keys, err = s.keys(l.asked, "ports", l.snapshot.Policy()); err != nil {
+		return err
+	}
+	if q.Keys == nil && q.Port == 0 {
+		q.Keys = index.AllKeys()
+	}
+	q.View, q.Where = l.view, l.where
+	if !l.timely && c.unchanged(l.snapshot) {
+		return nil
+	}
+	var page engine.HostPage
+	err = s.search(ctx, q.Where, func(ctx context.Context) (err error) {
+		page, err = l.snapshot.Hosts(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.buf = appendTotal(c.buf[:0], page.Total)
+	for i := range page.Rows {
+		row := &page.Rows[i]
+		c.buf = appendOwner(c.buf, row.Asset, row.Name, row.Address, row.EnterpriseProject)
+		c.buf = append(appendKey(c.buf, row.Key(), row.Status), '}', ',')
+	}
+	c.buf = appendEnd(c.buf)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// hostQuery returns what the parameters ask, without what is asked of and the set of keys.
+func (a *asked) hostQuery() (q engine.HostQuery, err error) {
+	if q.Port, err = a.number("port", 0, 1, index.MaxPort); err != nil {
+		return q, err
+	}
+	if q.Type, err = of(a, "type", engine.ParseType); err != nil {
+		return q, err
+	}
+	if q.Status, err = of(a, "status", engine.ParseStatus); err != nil {
+		return q, err
+	}
+	for field, to := range map[string]*string{"name": &q.Name, "address": &q.Address} {
+		*to = a.values[field]
+		if err := checkLength(field, *to, maxText); err != nil {
+			return q, err
+		}
+	}
+	q.Offset, q.Limit, err = a.window()
+	return q, err
+}
+
+// assets answers which assets there are.
+func (s *Server) assets(ctx context.Context, c *call) error {
+	l, err := s.list(c, assetsParams)
+	if err != nil {
+		return err
+	}
+	q := engine.AssetQuery{View: l.view, Where: l.where, Prefix: l.values["prefix"]}
+	if err := checkLength("prefix", q.Prefix, engine.MaxAssetLen); err != nil {
+		return err
+	}
+	if q.Offset, q.Limit, err = l.window(); err != nil {
+		return err
+	}
+	if !l.timely && c.unchanged(l.snapshot) {
+		return nil
+	}
+	var page engine.AssetPage
+	err = s.search(ctx, q.Where, func(ctx context.Context) (err error) {
+		page, err = l.snapshot.Assets(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.buf = appendTotal(c.buf[:0], page.Total)
+	for i := range page.Rows {
+		c.buf = appendAsset(c.buf, &page.Rows[i])
+	}
+	c.buf = appendEnd(c.buf)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// appendOwner begins a row about an asset, with the fields that are known, each with a comma.
+func appendOwner(b []byte, asset, name, address, enterpriseProject string) []byte {
+	b = appendField(append(b, '{'), "asset", asset)
+	if name != "" {
+		b = appendField(b, "name", name)
+	}
+	if address != "" {
+		b = appendField(b, "address", address)
+	}
+	return appendField(b, groupParam, enterpriseProject)
+}
+
+// appendAsset appends a row about an asset: how many ports it has open, and when it was seen last.
+func appendAsset(b []byte, a *engine.Asset) []byte {
+	b = appendOwner(b, a.ID, a.Name, a.Address, a.EnterpriseProject)
+	b = append(b, `"num":`...)
+	b = strconv.AppendInt(b, int64(len(a.Open)), 10)
+	b = append(b, `,"last_seen":"`...)
+	b = a.LastSeen.AppendFormat(b, time.RFC3339Nano)
+	return append(b, `"},`...)
+}

@@ -1,0 +1,164 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"portolan/engine"
+	"portolan/server"
+	"portolan/server/auth"
+)
+
+const (
+	ownHosts  = "/v1/projects/p1/hosts"
+	ownAssets = "/v1/projects/p1/assets"
+)
+
+// seenAt is when the assets of the tests were seen last.
+var seenAt = time.Date(2026, time.January, 2, 3, 4, 5, 600_000_000, time.UTC)
+
+// dated is a fleet whose times are known.
+func (r *rig) dated() *rig {
+	r.Helper()
+	reports := []engine.Report{
+		{Asset: "a", Name: "web-1", Address: "10.0.0.1", Open: keysOf(r, "22/tcp", "443/tcp")},
+		{Asset: "b", Name: `Web "2"`, Open: keysOf(r, "22/tcp", "123/udp"), EnterpriseProject: "shop"},
+		{Asset: "c", Address: "fd00::1"},
+		{Asset: "box", Category: engine.Container, Open: keysOf(r, "80/tcp")},
+	}
+	for i := range reports {
+		reports[i].Project, reports[i].Seen, reports[i].Scope = "p1", seenAt, engine.ScopeAll()
+	}
+	if _, err := r.engine.Apply(r.Context(), reports); err != nil {
+		r.Fatal(err)
+	}
+	return r
+}
+
+func keysOf(t testing.TB, texts ...string) []engine.Key {
+	t.Helper()
+	keys, err := engine.ParseKeys(texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// TestOwnLists holds the answers of the calls that list, to the byte.
+func TestOwnLists(t *testing.T) {
+	r := newRig(t, nil).dated()
+	const (
+		a22  = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","port":22,"type":"TCP","status":"unknown"}`
+		b22  = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":22,"type":"TCP","status":"unknown"}`
+		b123 = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":123,"type":"UDP","status":"danger"}`
+		a443 = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","port":443,"type":"TCP","status":"unknown"}`
+		a    = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","num":2,"last_seen":"2026-01-02T03:04:05.6Z"}`
+		b    = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","num":2,"last_seen":"2026-01-02T03:04:05.6Z"}`
+		c    = `{"asset":"c","address":"fd00::1","enterprise_project_id":"0","num":0,"last_seen":"2026-01-02T03:04:05.6Z"}`
+		box  = `{"asset":"box","enterprise_project_id":"0","num":1,"last_seen":"2026-01-02T03:04:05.6Z"}`
+	)
+	for _, q := range []struct {
+		target, query string
+		total         int
+		rows          []string
+	}{
+		{ownHosts, "", 4, []string{a22, b22, b123, a443}},
+		{ownHosts, "limit=2&offset=1", 4, []string{b22, b123}},
+		{ownHosts, "port=22", 2, []string{a22, b22}},
+		{ownHosts, "ports=https,ntp", 2, []string{b123, a443}},
+		{ownHosts, "ports=https,ntp&status=danger", 1, []string{b123}},
+		{ownHosts, "type=udp", 1, []string{b123}},
+		{ownHosts, "name=eb-", 2, []string{a22, a443}},
+		{ownHosts, "address=10.", 2, []string{a22, a443}},
+		{ownHosts, "where=open(443)", 2, []string{a22, a443}},
+		{ownHosts, "where=name~\"WEB*\"&port=22", 2, []string{a22, b22}},
+		{ownHosts, "enterprise_project_id=shop", 2, []string{b22, b123}},
+		{ownAssets, "", 3, []string{a, b, c}},
+		{ownAssets, "limit=1&offset=1", 3, []string{b}},
+		{ownAssets, "prefix=b", 1, []string{b}},
+		{ownAssets, "category=container", 1, []string{box}},
+		{ownAssets, "where=ports=0", 1, []string{c}},
+		{ownAssets, "where=address+in+fd00::/8+or+id=a", 2, []string{a, c}},
+		{ownAssets, "where=seen>7d", 3, []string{a, b, c}},
+		{ownAssets, "where=seen<7d", 0, nil},
+		{ownAssets, "where=open(22)&enterprise_project_id=shop", 1, []string{b}},
+	} {
+		w := r.ask(http.MethodGet, q.target+"?"+strings.NewReplacer("<", "%3C", ">", "%3E", `"`, "%22").Replace(q.query), "")
+		want := fmt.Sprintf(`{"total_num":%d,"data_list":[%s]}`, q.total, strings.Join(q.rows, ","))
+		if w.Code != http.StatusOK || w.Body.String() != want {
+			t.Errorf("%s?%s: %d\ngot  %s\nwant %s", q.target, q.query, w.Code, w.Body, want)
+		}
+	}
+}
+
+// TestOwnListsRefused: what makes no sense is an error that names the parameter.
+func TestOwnListsRefused(t *testing.T) {
+	r := newRig(t, nil).dated()
+	for target, want := range map[string]string{
+		ownHosts + "?host=a":                              `want one of ports, where, port, type, status, name, address, enterprise_project_id, category, limit, offset`,
+		ownHosts + "?port=x":                              `port: "x" is not allowed`,
+		ownHosts + "?limit=0":                             `limit: "0" is not allowed`,
+		ownHosts + "?where=open":                          `where: at the end`,
+		ownHosts + "?ports=x":                             `ports: character 1`,
+		ownHosts + "?status=x":                            `status: "x" is not allowed`,
+		ownHosts + "?type=x":                              `type: "x" is not allowed`,
+		ownHosts + "?category=x":                          `category: "x" is not allowed`,
+		ownAssets + "?port=22":                            `want one of where, prefix, enterprise_project_id, category, limit, offset`,
+		ownAssets + "?where=os%3D3":                       `where: character 1, at "os"`,
+		ownAssets + "?offset=3000000":                     `offset: "3000000" is not allowed`,
+		ownAssets + "?prefix=" + strings.Repeat("x", 300): `prefix: `,
+		ownHosts + "?name=" + strings.Repeat("x", 300):    `name: `,
+	} {
+		wantFailure(t, r.ask(http.MethodGet, target, ""), 400, "HSS.0001", want)
+	}
+}
+
+// TestOwnListsGranted: only what is granted is found, also by a condition that names it.
+func TestOwnListsGranted(t *testing.T) {
+	r := newRig(t, fake{caller: &auth.Caller{Projects: auth.Only("p1"), EnterpriseProjects: auth.Only("shop")}}).dated()
+	for _, target := range []string{ownHosts, ownAssets, ownHosts + "?where=ep=0+or+ep=shop", ownAssets + "?where=id+in+(a,b)"} {
+		if body := r.ask(http.MethodGet, target, "").Body.String(); strings.Contains(body, `"a"`) || !strings.Contains(body, `"b"`) {
+			t.Errorf("%s: %s", target, body)
+		}
+	}
+}
+
+// TestTimely: an answer that depends on the time has no tag; the same question without it has one.
+func TestTimely(t *testing.T) {
+	r := newRig(t, nil).dated()
+	for _, target := range []string{ownHosts, ownAssets, ownPorts} {
+		for where, tagged := range map[string]bool{"open(22)": true, "seen < 7d": false} {
+			for range 2 { // made, remembered
+				w := r.ask(http.MethodGet, target+"?where="+url.QueryEscape(where), "")
+				if w.Code != http.StatusOK || (w.Header().Get("Etag") != "") != tagged {
+					t.Errorf("%s where %s: %d %v", target, where, w.Code, w.Header())
+				}
+			}
+		}
+	}
+}
+
+// TestSearchesTakeTurns: a question of a set of assets for which there is no room in time is
+// refused with the time to come again; others are answered.
+func TestSearchesTakeTurns(t *testing.T) {
+	r := newRig(t, nil).dated()
+	release := server.HoldSearches(r.handler.(*server.Server), 20*time.Millisecond)
+	for _, target := range []string{ownHosts, ownAssets, ownPorts} {
+		w := r.ask(http.MethodGet, target+"?where=open(22)", "")
+		wantFailure(t, w, 503, "HSS.0012", "The question takes too long.")
+		if w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: no time to come again", target)
+		}
+		if w := r.ask(http.MethodGet, target, ""); w.Code != http.StatusOK {
+			t.Errorf("%s of all: %d", target, w.Code)
+		}
+	}
+	release()
+	if w := r.ask(http.MethodGet, ownPorts+"?where=open(22)", ""); w.Code != http.StatusOK {
+		t.Errorf("when there is room: %d %s", w.Code, w.Body)
+	}
+}
