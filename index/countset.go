@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -107,40 +108,115 @@ func addMany(counts *[MaxPort + 1]uint32, list []byte, form, times uint32) []byt
 
 // countByAsset counts by what each asset of a set has. A list that many share is looked at once.
 func (s *Snapshot) countByAsset(ctx context.Context, set Set) (*counts, error) {
-	words := set.bitmap()
+	if c := s.countFew(set); c != nil {
+		return c, ctx.Err()
+	}
+	var list []Ordinal
+	var words []uint64
+	if set.Len() < s.ordinals/stripeSize {
+		list = slices.AppendSeq(make([]Ordinal, 0, set.Len()), set.From(0))
+	} else {
+		words = set.bitmap()
+	}
 	var mu sync.Mutex
-	sum := new(wide)
-	shared := map[uint32]uint32{} // how many have a list that is shared
-	err := inParallel(ctx, len(words), set.Len()/worthWorker, func() (do func(from, to int), end func()) {
-		part, lists := new(wide), map[uint32]uint32{}
-		do = func(from, to int) {
-			for w := from; w < to; w++ {
-				for m := words[w]; m != 0; m &= m - 1 {
-					st := s.stateOf(Ordinal(w<<6 | bits.TrailingZeros64(m)))
-					if st.keysBig {
-						lists[st.keysBlob]++
-					} else {
-						part.add(st.keys, 1)
-					}
-				}
-			}
+	sum := &lookedAt{s: s, keys: new(wide), shared: map[uint32]uint32{}}
+	err := inParallel(ctx, max(len(list), len(words)), set.Len()/worthWorker, func() (do func(from, to int), end func()) {
+		part := &lookedAt{s: s, keys: new(wide), shared: map[uint32]uint32{}}
+		do = func(from, to int) { part.addWords(words[from:to], from) }
+		if list != nil {
+			do = func(from, to int) { part.add(list[from:to]) }
 		}
 		return do, func() {
 			mu.Lock()
 			defer mu.Unlock()
-			for blob, n := range lists {
-				shared[blob] += n
-			}
-			part.addTo(sum)
+			sum.addPart(part)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	for blob, n := range shared {
-		sum.add(*s.interned.at(blob), n)
+	for blob, n := range sum.shared {
+		sum.keys.add(*s.interned.at(blob), n)
 	}
-	return sum.counts(), nil
+	return sum.keys.counts(), nil
+}
+
+// Of so few assets, with so few keys together, the keys are sorted: it spares making a count of
+// every key there is.
+const (
+	fewRows = 512
+	fewKeys = 8 << 10
+)
+
+// countFew counts what few assets have; nil if these are too many.
+func (s *Snapshot) countFew(set Set) *counts {
+	if set.Len() > fewRows {
+		return nil
+	}
+	var keys []Key
+	for o := range set.From(0) {
+		st := s.stateOf(o)
+		if keys = appendKeys(keys, s.listOf(&st)); len(keys) > fewKeys {
+			return nil
+		}
+	}
+	slices.Sort(keys)
+	sum := new(counts)
+	for len(keys) > 0 {
+		n := 1
+		for n < len(keys) && keys[n] == keys[0] {
+			n++
+		}
+		sum.add(keys[0], int32(n), 0)
+		keys = keys[n:]
+	}
+	return sum
+}
+
+// lookedAt is what assets have that were looked at.
+type lookedAt struct {
+	s      *Snapshot
+	keys   *wide
+	shared map[uint32]uint32 // how many have a list that is shared, by its number
+}
+
+// addWords adds the assets of some words of a bitmap, of which the first is the from-th.
+func (l *lookedAt) addWords(words []uint64, from int) {
+	var some [stage]Ordinal
+	n := 0
+	for w, word := range words {
+		for ; word != 0; word &= word - 1 {
+			some[n] = Ordinal((from+w)<<6 | bits.TrailingZeros64(word))
+			if n++; n == len(some) {
+				l.add(some[:])
+				n = 0
+			}
+		}
+	}
+	l.add(some[:n])
+}
+
+// add adds assets.
+func (l *lookedAt) add(ordinals []Ordinal) {
+	for part := range slices.Chunk(ordinals, stage) {
+		l.s.touchStates(part)
+		for _, o := range part {
+			st := l.s.stateOf(o)
+			if st.keysBig {
+				l.shared[st.keysBlob]++
+			} else {
+				l.keys.add(st.keys, 1)
+			}
+		}
+	}
+}
+
+// addPart adds what others are; they are not used any more.
+func (l *lookedAt) addPart(part *lookedAt) {
+	for blob, n := range part.shared {
+		l.shared[blob] += n
+	}
+	part.keys.addTo(l.keys)
 }
 
 // addTo adds the counts to a sum. They are not used any more.
@@ -243,9 +319,7 @@ func (p *posting) countIn(words []uint64, set Set) uint32 {
 	n := uint32(0)
 	if p.dense != nil {
 		for o := range p.from(0) {
-			if int(o>>6) < len(words) {
-				n += uint32(words[o>>6] >> (o & 63) & 1)
-			}
+			n += bitOf(words, o)
 		}
 		return n
 	}
@@ -255,28 +329,32 @@ func (p *posting) countIn(words []uint64, set Set) uint32 {
 	return n
 }
 
-// countIn returns how many of the block's ordinals are in a bitmap.
+// countIn returns how many of the block's ordinals are in a bitmap, which may end before it does.
 func (b *block) countIn(words []uint64) (n uint32) {
 	o := b.first
-	if int(b.last>>6) >= len(words) { // the end of it lies behind the bitmap
-		for data := b.data; ; {
-			if int(o>>6) < len(words) {
-				n += uint32(words[o>>6] >> (o & 63) & 1)
-			}
-			if len(data) == 0 {
-				return n
-			}
-			d, w := uvarint32(data)
+	n = bitOf(words, o)
+	for data := b.data; len(data) > 0; {
+		switch { // most distances take two bytes: they are decoded here
+		case data[0] < 0x80:
+			o += uint32(data[0])
+			data = data[1:]
+		case data[1] < 0x80:
+			o += uint32(data[0]&0x7f) | uint32(data[1])<<7
+			data = data[2:]
+		default:
+			d, w := uvarint32Long(data)
 			data = data[w:]
 			o += d
 		}
-	}
-	n = uint32(words[o>>6] >> (o & 63) & 1)
-	for data := b.data; len(data) > 0; {
-		d, w := uvarint32(data)
-		data = data[w:]
-		o += d
-		n += uint32(words[o>>6] >> (o & 63) & 1)
+		n += bitOf(words, o)
 	}
 	return n
+}
+
+// bitOf returns 1 if the ordinal is in a bitmap.
+func bitOf(words []uint64, o Ordinal) uint32 {
+	if int(o>>6) >= len(words) {
+		return 0
+	}
+	return uint32(words[o>>6]>>(o&63)) & 1
 }

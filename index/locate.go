@@ -2,6 +2,7 @@ package index
 
 import (
 	"math/bits"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -101,24 +102,36 @@ func (x *Index) Touch(ordinals []Ordinal) {
 }
 
 func (x *Index) touch(ordinals []Ordinal, of func(*stripe) *column) {
-	sum := uint64(0)
+	x.touched += x.next.touch(ordinals, of)
+}
+
+// touchStates is Touch of a snapshot.
+func (s *Snapshot) touchStates(ordinals []Ordinal) {
+	if s.touch(ordinals, func(p *stripe) *column { return &p.states }) == ^uint64(0) {
+		runtime.Gosched() // hardly ever: the sum must have a use, or nothing would be read
+	}
+}
+
+// touch reads a byte of where each asset's record is, in steps: those of different assets do not
+// depend on each other. What it returns says nothing.
+func (d *data) touch(ordinals []Ordinal, of func(*stripe) *column) (sum uint64) {
 	for _, o := range ordinals {
-		if p := x.next.stripe(o / stripeSize); p != nil {
+		if p := d.stripe(o / stripeSize); p != nil {
 			sum += p.live
 		}
 	}
 	for _, o := range ordinals {
-		if p := x.next.stripe(o / stripeSize); p != nil {
+		if p := d.stripe(o / stripeSize); p != nil {
 			sum += uint64(of(p).off[o%stripeSize])
 		}
 	}
 	for _, o := range ordinals {
-		if p := x.next.stripe(o / stripeSize); p != nil && p.live>>(o%stripeSize)&1 != 0 {
+		if p := d.stripe(o / stripeSize); p != nil && p.live>>(o%stripeSize)&1 != 0 {
 			c := of(p)
 			sum += uint64(c.data[c.off[o%stripeSize]])
 		}
 	}
-	x.touched += sum
+	return sum
 }
 
 // newcomers numbers ids of no asset.
