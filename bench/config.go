@@ -17,13 +17,16 @@ type Suite string
 const (
 	SuiteMemory  Suite = "memory"
 	SuiteLibrary Suite = "library"
+	SuiteFacets  Suite = "facets"
 	SuiteHTTP    Suite = "http"
 	SuiteLoad    Suite = "load"
 	SuiteStore   Suite = "store"
 )
 
 // Suites returns every suite, in the order in which they run.
-func Suites() []Suite { return []Suite{SuiteMemory, SuiteLibrary, SuiteHTTP, SuiteLoad, SuiteStore} }
+func Suites() []Suite {
+	return []Suite{SuiteMemory, SuiteLibrary, SuiteFacets, SuiteHTTP, SuiteLoad, SuiteStore}
+}
 
 // Defaults of [Config].
 const (

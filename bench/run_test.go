@@ -169,7 +169,7 @@ func TestRunStops(t *testing.T) {
 func TestConfig(t *testing.T) {
 	report, err := Run(t.Context(), &Config{Suites: []Suite{"none"}, Hosts: -1, Profile: "zoo", For: -time.Second})
 	for _, want := range []string{
-		`Suites is "none": want only memory, library, http, load`, "Hosts is -1: want 0 or more",
+		`Suites is "none": want only memory, library, facets, http, load`, "Hosts is -1: want 0 or more",
 		`Profile is "zoo": want one of agents, internet, campus, containers`, "For is -1s: want 0 or more",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

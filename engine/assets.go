@@ -57,11 +57,11 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if s.s == nil {
 		return page, nil
 	}
-	view, err := s.view(ctx, q.View, q.Where)
+	assets, err := s.assetsOf(ctx, q.View, q.Where)
 	if err != nil {
 		return AssetPage{}, err
 	}
-	assets, w := view.Assets(), walk{ctx: ctx}
+	w := walk{ctx: ctx}
 	if q.Prefix != "" {
 		return s.searchAssets(&q, &w, assets)
 	}

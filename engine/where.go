@@ -84,6 +84,15 @@ func conditions(sets []*HostSet) []*index.Condition {
 	return list
 }
 
+// assetsOf returns the assets that a question is asked of.
+func (s Snapshot) assetsOf(ctx context.Context, v View, where *HostSet) (index.Set, error) {
+	view := s.s.View(v.groups)
+	if where == nil {
+		return view.Assets(), nil
+	}
+	return view.Find(ctx, where.c)
+}
+
 // view returns the index's view of a question.
 func (s Snapshot) view(ctx context.Context, v View, where *HostSet) (index.View, error) {
 	view := s.s.View(v.groups)

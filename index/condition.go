@@ -161,44 +161,69 @@ func (r *Row) AddressText() []byte {
 	return id.appendAddress(r.text[:0])
 }
 
-// foundView is a list of the sets that a snapshot remembers by their conditions, newest first, at
-// most maxFound long.
-type foundView struct {
+// found is a list of the sets that a snapshot remembers by their conditions, newest first, at most
+// maxFound long.
+type found struct {
 	condition *Condition
 	counts    *counts // of the view that was asked
-	view      View
-	next      *foundView
+	set       Set
+	view      atomic.Pointer[View] // with counts; nil until they are asked for
+	next      *found
 	length    int
 }
 
 // maxFound bounds the memory: of ten million assets a set takes 1.2 MB, and its counts up to 2 MB.
 const maxFound = 8
 
-// Where returns the view of those assets that meet a condition. It is made when it is first asked
-// for, and remembered. The error is that of the context.
+// Find returns those assets of the view that meet a condition. They are looked for when they are
+// first asked for, and remembered. The error is that of the context.
+func (v View) Find(ctx context.Context, c *Condition) (Set, error) {
+	f, err := v.find(ctx, c)
+	if err != nil {
+		return Set{}, err
+	}
+	return f.set, nil
+}
+
+// Where returns the view of those assets that meet a condition, as [View.Find] does, with counts
+// of what they have open.
 func (v View) Where(ctx context.Context, c *Condition) (View, error) {
+	f, err := v.find(ctx, c)
+	if err != nil {
+		return View{}, err
+	}
+	if view := f.view.Load(); view != nil {
+		return *view, nil
+	}
+	view := View{snapshot: v.snapshot, groups: []string{}, set: &f.set}
+	if view.counts, err = v.snapshot.countsIn(ctx, f.set); err != nil {
+		return View{}, err
+	}
+	if f.view.CompareAndSwap(nil, &view) {
+		return view, nil
+	}
+	return *f.view.Load(), nil // another reader's, by whose counts more may be remembered
+}
+
+func (v View) find(ctx context.Context, c *Condition) (*found, error) {
 	s := v.snapshot
 	head := s.found.Load()
 	for f := head; f != nil; f = f.next {
 		if f.condition == c && f.counts == v.counts {
-			return f.view, nil
+			return f, nil
 		}
 	}
+	f := &found{condition: c, counts: v.counts, length: 1}
 	search := finder{s: s, ctx: ctx}
-	set, err := search.find(c, v.Assets())
-	if err != nil {
-		return View{}, err
+	var err error
+	if f.set, err = search.find(c, v.Assets()); err != nil {
+		return nil, err
 	}
-	found := View{snapshot: s, groups: []string{}, set: &set}
-	if found.counts, err = s.countsIn(ctx, set); err != nil {
-		return View{}, err
-	}
-	f := &foundView{condition: c, counts: v.counts, view: found, length: 1}
 	if head != nil && head.length < maxFound {
 		f.next, f.length = head, head.length+1
 	}
 	s.found.CompareAndSwap(head, f) // losing to another reader loses a memory only
-	return found, nil
+	return f, nil
 }
 
 // Meets says whether the asset with the ordinal, which must be there, meets a condition. The error

@@ -15,7 +15,7 @@ type Snapshot struct {
 	merged atomic.Pointer[mergedView] // views of several groups asked for so far
 	held   atomic.Pointer[heldSet]    // sets of holders in views asked for so far
 	ranked atomic.Pointer[ranked]     // keys in other orders asked for so far
-	found  atomic.Pointer[foundView]  // sets by condition asked for so far
+	found  atomic.Pointer[found]      // sets by condition asked for so far
 }
 
 // Version counts the publications of the index.

@@ -48,6 +48,8 @@ func (c *cli) benchCommand() *cobra.Command {
   memory    the live heap by part, and the peak while loading
   library   questions put to the engine: at rest, beside a writer at full rate and
             beside 1000 reports a second
+  facets    other orders, and sets of assets of many sizes, as if asked for the first time
+            and again
   http      the endpoint beside handlers of net/http that write the same answer from
             memory, and nginx with the answer as a file: without end, in turns, and at
             fixed rates

@@ -13,7 +13,7 @@ import (
 
 // TestBench: every suite by name, in every format, its client in a process of its own.
 func TestBench(t *testing.T) {
-	for suite, format := range map[string]string{"memory": asTable, "library": asBenchfmt, "http": asJSON, "load": asTable} {
+	for suite, format := range map[string]string{"memory": asTable, "library": asBenchfmt, "facets": asTable, "http": asJSON, "load": asTable} {
 		r := mustCall(t, nil, "bench", suite, "--hosts", "300", "--for", "1ms", "-o", format)
 		switch format {
 		case asJSON:
