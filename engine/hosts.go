@@ -24,8 +24,8 @@ func (e *Engine) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 // A query with Asset looks at that asset alone. One without costs what the page
 // does, once it is known which assets of the view have the port open: a snapshot
 // remembers that for some views and ports. With Name or Address it looks at each
-// of those assets, some 0.1 µs each and type, whatever the page. The context is
-// looked at now and then.
+// of those assets, some 0.1 µs each and type, whatever the page, and without Port at each asset of
+// the view, once. The context is looked at now and then.
 func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	if err := ctx.Err(); err != nil {
 		return HostPage{}, err
@@ -107,11 +107,16 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 
 // holders answers about the assets that have one of the keys open.
 func (h *hostSearch) holders(f *index.Filter) error {
-	collect := h.counted
-	if h.q.Name != "" || h.q.Address != "" {
+	collect, where := h.counted, h.q.Where
+	switch labelled := h.q.Name != "" || h.q.Address != ""; {
+	case labelled && h.q.Port != 0:
 		collect = h.searched
+	case labelled: // of many keys each asset would be looked at for each of its own
+		if where = hasLabels(h.q.Name, h.q.Address); h.q.Where != nil {
+			where = AllOf(where, h.q.Where)
+		}
 	}
-	view, err := h.view(h.ctx, h.q.View, h.q.Where)
+	view, err := h.view(h.ctx, h.q.View, where)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"slices"
@@ -57,6 +58,12 @@ func HasAddress(lets func(address []byte) bool) *HostSet {
 // or changed. The function is called concurrently.
 func HasName(lets func(name []byte) bool) *HostSet {
 	return row(func(r *index.Row) bool { return lets(r.Name()) })
+}
+
+// hasLabels is the assets whose name contains one text and whose address the other.
+func hasLabels(name, address string) *HostSet {
+	n, a := []byte(name), []byte(address)
+	return row(func(r *index.Row) bool { return bytes.Contains(r.Name(), n) && bytes.Contains(r.AddressText(), a) })
 }
 
 // SeenSince is the assets whose newest report is of the time or later.

@@ -136,7 +136,16 @@ func (b *KeySetBuilder) each(r Range, f func(w *uint64, mask uint64)) {
 func (b *KeySetBuilder) Build() *KeySet {
 	s := newKeySet()
 	for t := range b.bits {
-		if b.bits[t] != (portBits{}) {
+		if b.bits[t] == (portBits{}) {
+			continue
+		}
+		for other := range b.bits[:t] { // types with the same ports share one
+			if s.bits[other] != nil && *s.bits[other] == b.bits[t] {
+				s.bits[t] = s.bits[other]
+				break
+			}
+		}
+		if s.bits[t] == nil {
 			c := b.bits[t]
 			s.bits[t] = &c
 		}

@@ -73,7 +73,8 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 		return nil
 	}
 	var page engine.HostPage
-	err = s.search(ctx, q.Where, func(ctx context.Context) (err error) {
+	searches := q.Where != nil || q.Name != "" || q.Address != ""
+	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
 		page, err = l.snapshot.Hosts(ctx, q)
 		return err
 	})
@@ -129,7 +130,7 @@ func (s *Server) assets(ctx context.Context, c *call) error {
 		return nil
 	}
 	var page engine.AssetPage
-	err = s.search(ctx, q.Where, func(ctx context.Context) (err error) {
+	err = s.search(ctx, q.Where != nil || q.Prefix != "", func(ctx context.Context) (err error) {
 		page, err = l.snapshot.Assets(ctx, q)
 		return err
 	})

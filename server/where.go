@@ -28,8 +28,11 @@ type hostSetOf struct {
 	second       int64
 }
 
-// maxHostSets is how many sets are remembered; one is a few hundred bytes, and its ports.
-const maxHostSets = 64
+// So many sets are remembered, each of so many conditions: that of ports takes up to 48 KB.
+const (
+	maxHostSets  = 64
+	maxKeptTerms = 16
+)
 
 // searchTime is how long a question of a set of assets may take, waiting for others included.
 const searchTime = 10 * time.Second
@@ -66,14 +69,16 @@ func (s *Server) where(a *asked, policy *engine.Policy) (set *engine.HostSet, ti
 		of.second = 0
 	}
 	set = where.Assets(policy, now)
-	s.searches.sets.Add(of, set)
+	if where.Terms() <= maxKeptTerms {
+		s.searches.sets.Add(of, set)
+	}
 	return set, where.Timely(), nil
 }
 
-// search asks a question of a set of assets, nil for one of all: at most as many at a time as there
-// are processors, and not for long.
-func (s *Server) search(ctx context.Context, set *engine.HostSet, ask func(context.Context) error) error {
-	if set == nil {
+// search asks a question, which may look at each asset: then at most as many at a time as there are
+// processors, and not for long.
+func (s *Server) search(ctx context.Context, searches bool, ask func(context.Context) error) error {
+	if !searches {
 		return ask(ctx)
 	}
 	within, cancel := context.WithTimeout(ctx, s.searches.patience)

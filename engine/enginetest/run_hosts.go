@@ -62,6 +62,8 @@ func hostCases() []suiteCase {
 		ask("a set of keys and a status", engine.HostQuery{Keys: setOf("80-443/tcp", "18080/udp"), Status: engine.Unknown}, "c 18080/udp"),
 		ask("a set of keys and a port", engine.HostQuery{Keys: setOf("80-443/tcp"), Port: 443}, "c 443/tcp"),
 		ask("a set of keys and a name", engine.HostQuery{Keys: setOf("80-443/tcp"), Name: "door"}, "b 80/tcp"),
+		ask("a set of keys, a name and an address", engine.HostQuery{Keys: setOf("1-65535/tcp"), Name: "o", Address: ".0.4"}, "b 80/tcp", "b 8080/tcp"),
+		ask("a set of keys, a name and a set of assets", engine.HostQuery{Keys: setOf("1-65535/udp"), Name: "o", Where: smallWheres[5]}, "d 80/udp", "a 123/udp", "b 123/udp"),
 		ask("a set of keys of an asset", engine.HostQuery{Keys: setOf("80-443/tcp"), Asset: "c"}, "c 80/tcp", "c 443/tcp"),
 		ask("no key", engine.HostQuery{Keys: new(engine.KeySet)}),
 		ask("a set of assets", engine.HostQuery{Where: smallWheres[5], Type: engine.UDP}, "d 80/udp", "a 123/udp", "b 123/udp", "c 18080/udp"),

@@ -57,8 +57,8 @@ const (
 	wantOperator  = "=, !=, <, <=, >, >=, ~, !~ or in"
 	wantValue     = `a word, or a text in quotes`
 	wantBehind    = `"and", "or" or the end`
-	// maxTerms bounds what a question costs.
-	maxTerms = 256
+	// maxTerms bounds what a question costs, and what is kept of it: 48 KB for the ports of one.
+	maxTerms = 64
 )
 
 func whereFollows(before string) string {
@@ -83,6 +83,7 @@ func whereFollows(before string) string {
 type Where struct {
 	text   string
 	tree   *whereAny
+	terms  int
 	timely bool
 }
 
@@ -100,12 +101,15 @@ func ParseWhere(field, text string) (Where, error) {
 		wrong.Field, wrong.Text = field, text
 		return Where{}, wrong
 	}
-	w.timely = c.timely
+	w.terms, w.timely = c.terms, c.timely
 	return w, nil
 }
 
 // String returns the text that the set was read from.
 func (w Where) String() string { return w.text }
+
+// Terms is how many conditions the set is made of, brackets and not counted.
+func (w Where) Terms() int { return w.terms }
 
 // Timely says whether the set depends on the time.
 func (w Where) Timely() bool { return w.timely }

@@ -255,7 +255,7 @@ func TestWhereRefused(t *testing.T) {
 		"(open(22)":                              `where: at the end: want "and", "or", ")" or the end`,
 		"open(22))":                              `where: character 9, at ")": want "and", "or", ")" or the end`,
 		"id in (a b)":                            `where: character 10, at "b": want an operator`,
-		strings.Repeat("not ", 300) + "open(22)": `where: character 1025, at "one more": want at most 256 conditions`,
+		strings.Repeat("not ", 300) + "open(22)": `where: character 257, at "one more": want at most 64 conditions`,
 		strings.Repeat("(", 4000):                "where: ",
 	} {
 		_, err := expr.ParseWhere("where", text)
@@ -272,6 +272,9 @@ func TestWhereTimely(t *testing.T) {
 		if err != nil || w.Timely() != want || w.String() != text {
 			t.Errorf("%s: %t, %v", text, w.Timely(), err)
 		}
+	}
+	if w, err := expr.ParseWhere("where", "open(22) or not (seen > 1h)"); err != nil || w.Terms() != 4 {
+		t.Errorf("%d conditions, want 4; %v", w.Terms(), err)
 	}
 	if (expr.Where{}).Assets(policy, now) != nil {
 		t.Error("the zero Where is a set")
