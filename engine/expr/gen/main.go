@@ -54,7 +54,7 @@ func write(w io.Writer) error {
 			ports[name][t.letter] = append(ports[name][t.letter], p)
 		}
 	}
-	var rows []string
+	rows := make([]string, 0, len(ports))
 	for name, by := range ports {
 		same := map[string]string{} // ports to the letters that have them
 		for _, t := range transports {
