@@ -43,31 +43,41 @@ them. ASSETS is as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
-	cmd.Flags().Var(f.where, "where", "only these assets")
-	cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")
+	under(topicFilter, cmd, func() {
+		cmd.Flags().Var(f.where, "where", "only these assets")
+		cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")
+	})
 	f.addTo(cmd)
 	return cmd
 }
 
 // list writes the assets that are asked for.
 func (c *cli) list(ctx context.Context, f *assetList, server bool) error {
-	ask := c.localAssets
-	if server {
-		ask = c.serverAssets
+	ask := func() ([]assetRow, int, error) { return c.serverAssets(ctx, f) }
+	if !server {
+		e, err := c.memory(ctx, f.read)
+		if err != nil {
+			return err
+		}
+		ask = func() ([]assetRow, int, error) { return localAssets(ctx, e, f) }
 	}
-	rows, total, err := ask(ctx, f)
+	rows, total, err := ask()
 	if err != nil {
 		return err
 	}
-	if err := writeRows(c.stdout, f.output.value, assetColumns, rows); err != nil {
+	if err := writeRows(c.stdout, f.output.value, assetColumns, rows, c.look(f.color.value)); err != nil {
 		return err
 	}
 	c.noteMore(*f.filterFlags, len(rows), total)
+	c.whyEmpty(f.filterFlags, total, nil, func() (int, error) {
+		_, total, err := ask()
+		return total, err
+	})
 	return nil
 }
 
-func (c *cli) localAssets(ctx context.Context, f *assetList) ([]assetRow, int, error) {
-	s, err := c.snapshotOf(ctx, f.read, f.filterFlags)
+func localAssets(ctx context.Context, e *engine.Engine, f *assetList) ([]assetRow, int, error) {
+	s, err := snapshotOf(e, f.filterFlags)
 	if err != nil {
 		return nil, 0, err
 	}

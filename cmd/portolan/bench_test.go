@@ -56,7 +56,7 @@ func TestBenchInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var stdout, stderr strings.Builder
-	code := run(ctx, []string{"bench", "--hosts", "300", "--for", "1m"}, env{}.get, strings.NewReader(""), &stdout, &stderr)
+	code := run(ctx, []string{"bench", "--hosts", "300", "--for", "1m"}, env{}.vars(), strings.NewReader(""), &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stdout.String(), "The run was interrupted") || !strings.Contains(stdout.String(), "live heap") {
 		t.Errorf("exit code %d: %s\n%s", code, stderr.String(), stdout.String())
 	}

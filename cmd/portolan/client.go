@@ -31,9 +31,11 @@ type serverFlags struct {
 }
 
 func (f *serverFlags) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.url, "server", "", "ask the server at this `URL`, such as http://127.0.0.1:8080")
-	cmd.Flags().StringVar(&f.project, "project", "default", "the project on the server, its `ID`")
-	cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the server's token")
+	under(topicServer, cmd, func() {
+		cmd.Flags().StringVar(&f.url, "server", "", "ask the server at this `URL`, such as http://127.0.0.1:8080")
+		cmd.Flags().StringVar(&f.project, "project", "default", "the project on the server, its `ID`")
+		cmd.Flags().StringVar(&f.tokenEnv, "token-env", "PORTOLAN_TOKEN", "the `NAME` of the variable that holds the server's token")
+	})
 }
 
 // fromServer says whether a server is asked, or else files are read.

@@ -18,9 +18,11 @@ import (
 	"portolan/index"
 )
 
+const envPrefix = "PORTOLAN_"
+
 // envName returns the environment variable that stands for a flag.
 func envName(flag string) string {
-	return "PORTOLAN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // describeEnv names the variables of a command's flags in its help.

@@ -50,13 +50,15 @@ SELECTOR and ASSETS are as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
-	cmd.Flags().Var(f.port, "port", "only this port")
-	cmd.Flags().Var(&f.ports, "ports", "only these ports")
-	cmd.Flags().Var(&f.where, "where", "only these assets")
-	f.typ.addTo(cmd, "type", "", "only this type")
-	f.status.addTo(cmd, "status", "", "only this status")
-	cmd.Flags().StringVar(&f.name, "name", "", "only assets whose name contains this `TEXT`, letter case and all")
-	cmd.Flags().StringVar(&f.address, "address", "", "only assets whose address contains this `TEXT`")
+	under(topicFilter, cmd, func() {
+		cmd.Flags().Var(f.port, "port", "only this port")
+		cmd.Flags().Var(&f.ports, "ports", "only these ports")
+		cmd.Flags().Var(&f.where, "where", "only these assets")
+		f.typ.addTo(cmd, "type", "", "only this type")
+		f.status.addTo(cmd, "status", "", "only this status")
+		cmd.Flags().StringVar(&f.name, "name", "", "only assets whose name contains this `TEXT`, letter case and all")
+		cmd.Flags().StringVar(&f.address, "address", "", "only assets whose address contains this `TEXT`")
+	})
 	f.addTo(cmd)
 	return cmd
 }
@@ -80,24 +82,32 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 	if !f.byPort() {
 		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""}, server)
 	}
-	ask := c.localHosts
-	if server {
-		ask = c.serverHosts
+	ask := func() ([]hostRow, int, error) { return c.serverHosts(ctx, f) }
+	if !server {
+		e, err := c.memory(ctx, &f.read)
+		if err != nil {
+			return err
+		}
+		ask = func() ([]hostRow, int, error) { return localHosts(ctx, e, f) }
 	}
-	rows, total, err := ask(ctx, f)
+	rows, total, err := ask()
 	if err != nil {
 		return err
 	}
-	if err := writeRows(c.stdout, f.output.value, hostColumns, rows); err != nil {
+	if err := writeRows(c.stdout, f.output.value, hostColumns, rows, c.look(f.color.value)); err != nil {
 		return err
 	}
 	c.noteMore(f.filterFlags, len(rows), total)
+	c.whyEmpty(&f.filterFlags, total, map[string]*choice{"type": f.typ, "status": f.status}, func() (int, error) {
+		_, total, err := ask()
+		return total, err
+	})
 	return nil
 }
 
 // localHosts answers from files.
-func (c *cli) localHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, error) {
-	s, err := c.snapshotOf(ctx, &f.read, &f.filterFlags)
+func localHosts(ctx context.Context, e *engine.Engine, f *hostsFlags) ([]hostRow, int, error) {
+	s, err := snapshotOf(e, &f.filterFlags)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -127,12 +137,8 @@ func (c *cli) localHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, er
 	return rows, page.Total, nil
 }
 
-// snapshotOf returns what files say of the category that is asked for.
-func (c *cli) snapshotOf(ctx context.Context, read *readFlags, f *filterFlags) (engine.Snapshot, error) {
-	e, err := c.memory(ctx, read)
-	if err != nil {
-		return engine.Snapshot{}, err
-	}
+// snapshotOf returns what an engine filled from files has of the category that is asked for.
+func snapshotOf(e *engine.Engine, f *filterFlags) (engine.Snapshot, error) {
 	s, err := e.Snapshot(localProject, parsedCategory(f.category))
 	if errors.Is(err, engine.ErrNoProject) { // the files hold no asset
 		err = nil

@@ -113,13 +113,13 @@ func TestImportInterrupted(t *testing.T) {
 		}()
 		var stdout, stderr bytes.Buffer
 		args := []string{"import", "-", "--strict=" + strconv.FormatBool(strict)}
-		code := run(ctx, args, s.env().get, stdin, &stdout, &stderr)
+		code := run(ctx, args, s.env().vars(), stdin, &stdout, &stderr)
 		typing.Close()
 		want := 2
 		if strict {
 			want = 0
 		}
-		if code != exitFailed || !strings.Contains(stdout.String(), fmt.Sprintf("standard input: %d applied", want)) || !strings.Contains(stderr.String(), "standard input: interrupted") {
+		if code != exitInterrupted || !strings.Contains(stdout.String(), fmt.Sprintf("standard input: %d applied", want)) || !strings.Contains(stderr.String(), "standard input: interrupted") {
 			t.Errorf("strict %t: exit %d\n%s%s", strict, code, &stdout, &stderr)
 		}
 		if strings.Contains(stderr.String(), "closed pipe") {
@@ -141,8 +141,8 @@ func TestInterruptedReading(t *testing.T) {
 		cancel()
 	}()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, []string{"ports", "--import", "-"}, env(nil).get, stdin, &stdout, &stderr)
-	if code != exitFailed || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "portolan: interrupted\n") || strings.Contains(stderr.String(), "pipe") {
+	code := run(ctx, []string{"ports", "--import", "-"}, env(nil).vars(), stdin, &stdout, &stderr)
+	if code != exitInterrupted || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "portolan: interrupted\n") || strings.Contains(stderr.String(), "pipe") {
 		t.Errorf("exit %d\n%s%s", code, &stdout, &stderr)
 	}
 }

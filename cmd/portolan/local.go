@@ -27,7 +27,9 @@ type readFlags struct {
 }
 
 // addTo adds the flags of a command that reads files itself.
-func (f *readFlags) addTo(cmd *cobra.Command) {
+func (f *readFlags) addTo(cmd *cobra.Command) { under(topicFiles, cmd, func() { f.addAll(cmd) }) }
+
+func (f *readFlags) addAll(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.files, "import", nil, "read this `FILE`, folder or pattern, - for standard input; may be repeated")
 	f.addHow(cmd)
 }

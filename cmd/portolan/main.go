@@ -4,5 +4,5 @@ package main
 import "os"
 
 func main() {
-	os.Exit(run(untilSignalled(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(untilSignalled(), os.Args[1:], environment{os.Getenv, os.Environ}, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // TestMain runs the tests, or, as the bench command calls it, the client.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == benchClientName {
-		os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+		os.Exit(run(context.Background(), os.Args[1:], environment{os.Getenv, os.Environ}, os.Stdin, os.Stdout, os.Stderr))
 	}
 	if os.Getenv(childEnv) != "" {
 		main()
@@ -49,6 +49,17 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
+// vars is the environment as the program sees it.
+func (e env) vars() environment {
+	return environment{e.get, func() []string {
+		var all []string
+		for name, value := range e {
+			all = append(all, name+"="+value)
+		}
+		return all
+	}}
+}
+
 // call runs the program with an empty standard input.
 func call(t *testing.T, e env, args ...string) result {
 	t.Helper()
@@ -58,7 +69,7 @@ func call(t *testing.T, e env, args ...string) result {
 func callWith(t *testing.T, e env, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, e.get, strings.NewReader(stdin), &stdout, &stderr)
+	code := run(t.Context(), args, e.vars(), strings.NewReader(stdin), &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -132,7 +143,7 @@ func serveTo(t *testing.T, stderr *safeBuffer, e env, args ...string) *served {
 	done := make(chan int, 1)
 	args = append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)
 	go func() {
-		done <- run(ctx, args, e.get, strings.NewReader(""), in, stderr)
+		done <- run(ctx, args, e.vars(), strings.NewReader(""), in, stderr)
 		in.Close()
 	}()
 	stop := sync.OnceValue(func() result {

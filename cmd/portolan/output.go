@@ -5,10 +5,13 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"portolan/engine"
 )
@@ -68,7 +71,7 @@ func newHostRow(h engine.HostPort) hostRow {
 }
 
 // writeRows writes the rows in a format; columns are the names of their cells.
-func writeRows[R row](w io.Writer, format string, columns []string, rows []R) error {
+func writeRows[R row](w io.Writer, format string, columns []string, rows []R, look tableLook) error {
 	out := bufio.NewWriter(w)
 	var err error
 	switch format {
@@ -79,7 +82,7 @@ func writeRows[R row](w io.Writer, format string, columns []string, rows []R) er
 	case asCSV:
 		err = writeCSV(out, columns, rows)
 	default:
-		err = writeTable(out, columns, rows)
+		err = writeTable(out, columns, rows, look)
 	}
 	if err != nil {
 		return err
@@ -127,23 +130,139 @@ func writeCSV[R row](w *bufio.Writer, columns []string, rows []R) error {
 	return out.Error()
 }
 
-func writeTable[R row](w *bufio.Writer, columns []string, rows []R) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(cells []string) {
-		for i, cell := range cells {
-			cells[i] = printable(cell)
-		}
-		_, _ = io.WriteString(out, strings.Join(cells, "\t")+"\n") // A bufio.Writer keeps its error.
+// writeTable writes the rows in columns. One that is empty in every row is left out.
+func writeTable[R row](w *bufio.Writer, columns []string, rows []R, look tableLook) error {
+	lines := make([][]string, 1, len(rows)+1)
+	for _, c := range columns {
+		lines[0] = append(lines[0], strings.ToUpper(strings.TrimSuffix(c, "_id")))
 	}
-	head := make([]string, len(columns))
-	for i, c := range columns {
-		head[i] = strings.ToUpper(strings.TrimSuffix(c, "_id"))
-	}
-	line(head)
 	for _, r := range rows {
-		line(r.cells())
+		line := r.cells()
+		for i := range line {
+			line[i] = printable(line[i])
+		}
+		lines = append(lines, line)
 	}
-	return out.Flush()
+	widths := widthsOf(lines)
+	look.fit(widths)
+	for n, line := range lines {
+		begun := false
+		for i, cell := range line {
+			if widths[i] == 0 {
+				continue
+			}
+			if begun {
+				_, _ = w.WriteString("  ") // A bufio.Writer keeps its error.
+			}
+			begun = true
+			cell = cut(cell, widths[i])
+			pad := widths[i] - utf8.RuneCountInString(cell)
+			if n > 0 && columns[i] == "status" {
+				cell = look.paint(cell)
+			}
+			_, _ = w.WriteString(cell)
+			if !isLast(widths, i) {
+				_, _ = w.WriteString(strings.Repeat(" ", pad))
+			}
+		}
+		_ = w.WriteByte('\n')
+	}
+	return nil
+}
+
+// widthsOf returns the widths of columns, in characters; 0 is one that only its heading fills.
+func widthsOf(lines [][]string) []int {
+	widths := make([]int, len(lines[0]))
+	for i := range widths {
+		filled := len(lines) == 1
+		for n, line := range lines {
+			widths[i] = max(widths[i], utf8.RuneCountInString(line[i]))
+			filled = filled || n > 0 && line[i] != ""
+		}
+		if !filled {
+			widths[i] = 0
+		}
+	}
+	return widths
+}
+
+func isLast(widths []int, column int) bool {
+	for _, w := range widths[column+1:] {
+		if w > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// cut shortens a cell that is wider than its column.
+func cut(cell string, width int) string {
+	if utf8.RuneCountInString(cell) <= width {
+		return cell
+	}
+	runes := []rune(cell)
+	return string(runes[:width-1]) + "…"
+}
+
+// tableLook is how tables look.
+type tableLook struct {
+	width int // of the terminal, in characters; 0 is any
+	color bool
+}
+
+// leastColumn is how narrow a column may be made.
+const leastColumn = 12
+
+// fit makes the widest columns narrower until the table fits, as far as that goes.
+func (t tableLook) fit(widths []int) {
+	if t.width <= 0 {
+		return
+	}
+	for {
+		total, widest := -2, 0
+		for i, w := range widths {
+			if w > 0 {
+				total += w + 2
+			}
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if total <= t.width || widths[widest] <= leastColumn {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// paint colours a status.
+func (t tableLook) paint(status string) string {
+	colors := map[string]string{"danger": "31", "normal": "32"} // red, green
+	color := colors[status]
+	if !t.color || color == "" {
+		return status
+	}
+	return "\x1b[" + color + "m" + status + "\x1b[0m"
+}
+
+// Whether there is colour.
+const (
+	colorAuto   = "auto"
+	colorAlways = "always"
+	colorNever  = "never"
+)
+
+// look returns how tables look on standard output: coloured on a terminal, unless NO_COLOR is set
+// (https://no-color.org), or where the flag says so.
+func (c *cli) look(color string) tableLook {
+	terminal := isTerminal(c.stdout)
+	look := tableLook{color: color == colorAlways || color == colorAuto && terminal && c.getenv("NO_COLOR") == "" && c.getenv("TERM") != "dumb"}
+	if f, ok := c.stdout.(*os.File); ok && terminal {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			look.width = width
+		}
+	}
+	return look
 }
 
 // printable returns the text with everything that could steer a terminal

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ type filterFlags struct {
 	limit      *number
 	offset     *number
 	output     *choice
+	color      *choice
 }
 
 func newFilterFlags() filterFlags {
@@ -27,15 +29,21 @@ func newFilterFlags() filterFlags {
 		limit:    newCount(10),
 		offset:   newCount(0),
 		output:   newOutput(asTable, asJSON, asNDJSON, asCSV),
+		color:    &choice{value: colorAuto, words: []string{colorAuto, colorAlways, colorNever}},
 	}
 }
 
 func (f *filterFlags) addTo(cmd *cobra.Command) {
-	cmd.Flags().Var(&f.enterprise, "enterprise-project", "count the assets of these enterprise projects; all when left out")
-	f.category.addTo(cmd, "category", "", "count assets of this category")
-	cmd.Flags().Var(f.limit, "limit", "show at most this many rows; 0 shows all")
-	cmd.Flags().Var(f.offset, "offset", "skip this many rows")
-	f.output.addTo(cmd, "output", "o", "write the rows in this format")
+	under(topicFilter, cmd, func() {
+		cmd.Flags().Var(&f.enterprise, "enterprise-project", "count the assets of these enterprise projects; all when left out")
+		f.category.addTo(cmd, "category", "", "count assets of this category")
+	})
+	under(topicRows, cmd, func() {
+		cmd.Flags().Var(f.limit, "limit", "show at most this many rows; 0 shows all")
+		cmd.Flags().Var(f.offset, "offset", "skip this many rows")
+		f.output.addTo(cmd, "output", "o", "write the rows in this format")
+		f.color.addTo(cmd, "color", "", "colour the status in tables; auto does on a terminal, unless NO_COLOR is set")
+	})
 }
 
 const allGranted = engine.AllEnterpriseProjects
@@ -100,17 +108,21 @@ status = danger. "and", "or", "not" and brackets join such conditions.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
-	cmd.Flags().Var(&f.ports, "ports", "only these ports")
-	cmd.Flags().Var(&f.where, "where", "count these assets alone")
-	f.order.addTo(cmd, "sort", "", "order the rows by this; those that are equal come by port, then type")
-	cmd.Flags().BoolVar(&f.descending, "desc", false, "the greatest first")
-	cmd.Flags().Var(f.top, "top", "show this many of the ports that most have open; short for --sort num --desc --limit")
-	cmd.Flags().Var(f.least, "min-num", "only ports that at least this many have open")
-	cmd.Flags().Var(f.most, "max-num", "only ports that at most this many have open; 0 is any number")
-	cmd.Flags().Var(f.port, "port", "only this port")
-	cmd.Flags().Var(&f.match, "match", "only ports whose number contains these")
-	f.typ.addTo(cmd, "type", "", "only this type")
-	f.status.addTo(cmd, "status", "", "only this status")
+	under(topicFilter, cmd, func() {
+		cmd.Flags().Var(&f.ports, "ports", "only these ports")
+		cmd.Flags().Var(&f.where, "where", "count these assets alone")
+		cmd.Flags().Var(f.least, "min-num", "only ports that at least this many have open")
+		cmd.Flags().Var(f.most, "max-num", "only ports that at most this many have open; 0 is any number")
+		cmd.Flags().Var(f.port, "port", "only this port")
+		cmd.Flags().Var(&f.match, "match", "only ports whose number contains these")
+		f.typ.addTo(cmd, "type", "", "only this type")
+		f.status.addTo(cmd, "status", "", "only this status")
+	})
+	under(topicRows, cmd, func() {
+		f.order.addTo(cmd, "sort", "", "order the rows by this; those that are equal come by port, then type")
+		cmd.Flags().BoolVar(&f.descending, "desc", false, "the greatest first")
+		cmd.Flags().Var(f.top, "top", "show this many of the ports that most have open; short for --sort num --desc --limit")
+	})
 	f.addTo(cmd)
 	for _, other := range rivals["top"] {
 		cmd.MarkFlagsMutuallyExclusive("top", other)
@@ -129,19 +141,57 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 	if err != nil {
 		return err
 	}
-	ask := c.localPorts
-	if server {
-		ask = c.serverPorts
+	ask := func() ([]portRow, int, error) { return c.serverPorts(ctx, f) }
+	if !server {
+		e, err := c.memory(ctx, &f.read)
+		if err != nil {
+			return err
+		}
+		ask = func() ([]portRow, int, error) { return localPorts(ctx, e, f) }
 	}
-	rows, total, err := ask(ctx, f)
+	rows, total, err := ask()
 	if err != nil {
 		return err
 	}
-	if err := writeRows(c.stdout, f.output.value, portColumns, rows); err != nil {
+	if err := writeRows(c.stdout, f.output.value, portColumns, rows, c.look(f.color.value)); err != nil {
 		return err
 	}
 	c.noteMore(f.filterFlags, len(rows), total)
+	c.whyEmpty(&f.filterFlags, total, map[string]*choice{"type": f.typ, "status": f.status}, func() (int, error) {
+		_, total, err := ask()
+		return total, err
+	})
 	return nil
+}
+
+// whyEmpty tells why an answer has no rows where there would be some with another category, in
+// every enterprise project, or without one of the filters by choice.
+func (c *cli) whyEmpty(f *filterFlags, total int, filters map[string]*choice, ask func() (total int, err error)) {
+	if total > 0 {
+		return
+	}
+	try := func(instead string, change, restore func()) {
+		change()
+		defer restore()
+		if n, err := ask(); err == nil && n > 0 { // the question itself was answered
+			c.complain(fmt.Sprintf("no rows; %s there would be %d", instead, n))
+		}
+	}
+	category := f.category.value
+	other := engine.Container.String()
+	if category == other {
+		other = engine.Host.String()
+	}
+	try("with --category "+other, func() { f.category.value = other }, func() { f.category.value = category })
+	if groups := f.enterprise.list; len(groups) > 0 {
+		try("without --enterprise-project", func() { f.enterprise.list = nil }, func() { f.enterprise.list = groups })
+	}
+	for _, name := range slices.Sorted(maps.Keys(filters)) {
+		filter := filters[name]
+		if value := filter.value; value != "" {
+			try("without --"+name, func() { filter.value = "" }, func() { filter.value = value })
+		}
+	}
 }
 
 // noteMore tells of an offset past the end, and a reader of a table that there
@@ -168,8 +218,8 @@ func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, e
 }
 
 // localPorts answers from files.
-func (c *cli) localPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
-	s, err := c.snapshotOf(ctx, &f.read, &f.filterFlags)
+func localPorts(ctx context.Context, e *engine.Engine, f *portsFlags) ([]portRow, int, error) {
+	s, err := snapshotOf(e, &f.filterFlags)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -17,18 +17,28 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitPartly = 3
+	// As shells have them for the signals.
+	exitInterrupted = 130
+	exitTerminated  = 143
 )
+
+// environment is the variables that the program was started with.
+type environment struct {
+	get func(name string) string
+	all func() []string // each as NAME=VALUE
+}
 
 // cli is one run of the program: where its words come from and where they go.
 type cli struct {
 	getenv         func(string) string
+	environ        func() []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
 // run runs one command and returns the program's exit code.
-func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := &cli{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, args []string, vars environment, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &cli{getenv: vars.get, environ: vars.all, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := c.root()
 	if len(args) == 0 {
 		root.SetOut(stderr)
@@ -55,22 +65,38 @@ Every flag can be given as an environment variable, named in brackets beside it.
 The command line goes first. PORTOLAN_TOKEN holds the server's token itself.
 
 Exit codes: 0 fine, 1 failed, 2 wrong use, 3 some records were rejected and the
-rest was applied (import).`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return applyEnv(cmd, args, c.getenv) },
+rest was applied (import), 130 interrupted, 143 terminated.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			c.warnOfMisspelt(cmd.Root())
+			return applyEnv(cmd, args, c.getenv)
+		},
 	}
 	root.Version = version(debug.ReadBuildInfo())
 	root.SetVersionTemplate("portolan {{.Version}}\n")
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
-	for _, cmd := range []*cobra.Command{
-		c.serveCommand(), c.portsCommand(), c.hostsCommand(), c.assetsCommand(), c.importCommand(), c.convertCommand(), c.removeCommand(), c.verifyCommand(), c.backupCommand(), c.restoreCommand(), c.tokenCommand(), c.benchCommand(), c.benchClientCommand(), c.versionCommand(),
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"ask", "Ask files or a server:", []*cobra.Command{c.portsCommand(), c.hostsCommand(), c.assetsCommand()}},
+		{"serve", "Serve, and fill a server:", []*cobra.Command{c.serveCommand(), c.importCommand(), c.removeCommand(), c.tokenCommand()}},
+		{"keep", "Look after what a server keeps:", []*cobra.Command{c.verifyCommand(), c.backupCommand(), c.restoreCommand()}},
+		{"", "", []*cobra.Command{c.convertCommand(), c.benchCommand(), c.benchClientCommand(), c.manCommand(), c.versionCommand()}},
 	} {
-		describeEnv(cmd)
-		root.AddCommand(cmd)
+		if group.id != "" {
+			root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		}
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.id
+			describeEnv(cmd)
+			root.AddCommand(cmd)
+		}
 	}
+	helpByTopic(root)
 	return root
 }
 
@@ -123,14 +149,20 @@ func (c *cli) exit(cmd *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, context.Canceled):
+		code, what := exitInterrupted, "interrupted"
+		if errors.Is(context.Cause(cmd.Context()), errTerminated) {
+			code, what = exitTerminated, "terminated"
+		}
+		if !errors.As(err, new(reportedError)) {
+			c.complain(what)
+			c.remarkOn(err)
+		}
+		return code
 	case errors.As(err, new(reportedError)):
 		return exitFailed
 	case errors.As(err, new(partlyError)):
 		return exitPartly
-	case errors.Is(err, context.Canceled):
-		c.complain("interrupted")
-		c.remarkOn(err)
-		return exitFailed
 	case errors.As(err, &failed):
 		c.complain(err.Error())
 		c.remarkOn(err)

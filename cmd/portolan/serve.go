@@ -59,23 +59,29 @@ the server is ready (Type=notify), and may open its sockets.`,
 		Example: `  portolan serve --import scan.xml
   portolan serve --data /var/lib/portolan
   portolan serve --demo 100000 --admin-listen :9090
-  PORTOLAN_TOKEN=$(openssl rand -hex 32) portolan serve --listen :8080 --import agents.ndjson --strict
+  PORTOLAN_TOKEN=$(openssl rand -hex 32) portolan serve --listen :8080 --import agents.ndjson
   portolan serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --token-file tokens.json`,
 		Args: arguments(0, 0, ""),
 		RunE: body(func(ctx context.Context, _ []string) error { return c.serve(ctx, f) }),
 	}
-	f.listenFlags.addTo(cmd)
-	f.identityFlags.addTo(cmd)
-	cmd.Flags().StringVar(&f.project, "project", "default", "load files into the project of this `ID`")
-	cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
-	f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
-	f.readFlags.addTo(cmd)
-	cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
-	cmd.Flags().Var(&f.lag, "durable-within", "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
-	cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
-	cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
-	cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
-	cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
+	under(topicListen, cmd, func() {
+		f.listenFlags.addTo(cmd)
+		cmd.Flags().Var(f.maxBody, "max-body", "refuse request bodies larger than this")
+	})
+	under(topicIdentity, cmd, func() { f.identityFlags.addTo(cmd) })
+	under(topicFiles, cmd, func() {
+		cmd.Flags().StringVar(&f.project, "project", "default", "load files into the project of this `ID`")
+		cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
+		f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
+		f.readFlags.addTo(cmd)
+		cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
+	})
+	under(topicData, cmd, func() {
+		cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
+		cmd.Flags().Var(&f.lag, "durable-within", "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
+		cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
+		cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
+	})
 	return cmd
 }
 

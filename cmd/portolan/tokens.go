@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ func (c *cli) tokenCreateCommand() *cobra.Command {
 		Long: `Make a token, add it to the file and print it, alone on standard output. It is
 not kept and cannot be shown again. A file that is not there is made.`,
 		Example: `  portolan token create --token-file tokens.json --name dashboard --project p1,p2
-  portolan token create --token-file tokens.json --name agents --project p1 --enterprise-project '*' --write --expires 90d`,
+  portolan token create --token-file tokens.json --name agents --project p1 --write --expires 90d`,
 		Args: arguments(0, 0, ""),
 		RunE: body(func(context.Context, []string) error { return c.tokenCreate(f) }),
 	}
@@ -98,8 +99,31 @@ func (c *cli) tokenCreate(f *tokenFlags) error {
 	if _, err := fmt.Fprintln(c.stdout, token); err != nil {
 		return fmt.Errorf("the token could not be shown, revoke %q: %w", f.name, err)
 	}
-	fmt.Fprintf(c.stderr, "Added %q to %s. The token is not kept and cannot be shown again.\n", f.name, f.file)
+	fmt.Fprintf(c.stderr, "Added %q to %s: it %s.\nThe token is not kept and cannot be shown again.\n", f.name, f.file, grantsOf(&record))
 	return nil
+}
+
+// grantsOf says what a token lets its bearer do.
+func grantsOf(r *auth.TokenRecord) string {
+	may := "reads"
+	if r.Write {
+		may = "reads and writes"
+	}
+	projects, groups := "every project", "every enterprise project"
+	if !slices.Contains(r.Projects, "*") {
+		projects = "project " + strings.Join(r.Projects, ", ")
+	}
+	switch {
+	case len(r.EnterpriseProjects) == 0:
+		groups = "enterprise project " + engine.DefaultEnterpriseProject
+	case !slices.Contains(r.EnterpriseProjects, "*"):
+		groups = "enterprise project " + strings.Join(r.EnterpriseProjects, ", ")
+	}
+	until := ", without end"
+	if !r.Expires.IsZero() {
+		until = ", until " + r.Expires.Format(time.RFC3339)
+	}
+	return may + " " + projects + ", in it " + groups + until
 }
 
 func indexOfToken(records []auth.TokenRecord, name string) int {

@@ -37,7 +37,7 @@ func (c *cli) tokenList(file, format string) error {
 	for i, r := range records {
 		rows[i] = newTokenRow(&r, now)
 	}
-	return writeRows(c.stdout, format, tokenColumns, rows)
+	return writeRows(c.stdout, format, tokenColumns, rows, c.look(colorAuto))
 }
 
 // tokenRow is a row of token list, in the words of a token file.
