@@ -322,7 +322,8 @@ func (k *realKeystone) overHTTP(t *testing.T, account *keystone.Credentials, sho
 // outage: a service that does not answer lets nobody in that is not known, refuses
 // nobody, and is asked again when it is back.
 func (k *realKeystone) outage(t *testing.T, account *keystone.Credentials, shop string) {
-	s, err := keystone.New(k.url, &keystone.Options{Service: account, Timeout: 2 * time.Second})
+	const busy = 10 * time.Second // what a Keystone may take on a machine that is busy
+	s, err := keystone.New(k.url, &keystone.Options{Service: account, Timeout: busy})
 	if err != nil {
 		t.Fatal(err)
 	}
