@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +65,7 @@ type Rule struct {
 type Policy struct {
 	sets    [numStatuses]*index.KeySet // disjoint, together all keys; that of AnyStatus is nil
 	classes *index.Classes             // the sets in the order of the names of statuses
+	rules   []Rule                     // in the order in which they were given
 	version string
 }
 
@@ -86,7 +88,7 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 		builders[r.Status].AddRange(r.Keys)
 		fmt.Fprintf(text, "%v %v\n", r.Keys, r.Status)
 	}
-	p := &Policy{version: hex.EncodeToString(text.Sum(nil)[:8])}
+	p := &Policy{rules: slices.Clone(rules), version: hex.EncodeToString(text.Sum(nil)[:8])}
 	for s := Unknown; s < numStatuses; s++ {
 		p.sets[s] = builders[s].Build()
 	}
@@ -123,6 +125,18 @@ func (p *Policy) Status(k index.Key) Status {
 		return Normal
 	}
 	return Unknown
+}
+
+// Explain returns the key's status and the reason of the rule that gives it; that is empty where
+// no rule covers the key, or it has none.
+func (p *Policy) Explain(k Key) (Status, string) {
+	status := p.Status(k)
+	for _, rule := range slices.Backward(p.rules) { // the last one counts
+		if rule.Keys.Contains(k) {
+			return status, rule.Reason
+		}
+	}
+	return status, ""
 }
 
 // dangerTable lists dangerous keys: port, type, service, reason, source. TCP

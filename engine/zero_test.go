@@ -43,6 +43,7 @@ func TestZeroValues(t *testing.T) {
 		"Expire":       func() error { _, err := e.Expire(ctx); return err },
 		"Ports":        func() error { _, err := e.Ports(ctx, engine.PortQuery{Project: "p"}); return err },
 		"Asset":        func() error { _, err := e.Asset(ctx, "p", engine.Host, "a"); return err },
+		"AssetPorts":   func() error { _, err := e.AssetPorts(ctx, "p", engine.Host, "a"); return err },
 		"Projects":     func() error { _, err := e.Projects(); return err },
 		"Stats":        func() error { _, err := e.Stats(); return err },
 		"Sync":         func() error { return e.Sync(ctx) },

@@ -95,6 +95,42 @@ func TestOwnLists(t *testing.T) {
 	}
 }
 
+// TestOwnHost holds what is shown of one asset, to the byte.
+func TestOwnHost(t *testing.T) {
+	r := newRig(t, nil).dated()
+	later := engine.Report{Project: "p1", Asset: "b", Seen: seenAt.Add(time.Hour), Open: keysOf(t, "22/tcp")}
+	if _, err := r.engine.Apply(t.Context(), []engine.Report{later}); err != nil {
+		t.Fatal(err)
+	}
+	const begin = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","last_seen":"2026-01-02T04:04:05.6Z",`
+	const tcp = `{"port":22,"type":"TCP","status":"unknown","seen":"2026-01-02T04:04:05.6Z"}`
+	ntp := `{"port":123,"type":"UDP","status":"danger","reason":"` + reasonOf(t, "123/udp") + `","seen":"2026-01-02T03:04:05.6Z"}`
+	for query, want := range map[string]string{
+		"":                   `"total_num":2,"data_list":[` + tcp + "," + ntp + "]}",
+		"?limit=1&offset=1":  `"total_num":2,"data_list":[` + ntp + "]}",
+		"?offset=9":          `"total_num":2,"data_list":[]}`,
+		"?ports=ntp":         `"total_num":1,"data_list":[` + ntp + "]}",
+		"?ports=9&limit=200": `"total_num":0,"data_list":[]}`,
+	} {
+		if w := r.ask(http.MethodGet, ownHosts+"/b"+query, ""); w.Code != http.StatusOK || w.Body.String() != begin+want {
+			t.Errorf("%s: %d\ngot  %s\nwant %s", query, w.Code, w.Body, begin+want)
+		}
+	}
+	wantFailure(t, r.ask(http.MethodGet, ownHosts+"/nobody", ""), 404, "HSS.0002", "The asset does not exist.")
+	wantFailure(t, r.ask(http.MethodGet, ownHosts+"/b?category=container", ""), 404, "HSS.0002", "The asset does not exist.")
+	wantFailure(t, r.ask(http.MethodGet, ownHosts+"/b?where=open(22)", ""), 400, "HSS.0001", "want one of ports, category, limit, offset")
+	wantFailure(t, r.ask(http.MethodGet, "/v1/projects/nobody/hosts/b", ""), 404, "HSS.0002", "The asset does not exist.")
+}
+
+func reasonOf(t *testing.T, key string) string {
+	t.Helper()
+	_, reason := engine.DefaultPolicy().Explain(keysOf(t, key)[0])
+	if reason == "" {
+		t.Fatalf("%s has no reason", key)
+	}
+	return reason
+}
+
 // TestOwnListsRefused: what makes no sense is an error that names the parameter.
 func TestOwnListsRefused(t *testing.T) {
 	r := newRig(t, nil).dated()

@@ -64,6 +64,8 @@ func (c *colony) hold(who *citizen, rt server.Route, of [2]string) *colony {
 	case rt.Public:
 		q := question{route: rt, target: path(c, rt, project, "") + "?" + group}
 		c.want(who, &q, http.StatusOK)
+	case !rt.Writes && strings.Contains(rt.Pattern, "{id}"):
+		c.holdShown(who, rt, of)
 	case !rt.Writes:
 		for _, q := range c.readings(rt, project, group) {
 			c.want(who, &q, reading(who, &q))
@@ -78,6 +80,34 @@ func (c *colony) hold(who *citizen, rt server.Route, of [2]string) *colony {
 		c.Fatalf("this test does not know how to write with %s %s", rt.Method, rt.Pattern)
 	}
 	return c
+}
+
+// holdShown asks for one asset of every cell and for one that is not there; one that may not be seen
+// is not there either, to the byte.
+func (c *colony) holdShown(who *citizen, rt server.Route, of [2]string) {
+	c.Helper()
+	show := func(id string, category engine.Category, about func(*cell) bool) *question {
+		return &question{
+			route: rt, project: of[0], category: category, about: about, group: "enterprise_project_id=" + engine.AllEnterpriseProjects,
+			target: path(c, rt, of[0], id) + "?category=" + category.String(),
+		}
+	}
+	for _, one := range c.cells {
+		q := show(one.ids()[0], one.category, func(other *cell) bool { return *other == one })
+		status := admitted(who, q)
+		if status == 0 && (one.project != of[0] || !holds(who.groups, one.group)) {
+			status = http.StatusNotFound
+		}
+		if status == 0 {
+			status = http.StatusOK
+		}
+		w := c.want(who, q, status)
+		if status == http.StatusNotFound {
+			if none := c.want(who, show("nobody", one.category, nil), status); none.Body.String() != w.Body.String() {
+				c.Fatalf("%s: an asset that may not be seen: %s, one that is not there: %s", who.name, w.Body, none.Body)
+			}
+		}
+	}
 }
 
 // admitted is the rule of everything that is not public: 0 is past the checks.

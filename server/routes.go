@@ -15,6 +15,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/v5/{project_id}/asset/ports", access: reads, serve: s.hostPorts},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/ports", access: reads, serve: s.ports},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/hosts", access: reads, serve: s.hosts},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/hosts/{id}", access: reads, serve: s.host},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/assets", access: reads, serve: s.assets},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}", access: writes, serve: s.removeProject},

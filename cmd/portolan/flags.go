@@ -37,9 +37,13 @@ var rivals = map[string][]string{
 	"top": {"sort", "desc", "limit"}, "sort": {"top"}, "desc": {"top"}, "limit": {"top"},
 }
 
+// filesBehind is how many arguments of a command come before those that are files.
+const filesBehind = "files behind"
+
 // applyEnv sets the flags that the command line left out from the environment.
 func applyEnv(cmd *cobra.Command, args []string, getenv func(string) string) error {
-	given := map[string]bool{"import": len(args) > 0 && cmd.Flags().Lookup("import") != nil} // arguments are files, too
+	others, _ := strconv.Atoi(cmd.Annotations[filesBehind])
+	given := map[string]bool{"import": len(args) > others && cmd.Flags().Lookup("import") != nil} // arguments are files, too
 	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
 	var first error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {

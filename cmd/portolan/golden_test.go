@@ -28,6 +28,7 @@ func TestGolden(t *testing.T) {
 		formats("ports-empty", "ports --port 9 --import "+scanXML),
 		formats("hosts", "hosts --port 22"+both),
 		formats("hosts-where", "hosts --where open(22)and(name~*1*) --import "+scanXML),
+		formats("host", "host 192.0.2.10 "+scanXML),
 		formats("assets", "assets --limit 3 "+scanXML),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
 		filters(both),
@@ -72,6 +73,8 @@ func filters(both string) []goldenCase {
 		{name: "ports-service", line: "ports --ports https/tcp*,match=12 --min-num 2 -o csv" + both},
 		{name: "ports-where", line: "ports --where open(443)or(not(open(22))) -o ndjson" + both},
 		{name: "hosts-ports", line: "hosts --ports 400-500,/udp --limit 4" + both},
+		{name: "host-page", line: "host 192.0.2.10 --ports !22 --limit 1 --offset 1 -o ndjson " + scanXML},
+		{name: "host-none", line: "host nobody " + scanXML},
 		{name: "ports-why-empty", line: "ports --port 161 --type tcp --enterprise-project shop -o json" + both},
 		{name: "hosts-why-empty", line: "hosts --port 8080 --status danger" + both},
 		{name: "assets-why-empty", line: "assets --category container " + scanXML},
@@ -126,7 +129,7 @@ func wrongUse() []goldenCase {
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
 		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1", "hosts-two-sources": "hosts --port 1 --server http://127.0.0.1:1" + scan,
-		"hosts-no-port": "hosts --server http://127.0.0.1:1", "bad-where": "hosts --where open(22" + scan, "hosts-name-alone": "hosts --where open(22) --name web" + scan, "assets-nothing": "assets",
+		"hosts-no-port": "hosts --server http://127.0.0.1:1", "host-nothing": "host", "bad-where": "hosts --where open(22" + scan, "hosts-name-alone": "hosts --where open(22) --name web" + scan, "assets-nothing": "assets",
 		"stdin-twice": "ports --import - --import -", "import-nothing": "import --server http://127.0.0.1:1",
 		"import-no-server": "import " + scanXML, "remove-nothing": "remove --server http://127.0.0.1:1",
 		"no-token": "remove h1 --server http://127.0.0.1:1", "bad-listen": "serve --listen nowhere",
@@ -140,7 +143,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "assets", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
 	}
 	return cases

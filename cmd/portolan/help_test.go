@@ -13,7 +13,7 @@ import (
 // TestHelpFits: help is at most so wide, and lists every flag of a command once.
 func TestHelpFits(t *testing.T) {
 	commands := []string{
-		"", "ports", "hosts", "assets", "serve", "import", "remove", "token create", "token list", "token revoke", "verify", "backup", "restore",
+		"", "ports", "hosts", "host", "assets", "serve", "import", "remove", "token create", "token list", "token revoke", "verify", "backup", "restore",
 		"convert", "bench", "man", "version", "completion",
 	}
 	for _, command := range commands {

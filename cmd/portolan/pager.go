@@ -39,6 +39,7 @@ type page[R any] struct {
 type question struct {
 	path  string // below that of the project
 	query url.Values
+	about any // takes what an answer has besides its rows; nil is nothing
 }
 
 // question returns the question at the path with the parameters that every such call has, and
@@ -53,7 +54,7 @@ func (f *filterFlags) question(path string, filters map[string]string) question 
 			query.Set(name, value)
 		}
 	}
-	return question{path, query}
+	return question{path: path, query: query}
 }
 
 // readPages asks the server that the flags name for the rows from offset on, at
@@ -80,7 +81,14 @@ func getPage[R any](ctx context.Context, cl *client, q question, offset, limit i
 	}
 	defer res.Body.Close()
 	answer := &page[R]{version: res.Header.Get(versionHeader)}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(answer); err != nil {
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err == nil {
+		err = json.Unmarshal(text, answer)
+	}
+	if err == nil && q.about != nil {
+		err = json.Unmarshal(text, q.about)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the server's answer: %w", err)
 	}
 	return answer, nil

@@ -36,8 +36,13 @@ func newFilterFlags() filterFlags {
 func (f *filterFlags) addTo(cmd *cobra.Command) {
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(&f.enterprise, "enterprise-project", "count the assets of these enterprise projects; all when left out")
-		f.category.addTo(cmd, "category", "", "count assets of this category")
 	})
+	f.addRows(cmd)
+}
+
+// addRows adds the flags of a command that asks of one asset.
+func (f *filterFlags) addRows(cmd *cobra.Command) {
+	under(topicFilter, cmd, func() { f.category.addTo(cmd, "category", "", "count assets of this category") })
 	under(topicRows, cmd, func() {
 		cmd.Flags().Var(f.limit, "limit", "show at most this many rows; 0 shows all")
 		cmd.Flags().Var(f.offset, "offset", "skip this many rows")

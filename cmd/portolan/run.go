@@ -58,7 +58,7 @@ func (c *cli) root() *cobra.Command {
 		Long: `Portolan counts how many servers have each port open: exactly, for any filter.
 
 It reads what scanners and agents found (nmap, masscan, naabu, NDJSON, …) and
-answers from files (ports, hosts, assets) or as an HTTP server (serve), which the other
+answers from files (ports, hosts, host, assets) or as an HTTP server (serve), which the other
 commands can fill and ask.
 
 Every flag can be given as an environment variable, named in brackets beside it.
@@ -82,7 +82,7 @@ rest was applied (import), 130 interrupted, 143 terminated.`,
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"ask", "Ask files or a server:", []*cobra.Command{c.portsCommand(), c.hostsCommand(), c.assetsCommand()}},
+		{"ask", "Ask files or a server:", []*cobra.Command{c.portsCommand(), c.hostsCommand(), c.hostCommand(), c.assetsCommand()}},
 		{"serve", "Serve, and fill a server:", []*cobra.Command{c.serveCommand(), c.importCommand(), c.removeCommand(), c.tokenCommand()}},
 		{"keep", "Look after what a server keeps:", []*cobra.Command{c.verifyCommand(), c.backupCommand(), c.restoreCommand()}},
 		{"", "", []*cobra.Command{c.convertCommand(), c.benchCommand(), c.benchClientCommand(), c.manCommand(), c.versionCommand()}},

@@ -62,7 +62,7 @@ func questionsAbout(ctx context.Context, r *oracle.Reference) []question {
 	for _, project := range projects {
 		for _, category := range []engine.Category{engine.Host, engine.Container} {
 			page, _ := r.Assets(ctx, engine.AssetQuery{Project: project, Category: category})
-			list = askAll(list, place{project, category}, page.Rows)
+			list = askAll(list, r, place{project, category}, page.Rows)
 		}
 	}
 	return list
@@ -75,12 +75,15 @@ type place struct {
 }
 
 // askAll appends questions about an inventory with the assets to the list.
-func askAll(list []question, at place, assets []engine.Asset) []question {
+func askAll(list []question, r *oracle.Reference, at place, assets []engine.Asset) []question {
 	groups, open := map[string]bool{}, map[index.Key]bool{}
 	list = append(list, askGroups(at.project))
 	for i := range assets {
 		a := &assets[i]
 		list = append(list, askAsset(at, a.ID), askHosts(engine.HostQuery{Project: at.project, Category: at.category, Asset: a.ID}))
+		if !r.Joins(at.project, at.category, a.ID) {
+			list = append(list, askAssetPorts(at, a.ID))
+		}
 		groups[a.EnterpriseProject] = true
 		for _, k := range a.Open {
 			open[k] = true
@@ -203,6 +206,14 @@ func askAsset(at place, id string) question {
 	return question{fmt.Sprintf("asset %s %s %s", at.project, at.category, id), func(ctx context.Context, e Engine) any {
 		a, err := e.Asset(ctx, at.project, at.category, id)
 		return answer{plain(a), kindOf(err)}
+	}}
+}
+
+func askAssetPorts(at place, id string) question {
+	return question{fmt.Sprintf("open ports of %s %s %s", at.project, at.category, id), func(ctx context.Context, e Engine) any {
+		a, err := e.AssetPorts(ctx, at.project, at.category, id)
+		a.Asset = plain(a.Asset)
+		return answer{a, kindOf(err)}
 	}}
 }
 

@@ -35,6 +35,7 @@ type Engine interface {
 	Ports(ctx context.Context, q engine.PortQuery) (engine.PortPage, error)
 	Hosts(ctx context.Context, q engine.HostQuery) (engine.HostPage, error)
 	Asset(ctx context.Context, project string, category engine.Category, id string) (engine.Asset, error)
+	AssetPorts(ctx context.Context, project string, category engine.Category, id string) (engine.AssetPorts, error)
 	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
 	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
 	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error)

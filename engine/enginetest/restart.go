@@ -101,6 +101,12 @@ func (r *restarting) Hosts(ctx context.Context, q engine.HostQuery) (engine.Host
 	return r.Engine.Hosts(ctx, q)
 }
 
+func (r *restarting) AssetPorts(ctx context.Context, project string, category engine.Category, id string) (engine.AssetPorts, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.Engine.AssetPorts(ctx, project, category, id)
+}
+
 func (r *restarting) Asset(ctx context.Context, project string, category engine.Category, id string) (engine.Asset, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

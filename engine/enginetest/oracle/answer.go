@@ -155,6 +155,35 @@ func (inv *inventory) asset(category engine.Category, id string) engine.Asset {
 	}
 }
 
+// KeptLooks is how many looks at an asset an engine keeps; it joins those beyond it.
+const KeptLooks = 64
+
+// Joins says whether an engine may have joined looks at an asset, so that times differ.
+func (r *Reference) Joins(project string, category engine.Category, id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	inv := r.inventories[place{project, category}]
+	return inv != nil && inv.assets[id] != nil && inv.assets[id].mostLooks > KeptLooks
+}
+
+// AssetPorts returns one asset with its open ports and when each was seen; the error is
+// [engine.ErrNoAsset] if it is not there.
+func (r *Reference) AssetPorts(ctx context.Context, project string, category engine.Category, id string) (engine.AssetPorts, error) {
+	a, err := r.Asset(ctx, project, category, id)
+	if err != nil {
+		return engine.AssetPorts{}, err
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := r.inventories[place{project, category}].assets[id]
+	ports := make([]engine.OpenPort, len(a.Open))
+	for i, k := range a.Open {
+		status, reason := r.policy.Explain(k)
+		ports[i] = engine.OpenPort{Port: k.Port(), Type: k.Type(), Status: status, Reason: reason, Seen: time.UnixMicro(known.ledger.since(k)).UTC()}
+	}
+	return engine.AssetPorts{Asset: a, Ports: ports}, nil
+}
+
 // Assets returns the assets of the view whose ids begin with the prefix, by id.
 func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.AssetPage, error) {
 	r.mu.RLock()

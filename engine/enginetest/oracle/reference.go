@@ -50,6 +50,7 @@ type asset struct {
 	seen                 int64
 	ledger               ledger
 	looks                []look // none lies inside another that is as new
+	mostLooks            int    // there ever were
 	open                 keys
 }
 
@@ -263,6 +264,7 @@ func (a *asset) look(s engine.Scope, at int64) {
 		return
 	}
 	a.looks = append(slices.DeleteFunc(a.looks, func(l look) bool { return l.at <= at && s.Covers(l.scope) }), look{s, at})
+	a.mostLooks = max(a.mostLooks, len(a.looks))
 }
 
 // memory is all that what is said later about an asset can meet: two assets with

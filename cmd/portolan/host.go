@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// hostFlags are the flags of the host command.
+type hostFlags struct {
+	filterFlags
+	read   readFlags
+	server serverFlags
+	ports  selector
+}
+
+func (c *cli) hostCommand() *cobra.Command {
+	f := &hostFlags{filterFlags: newFilterFlags()}
+	f.limit = newCount(0)
+	cmd := &cobra.Command{
+		Use:   "host ID {FILE… | --server URL}",
+		Short: "Show what one asset has open, and when that was seen",
+		Long: `Show the open ports of one asset, from files of scanners or agents or by asking a
+server: the status of each, why it has that, and when the newest report that tells
+anything about it was made. SELECTOR is as in portolan ports --help.`,
+		Example: `  portolan host 192.0.2.10 scan.xml
+  portolan host db-1 --server http://127.0.0.1:8080 --ports 1-1024`,
+		Annotations: map[string]string{filesBehind: "1"},
+		Args:        arguments(1, math.MaxInt, "the ID of the asset"),
+		RunE: body(func(ctx context.Context, args []string) error {
+			f.read.files = append(f.read.files, args[1:]...)
+			return c.host(ctx, f, args[0])
+		}),
+	}
+	f.read.addTo(cmd)
+	f.server.addTo(cmd)
+	under(topicFilter, cmd, func() { cmd.Flags().Var(&f.ports, "ports", "only these ports") })
+	f.addRows(cmd)
+	return cmd
+}
+
+func (c *cli) host(ctx context.Context, f *hostFlags, id string) error {
+	server, err := fromServer(&f.read, &f.server)
+	if err != nil {
+		return err
+	}
+	ask := c.localHost
+	if server {
+		ask = c.serverHost
+	}
+	rows, total, about, err := ask(ctx, f, id)
+	if err != nil {
+		return err
+	}
+	if err := writeRows(c.stdout, f.output.value, openColumns, rows, c.look(f.color.value)); err != nil {
+		return err
+	}
+	if f.output.value == asTable {
+		fmt.Fprintln(c.stderr, printable(about.String()))
+	}
+	c.noteMore(f.filterFlags, len(rows), total)
+	return nil
+}
+
+// localHost answers from files.
+func (c *cli) localHost(ctx context.Context, f *hostFlags, id string) ([]openRow, int, *hostAbout, error) {
+	e, err := c.memory(ctx, &f.read)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	s, err := snapshotOf(e, &f.filterFlags)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	a, err := s.AssetPorts(f.view(), id)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	var rows []openRow
+	keys := f.ports.ports.Keys(s.Policy())
+	for _, p := range a.Ports {
+		if keys.Contains(p.Key()) {
+			rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Reason, p.Seen.Format(time.RFC3339Nano)})
+		}
+	}
+	total := len(rows)
+	rows = rows[min(int(f.offset.value), total):]
+	if limit := int(f.limit.value); limit > 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	return rows, total, &hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.LastSeen.Format(time.RFC3339Nano)}, nil
+}
+
+// serverHost answers by asking a server.
+func (c *cli) serverHost(ctx context.Context, f *hostFlags, id string) ([]openRow, int, *hostAbout, error) {
+	about := new(hostAbout)
+	q := f.question("/hosts/"+escape(id), map[string]string{"ports": f.ports.String()})
+	q.about = about
+	rows, total, err := readPages[openRow](ctx, c, &f.server, q, &f.filterFlags)
+	return rows, total, about, err
+}
+
+// hostAbout is what is known of an asset besides its ports, in the words of the HTTP API.
+type hostAbout struct {
+	Asset             string `json:"asset"`
+	Name              string `json:"name"`
+	Address           string `json:"address"`
+	EnterpriseProject string `json:"enterprise_project_id"`
+	LastSeen          string `json:"last_seen"`
+}
+
+func (h *hostAbout) String() string {
+	parts := []string{h.Asset}
+	for _, part := range []string{h.Name, h.Address} {
+		if part != "" && part != h.Asset {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ") + ", in enterprise project " + h.EnterpriseProject + ", last seen " + h.LastSeen
+}
+
+// openRow is a row about an open port, in the words of the HTTP API.
+type openRow struct {
+	Port   uint16 `json:"port"`
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	Reason string `json:"reason,omitempty"`
+	Seen   string `json:"seen"`
+}
+
+var openColumns = []string{"port", "type", "status", "reason", "seen"}
+
+func (r openRow) cells() []string {
+	return []string{strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Reason, r.Seen}
+}

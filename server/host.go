@@ -1,0 +1,65 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"portolan/engine"
+)
+
+// hostParams are the parameters of GET /v1/projects/{project_id}/hosts/{id}.
+var hostParams = []string{"ports", "category", "limit", "offset"}
+
+// host answers what one asset has open, and when each port was seen. One that lies in an enterprise
+// project that the caller is not granted is not there for the caller.
+func (s *Server) host(_ context.Context, c *call) error {
+	l, err := s.list(c, hostParams)
+	if err != nil {
+		return err
+	}
+	keys, err := s.keys(l.asked, "ports", l.snapshot.Policy())
+	if err != nil {
+		return err
+	}
+	offset, limit, err := l.window()
+	if err != nil {
+		return err
+	}
+	a, err := l.snapshot.AssetPorts(c.caller.EnterpriseProjects.View(), c.asset)
+	if err != nil {
+		return err
+	}
+	if c.unchanged(l.snapshot) {
+		return nil
+	}
+	ports := a.Ports
+	if keys != nil {
+		ports = nil
+		for _, p := range a.Ports {
+			if keys.Contains(p.Key()) {
+				ports = append(ports, p)
+			}
+		}
+	}
+	c.buf = appendOwner(c.buf[:0], a.ID, a.Name, a.Address, a.EnterpriseProject)
+	c.buf = a.LastSeen.AppendFormat(append(c.buf, `"last_seen":"`...), time.RFC3339Nano)
+	c.buf = append(append(c.buf, `",`...), appendTotal(nil, len(ports))[1:]...)
+	ports = ports[min(offset, len(ports)):]
+	for _, p := range ports[:min(limit, len(ports))] {
+		c.buf = appendOpenPort(c.buf, &p)
+	}
+	c.buf = appendEnd(c.buf)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// appendOpenPort appends a row about an open port.
+func appendOpenPort(b []byte, p *engine.OpenPort) []byte {
+	b = append(appendKey(append(b, '{'), p.Key(), p.Status), ',')
+	if p.Reason != "" {
+		b = appendField(b, "reason", p.Reason)
+	}
+	b = p.Seen.AppendFormat(append(b, `"seen":"`...), time.RFC3339Nano)
+	return append(b, `"},`...)
+}
