@@ -165,7 +165,7 @@ func (r *Row) AddressText() []byte {
 // maxFound long.
 type found struct {
 	condition *Condition
-	counts    *counts // of the view that was asked
+	of        View // that was asked; views without an open key share their counts
 	set       Set
 	view      atomic.Pointer[View] // with counts; nil until they are asked for
 	next      *found
@@ -209,11 +209,11 @@ func (v View) find(ctx context.Context, c *Condition) (*found, error) {
 	s := v.snapshot
 	head := s.found.Load()
 	for f := head; f != nil; f = f.next {
-		if f.condition == c && f.counts == v.counts {
+		if f.condition == c && f.of.same(&v) {
 			return f, nil
 		}
 	}
-	f := &found{condition: c, counts: v.counts, length: 1}
+	f := &found{condition: c, of: v, length: 1}
 	search := finder{s: s, ctx: ctx}
 	var err error
 	if f.set, err = search.find(c, v.Assets()); err != nil {
@@ -224,6 +224,11 @@ func (v View) find(ctx context.Context, c *Condition) (*found, error) {
 	}
 	s.found.CompareAndSwap(head, f) // losing to another reader loses a memory only
 	return f, nil
+}
+
+// same says whether views of one snapshot have the same assets because they were asked for alike.
+func (v *View) same(o *View) bool {
+	return v.counts == o.counts && v.set == o.set && (v.groups == nil) == (o.groups == nil) && slices.Equal(v.groups, o.groups)
 }
 
 // Meets says whether the asset with the ordinal, which must be there, meets a condition. The error

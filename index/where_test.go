@@ -171,3 +171,31 @@ func BenchmarkWhere(b *testing.B) {
 		}
 	}
 }
+
+// TestWhereOfNothingOpen: groups whose assets have nothing open share their counts, but not what is
+// found in them.
+func TestWhereOfNothingOpen(t *testing.T) {
+	x := index.New()
+	for i, group := range []string{"a", "b", "b", "c"} {
+		asset := index.Asset{ID: fmt.Sprint(i), Group: group}
+		if group == "c" {
+			asset.Keys = []index.Key{index.MakeKey(22, index.TCP)}
+		}
+		if _, err := x.Add(&asset); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := x.Publish()
+	idle := index.HasRow(func(r *index.Row) bool { return len(r.Keys()) == 0 })
+	for range 2 { // made, remembered
+		for _, c := range []struct {
+			groups []string
+			want   int
+		}{{[]string{"a"}, 1}, {[]string{"b"}, 2}, {[]string{"c"}, 0}, {[]string{"nobody"}, 0}, {[]string{}, 0}, {[]string{"a", "b"}, 3}, {nil, 3}} {
+			set, err := viewOf(s, c.groups).Find(t.Context(), idle)
+			if err != nil || set.Len() != c.want {
+				t.Errorf("%q: %d assets, want %d; %v", c.groups, set.Len(), c.want, err)
+			}
+		}
+	}
+}

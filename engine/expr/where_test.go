@@ -40,6 +40,11 @@ func whereFleet(t testing.TB, seed uint64, assets int) (*engine.Engine, *oracle.
 			Project: "p", Category: engine.Category(rng.IntN(2)), Asset: "h" + strconv.Itoa(i), Name: one(whereNames), Address: one(whereIPs),
 			Seen: now.Add(-whereAges[rng.IntN(len(whereAges))]), Scope: engine.ScopeAll(), EnterpriseProject: one([]string{"", "e1", "e 2"}),
 		}
+		if i%20 < 3 { // enterprise projects without an open port
+			r.EnterpriseProject = "idle " + strconv.Itoa(1+i%20%2)
+			reports[i] = r
+			continue
+		}
 		for range rng.IntN(6) {
 			keys, err := engine.ParseKeys(one(wherePorts))
 			if err != nil {
@@ -158,21 +163,22 @@ func TestWhereAnyway(t *testing.T) {
 			}
 			set := oracle.Means(where.Assets(policy, now), has)
 			category := engine.Category(rapid.IntRange(0, 1).Draw(t, "category"))
-			view := rapid.SampledFrom([]engine.View{engine.All(), engine.In("e1"), engine.In("0", "e 2")}).Draw(t, "view")
-			ports := engine.PortQuery{
-				Project: "p", Category: category, View: view, Where: set, Descending: rapid.Bool().Draw(t, "desc"),
-				Order: rapid.SampledFrom([]engine.Order{engine.ByPort, engine.ByNum, engine.ByStatus}).Draw(t, "order"),
-			}
-			wantPorts, _ := want.Ports(t.Context(), ports)
-			gotPorts, err := got.Ports(t.Context(), ports)
-			if err != nil || wantPorts.Total != gotPorts.Total || !slices.Equal(wantPorts.Rows, gotPorts.Rows) {
-				t.Fatalf("%s: %v\n%s", text, err, gocmp.Diff(wantPorts.Rows, gotPorts.Rows))
-			}
-			assets := engine.AssetQuery{Project: "p", Category: category, View: view, Where: set}
-			wantAssets, _ := want.Assets(t.Context(), assets)
-			gotAssets, err := got.Assets(t.Context(), assets)
-			if a, b := idsOf(wantAssets), idsOf(gotAssets); err != nil || a != b || gotAssets.Total != wantAssets.Total {
-				t.Fatalf("%s: %v\ngot  %s\nwant %s", text, err, b, a)
+			for _, view := range []engine.View{engine.All(), engine.In("e1"), engine.In("0", "e 2"), engine.In("idle 1"), engine.In("idle 2")} {
+				ports := engine.PortQuery{
+					Project: "p", Category: category, View: view, Where: set, Descending: rapid.Bool().Draw(t, "desc"),
+					Order: rapid.SampledFrom([]engine.Order{engine.ByPort, engine.ByNum, engine.ByStatus}).Draw(t, "order"),
+				}
+				wantPorts, _ := want.Ports(t.Context(), ports)
+				gotPorts, err := got.Ports(t.Context(), ports)
+				if err != nil || wantPorts.Total != gotPorts.Total || !slices.Equal(wantPorts.Rows, gotPorts.Rows) {
+					t.Fatalf("%s: %v\n%s", text, err, gocmp.Diff(wantPorts.Rows, gotPorts.Rows))
+				}
+				assets := engine.AssetQuery{Project: "p", Category: category, View: view, Where: set}
+				wantAssets, _ := want.Assets(t.Context(), assets)
+				gotAssets, err := got.Assets(t.Context(), assets)
+				if a, b := idsOf(wantAssets), idsOf(gotAssets); err != nil || a != b || gotAssets.Total != wantAssets.Total {
+					t.Fatalf("%s: %v\ngot  %s\nwant %s", text, err, b, a)
+				}
 			}
 		})
 	}
