@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"portolan/engine"
 	"portolan/engine/enginetest/fleet"
@@ -53,6 +55,9 @@ func (r *rig) facets(ctx context.Context) ([]facet, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.verifyOrder(ctx, rows.Rows); err != nil {
+		return nil, err
+	}
 	renew, err := r.renewer(ctx)
 	if err != nil {
 		return nil, err
@@ -64,6 +69,20 @@ func (r *rig) facets(ctx context.Context) ([]facet, error) {
 	}
 	counted, err := r.densities(ctx, rows.Rows)
 	return append(append(list, sets...), counted...), err
+}
+
+// verifyOrder holds all rows by count, the greatest first, against a count of the fleet in order.
+func (r *rig) verifyOrder(ctx context.Context, rows []engine.PortCount) error {
+	want, err := r.tally.Ports(ctx, engine.PortQuery{Project: fleet.Project, Category: r.category})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(want.Rows, func(a, b engine.PortCount) int { return cmp.Compare(b.Num, a.Num) })
+	same := func(a, b engine.PortCount) bool { return a.Num == b.Num && a.Key() == b.Key() }
+	if !slices.EqualFunc(want.Rows, rows, same) {
+		return fmt.Errorf("%w: the order by count of %d ports is another one than that of %d", errWrong, len(rows), len(want.Rows))
+	}
+	return nil
 }
 
 // orders asks for pages by count.

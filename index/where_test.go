@@ -12,7 +12,7 @@ import (
 	"portolan/index"
 )
 
-// everyNth holds for assets by the last digits of their ids.
+// everyNth holds for assets by the byte that they have for a name.
 func everyNth(n int) *index.Condition {
 	return index.HasRow(func(r *index.Row) bool { return int(r.Name()[0])%n == 0 })
 }

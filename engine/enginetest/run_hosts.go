@@ -5,17 +5,20 @@ import (
 	"portolan/index"
 )
 
+// askHostsOf is a case that asks the sample.
+func askHostsOf(name string, q engine.HostQuery, want ...string) suiteCase {
+	q.Project = "p"
+	return suiteCase{name, func(r *rig) {
+		r.apply(sample...)
+		page := r.hosts(q)
+		r.want("hosts", hostLines(page), append([]string{}, want...))
+		r.want("total", page.Total, len(want))
+	}}
+}
+
 // hostCases are about which assets have a port open, and which ports an asset.
 func hostCases() []suiteCase {
-	ask := func(name string, q engine.HostQuery, want ...string) suiteCase {
-		q.Project = "p"
-		return suiteCase{name, func(r *rig) {
-			r.apply(sample...)
-			page := r.hosts(q)
-			r.want("hosts", hostLines(page), append([]string{}, want...))
-			r.want("total", page.Total, len(want))
-		}}
-	}
+	ask := askHostsOf
 	return []suiteCase{
 		ask("every type", engine.HostQuery{Port: 80}, "a 80/tcp", "b 80/tcp", "c 80/tcp", "b 80/tcp6", "d 80/udp"),
 		ask("one type", engine.HostQuery{Port: 80, Type: engine.TCP}, "a 80/tcp", "b 80/tcp", "c 80/tcp"),
@@ -58,6 +61,15 @@ func hostCases() []suiteCase {
 		ask("a port below the range", engine.HostQuery{Port: -80}),
 		ask("a port above the range", engine.HostQuery{Port: 65536 + 80}),
 		ask("a port that is open nowhere", engine.HostQuery{Port: 81}),
+		{"a row is the asset's", hostRow},
+		{"pages", pagesOfHosts},
+	}
+}
+
+// setCases are about sets of keys and of assets.
+func setCases() []suiteCase {
+	ask := askHostsOf
+	return []suiteCase{
 		ask("a set of keys", engine.HostQuery{Keys: setOf("80-443/tcp", "18080/udp")}, "a 80/tcp", "b 80/tcp", "c 80/tcp", "c 443/tcp", "c 18080/udp"),
 		ask("a set of keys and a status", engine.HostQuery{Keys: setOf("80-443/tcp", "18080/udp"), Status: engine.Unknown}, "c 18080/udp"),
 		ask("a set of keys and a port", engine.HostQuery{Keys: setOf("80-443/tcp"), Port: 443}, "c 443/tcp"),
@@ -70,8 +82,6 @@ func hostCases() []suiteCase {
 		ask("a set of assets and a port", engine.HostQuery{Where: with443, Port: 80}, "c 80/tcp"),
 		ask("a set of assets and one of them", engine.HostQuery{Where: with443, Asset: "c"}, "c 80/tcp", "c 443/tcp", "c 18080/udp"),
 		ask("a set of assets and another", engine.HostQuery{Where: with443, Asset: "a"}),
-		{"a row is the asset's", hostRow},
-		{"pages", pagesOfHosts},
 	}
 }
 

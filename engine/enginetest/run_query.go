@@ -22,15 +22,18 @@ var sampleRows = []string{
 	"2 123/udp danger", "1 443/tcp normal", "1 8080/tcp unknown", "1 18080/udp unknown", "1 65535/udp6 unknown",
 }
 
+// askPortsOf is a case that asks the sample.
+func askPortsOf(name string, q engine.PortQuery, want ...string) suiteCase {
+	q.Project = "p"
+	return suiteCase{name, func(r *rig) {
+		r.apply(sample...)
+		r.wantPorts(q, len(want), want...)
+	}}
+}
+
 // portCases are the filters and the paging of Ports.
 func portCases() []suiteCase {
-	ask := func(name string, q engine.PortQuery, want ...string) suiteCase {
-		q.Project = "p"
-		return suiteCase{name, func(r *rig) {
-			r.apply(sample...)
-			r.wantPorts(q, len(want), want...)
-		}}
-	}
+	ask := askPortsOf
 	return []suiteCase{
 		{"the seed's example", seedExample},
 		{"a project that is not there", func(r *rig) {
@@ -67,6 +70,15 @@ func portCases() []suiteCase {
 		ask("port and port string", engine.PortQuery{Port: 8080, PortString: "08"}, "1 8080/tcp unknown"),
 		ask("port and another port string", engine.PortQuery{Port: 8080, PortString: "9"}),
 		ask("all filters", engine.PortQuery{Port: 123, PortString: "12", Type: engine.UDP, Status: engine.Danger, View: engine.In("0")}, "1 123/udp danger"),
+		{"pages", pagesOfPorts},
+		{"rows go into the caller's slice", rowsGoInto},
+	}
+}
+
+// orderCases are sets of keys, bounds and orders of Ports.
+func orderCases() []suiteCase {
+	ask := askPortsOf
+	return []suiteCase{
 		ask("a set of keys", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp")}, "1 22/tcp danger", "3 80/tcp normal", "1 443/tcp normal", "1 18080/udp unknown"),
 		ask("a set of keys and a status", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp"), Status: engine.Unknown}, "1 18080/udp unknown"),
 		ask("a set of keys, a status and a port string", engine.PortQuery{Keys: setOf("1-1023/tcp", "18080/udp"), Status: engine.Normal, PortString: "4"}, "1 443/tcp normal"),
@@ -85,9 +97,7 @@ func portCases() []suiteCase {
 		ask("at least so many", engine.PortQuery{MinNum: 2}, "3 80/tcp normal", "2 123/udp danger"),
 		ask("so many, in an order", engine.PortQuery{MinNum: 2, MaxNum: 2, Order: engine.ByNum}, "2 123/udp danger"),
 		ask("at most so many, the reverse", engine.PortQuery{MaxNum: 1, Type: engine.TCP, Descending: true}, "1 8080/tcp unknown", "1 443/tcp normal", "1 22/tcp danger"),
-		{"pages", pagesOfPorts},
 		{"pages in every order", pagesInOrder},
-		{"rows go into the caller's slice", rowsGoInto},
 	}
 }
 

@@ -137,33 +137,26 @@ type compiler struct {
 }
 
 func (c *compiler) any(w *whereAny) (*engine.HostSet, *Error) {
-	var sets []*engine.HostSet
-	for _, part := range w.Parts {
-		set, wrong := c.all(part)
-		if wrong != nil {
-			return nil, wrong
-		}
-		sets = append(sets, set)
-	}
-	if len(sets) == 1 {
-		return sets[0], nil
-	}
-	return engine.AnyOf(sets...), nil
+	return joined(w.Parts, c.all, engine.AnyOf)
 }
 
 func (c *compiler) all(w *whereAll) (*engine.HostSet, *Error) {
-	var sets []*engine.HostSet
-	for _, part := range w.Parts {
-		set, wrong := c.one(part)
-		if wrong != nil {
+	return joined(w.Parts, c.one, engine.AllOf)
+}
+
+// joined returns the sets of parts as one.
+func joined[P any](parts []P, setOf func(P) (*engine.HostSet, *Error), join func(...*engine.HostSet) *engine.HostSet) (*engine.HostSet, *Error) {
+	sets := make([]*engine.HostSet, len(parts))
+	for i, part := range parts {
+		var wrong *Error
+		if sets[i], wrong = setOf(part); wrong != nil {
 			return nil, wrong
 		}
-		sets = append(sets, set)
 	}
 	if len(sets) == 1 {
 		return sets[0], nil
 	}
-	return engine.AllOf(sets...), nil
+	return join(sets...), nil
 }
 
 func (c *compiler) one(w *whereOne) (*engine.HostSet, *Error) {
