@@ -134,7 +134,11 @@ func TestDrippingBodies(t *testing.T) {
 	}{{"few", 10, 200}, {"many", 100_000, 0}} {
 		t.Run(c.name, func(t *testing.T) {
 			came := make(chan int)
+			var working func() bool // for the body's connection: not waiting for more of it
 			address, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					working = server.Working(r.Context())
+				}
 				buf := make([]byte, 1<<20)
 				for more := r.Method == http.MethodPost; more; {
 					n, err := r.Body.Read(buf)
@@ -151,6 +155,11 @@ func TestDrippingBodies(t *testing.T) {
 			fmt.Fprint(dripping, strings.Repeat(".", c.bytes))
 			for left := c.bytes; left > 0; {
 				left -= <-came
+			}
+			for end := time.Now().Add(10 * time.Second); working(); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("the body is not waited for")
+				}
 			}
 			if got := roundTrip(t, dial(t, address)); got != 200 {
 				t.Errorf("a third: %d", got)

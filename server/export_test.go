@@ -100,3 +100,9 @@ func HoldSearches(s *Server, patience time.Duration) (release func()) {
 		}
 	}
 }
+
+// Working returns a function that says whether somebody works for the connection of a request.
+func Working(ctx context.Context) func() bool {
+	c, _ := ctx.Value(connKey{}).(*conn) // every request of such a server has one
+	return func() bool { return c.working.Load() > 0 }
+}
