@@ -33,6 +33,17 @@ func (run *run) facets(ctx context.Context, hosts int) error {
 	if err != nil {
 		return err
 	}
+	if err := run.measureFacets(ctx, r, list); err != nil {
+		return err
+	}
+	run.progress("facets: labels")
+	if list, err = r.labelled(ctx, run.c); err != nil {
+		return err
+	}
+	return run.measureFacets(ctx, r, list)
+}
+
+func (run *run) measureFacets(ctx context.Context, r *rig, list []facet) error {
 	for _, f := range list {
 		run.progress("facets: %s", f.name)
 		l, err := run.timer.measure(ctx, run.c.figureTime(r.hosts), f.subject)

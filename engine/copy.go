@@ -98,11 +98,11 @@ func (c *copying) commit(ctx context.Context) error {
 
 // asset adds an asset to the batch. What changes had keep the arrays that the data grows out of.
 func (c *copying) asset(p *pinned, o index.Ordinal) {
-	a := p.s.Labels(o)
+	a := p.s.Who(o)
 	note := p.s.Note(o)
 	c.e.decodeNote(note, -1)
 	start := len(c.data)
-	c.data = appendLabels(c.data, a.Name, a.Address, a.Group)
+	c.data = appendWho(c.data, [...]string{a.Name, a.Address, a.Group}, note, p.s.Interned)
 	c.data = binary.AppendUvarint(c.data, uint64(len(c.e.looks)))
 	for _, l := range c.e.looks {
 		c.data = appendLook(c.data, l.ref, p.s.Interned)
@@ -118,9 +118,9 @@ func (c *copying) asset(p *pinned, o index.Ordinal) {
 
 // times appends the Times of an asset.
 func (c *copying) times(dst []byte, s *index.Snapshot, o index.Ordinal, note []byte) []byte {
-	dst = append(dst, timesVersion)
-	if note[0]&3 != listedLooks {
-		return append(dst, note...) // it has no refs
+	dst = append(dst, versionOfTimes(note))
+	if !hasRefs(note) {
+		return append(dst, note...)
 	}
 	a, _ := s.Asset(o)
 	c.e.decodeNote(note, len(a.Keys))

@@ -32,9 +32,10 @@ const (
 // is kept only where it is newer than every such look. Closed keys need nothing:
 // what closed them is a look.
 type evidence struct {
-	newest              micros   // of all reports about the asset
-	name, address, home micros   // when name, address and enterprise project were last given
-	looks               []look   // none lies inside another that is as new
+	newest              micros // of all reports about the asset
+	name, address, home micros // when name, address and enterprise project were last given
+	looks               []look // none lies inside another that is as new
+	labels              labelTimes
 	own                 []micros // per open key, in their order; never where it has none; nil: none has
 }
 
@@ -42,6 +43,9 @@ type evidence struct {
 //
 //	head     looks | name<<2 | address<<4 | home<<6, of two bits each
 //	newest   varint, from noteEpoch
+//	labels   where the bits of looks are labelledLooks: 1 byte, the looks' own bits | form<<2; uvarint of
+//	         the number of their set; then by form: 0, all are of newest; 1, varint of how much older all
+//	         are; 2, uvarint of their number, and for each varint of how much older it is
 //	name, address, home: varint of how much older than newest, where their bits are given
 //	looks    where the bits are listedLooks: uvarint(number), per look uvarint(ref), varint(age)
 //	own      see owntimes.go
@@ -49,6 +53,8 @@ const (
 	noLooks     = 0
 	oneFullLook = 1 // of all, at the newest time: an agent's report
 	listedLooks = 2
+
+	labelledLooks = 3 // of an asset with labels
 
 	neverGiven = 0
 	atNewest   = 1
@@ -62,8 +68,13 @@ func (e *evidence) appendNote(dst []byte, room *[]micros) []byte { return e.appe
 // form, which has no refs: see appendTimes.
 func (e *evidence) append(dst []byte, refs bool, room *[]micros) []byte {
 	head := len(dst)
-	dst = append(dst, e.looksCode())
+	looks := e.looksCode()
+	dst = append(dst, looks)
 	dst = binary.AppendVarint(dst, e.newest-noteEpoch)
+	if !e.labels.none() {
+		dst[head] = labelledLooks
+		dst = e.appendLabels(dst, looks, refs)
+	}
 	for i, t := range [...]micros{e.name, e.address, e.home} {
 		switch t {
 		case never:
@@ -74,7 +85,7 @@ func (e *evidence) append(dst []byte, refs bool, room *[]micros) []byte {
 			dst = binary.AppendVarint(dst, e.newest-t)
 		}
 	}
-	if dst[head]&3 == listedLooks {
+	if looks == listedLooks {
 		if refs {
 			dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
 		}
@@ -96,6 +107,74 @@ func (e *evidence) looksCode() byte {
 		return oneFullLook
 	}
 	return listedLooks
+}
+
+// appendLabels appends when labels were given, and the bits of looks.
+func (e *evidence) appendLabels(dst []byte, looks byte, refs bool) []byte {
+	form, first := byte(0), e.labels.at[0]
+	switch {
+	case slices.ContainsFunc(e.labels.at, func(at micros) bool { return at != first }):
+		form = 2
+	case first != e.newest:
+		form = 1
+	}
+	dst = append(dst, looks|form<<2)
+	if refs {
+		dst = binary.AppendUvarint(dst, uint64(e.labels.set))
+	}
+	switch form {
+	case 1:
+		dst = binary.AppendVarint(dst, e.newest-first)
+	case 2:
+		dst = binary.AppendUvarint(dst, uint64(len(e.labels.at)))
+		for _, at := range e.labels.at {
+			dst = binary.AppendVarint(dst, e.newest-at)
+		}
+	}
+	return dst
+}
+
+// decodeLabels reads what appendLabels has written, and returns the bits of looks.
+func (e *evidence) decodeLabels(r *index.Reader, refs bool) (looks byte) {
+	b := r.Bytes(1)
+	if r.Bad {
+		return noLooks
+	}
+	if refs {
+		e.labels.set = uint32(r.Uint64())
+	}
+	switch b[0] >> 2 {
+	case 0:
+		e.labels.at = append(e.labels.at, e.newest)
+	case 1:
+		e.labels.at = append(e.labels.at, e.newest-r.Int64())
+	case 2:
+		for range r.Uint(MaxLabels) {
+			e.labels.at = append(e.labels.at, e.newest-r.Int64())
+		}
+	default:
+		r.Bad = true
+	}
+	return b[0] & 3
+}
+
+// noteLooks returns the bits of looks of a note.
+func noteLooks(note []byte) byte {
+	if note[0]&3 != labelledLooks {
+		return note[0] & 3
+	}
+	_, w := binary.Varint(note[1:])
+	return note[1+w] & 3
+}
+
+// noteLabels returns the number of the set of labels of a note, if it has one.
+func noteLabels(note []byte) (set uint32, ok bool) {
+	if note[0]&3 != labelledLooks {
+		return 0, false
+	}
+	_, w := binary.Varint(note[1:])
+	n, _ := binary.Uvarint(note[1+w+1:])
+	return uint32(n), true
 }
 
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
@@ -120,8 +199,7 @@ func appendUvarint(dst []byte, v uint64) []byte {
 // a negative n it leaves out own times.
 func (e *evidence) decodeNote(note []byte, n int) {
 	r := index.Reader{Rest: note[1:]}
-	e.decodeHead(&r, note[0])
-	if note[0]&3 == listedLooks {
+	if e.decodeHead(&r, note[0], true) == listedLooks {
 		for range r.Uint64() {
 			ref := uint32(r.Uint64())
 			e.looks = append(e.looks, look{ref: ref, time: e.newest - r.Int64()})
@@ -132,9 +210,13 @@ func (e *evidence) decodeNote(note []byte, n int) {
 	}
 }
 
-// decodeHead reads what comes before the looks that are listed.
-func (e *evidence) decodeHead(r *index.Reader, head byte) {
+// decodeHead reads what comes before the looks that are listed, and returns the bits of looks.
+func (e *evidence) decodeHead(r *index.Reader, head byte, refs bool) (looks byte) {
 	e.newest = r.Int64() + noteEpoch
+	e.labels.at = e.labels.at[:0]
+	if looks = head & 3; looks == labelledLooks {
+		looks = e.decodeLabels(r, refs)
+	}
 	for i, t := range [...]*micros{&e.name, &e.address, &e.home} {
 		switch head >> (2 + 2*i) & 3 {
 		case neverGiven:
@@ -146,9 +228,10 @@ func (e *evidence) decodeHead(r *index.Reader, head byte) {
 		}
 	}
 	e.looks, e.own = e.looks[:0], e.own[:0]
-	if head&3 == oneFullLook {
+	if looks == oneFullLook {
 		e.looks = append(e.looks, look{ref: refAll, time: e.newest})
 	}
+	return looks
 }
 
 // ownOf returns the own time of the i-th open key.

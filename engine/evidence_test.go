@@ -33,6 +33,12 @@ func TestNote(t *testing.T) {
 		for range rapid.IntRange(0, 4).Draw(t, "looks") {
 			want.looks = append(want.looks, look{ref: rapid.Uint32Max(refNone-1).Draw(t, "ref"), time: at.Draw(t, "look")})
 		}
+		if labels := rapid.SampledFrom([]int{0, 0, 1, 2, MaxLabels}).Draw(t, "labels"); labels > 0 {
+			want.labels.set = rapid.Uint32().Draw(t, "set")
+			for range labels {
+				want.labels.at = append(want.labels.at, rapid.OneOf(at, rapid.Just(want.newest)).Draw(t, "label"))
+			}
+		}
 		n := rapid.IntRange(0, 40).Draw(t, "keys")
 		apart := rapid.Int64Range(0, 1<<rapid.IntRange(0, 36).Draw(t, "bits"))
 		units := rapid.SampledFrom([][]micros{{1}, {1e3}, {1e6}, {1, 1e3, 1e6}}).Draw(t, "units")
@@ -49,7 +55,13 @@ func TestNote(t *testing.T) {
 		if !slices.ContainsFunc(want.own, func(m micros) bool { return m != never }) {
 			want.own = nil
 		}
-		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(evidence{}, look{}, Scope{}), gocmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), gocmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
+		if at := want.labels.at; len(at) > 0 && !slices.ContainsFunc(at, func(t micros) bool { return t != at[0] }) {
+			want.labels.at = at[:1] // one for all
+		}
+		if set, ok := noteLabels(note); set != want.labels.set || ok != !want.labels.none() || noteLooks(note) != want.looksCode() {
+			t.Fatalf("labels under %d (%t), looks %d, want %d, %d", set, ok, noteLooks(note), want.labels.set, want.looksCode())
+		}
+		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(evidence{}, look{}, Scope{}, labelTimes{}), gocmp.Transformer("nil", func(s []micros) []micros { return append([]micros{}, s...) }), gocmp.Transformer("nilLooks", func(s []look) []look { return append([]look{}, s...) })); diff != "" {
 			t.Fatalf("(-want +got)\n%s", diff)
 		}
 		if noteNewest(note) != want.newest {

@@ -56,7 +56,7 @@ func (e *Engine) expireIn(ctx context.Context, project string, c Category, befor
 			return err
 		}
 		if noteNewest(s.Note(o)) < before {
-			ids = append(ids, s.Labels(o).ID)
+			ids = append(ids, s.Who(o).ID)
 		}
 		if len(ids) == expireAtOnce {
 			if err := e.forgetOld(ctx, project, c, before, ids, total); err != nil {

@@ -107,7 +107,7 @@ func (v *inventory) entries(reports []Report, times []micros) []entry {
 		newest = max(newest, times[i])
 		*e = entry{at: times[i], place: w.places[i], i: uint32(i)}
 		e.same = r.Address == r.Asset
-		if len(r.Open) == 1 && r.Scope.IsNone() && r.Name == "" && r.EnterpriseProject == "" && (e.same || r.Address == "") {
+		if len(r.Open) == 1 && r.Scope.IsNone() && r.Name == "" && r.EnterpriseProject == "" && len(r.Labels) == 0 && (e.same || r.Address == "") {
 			e.plain, e.key = true, r.Open[0]
 		}
 		sorted = sorted && (i == 0 || w.places[i] >= w.places[i-1])
@@ -167,6 +167,8 @@ func (w *work) forget() {
 	clear(w.looks.dropped)
 	clear(w.old.looks)
 	clear(w.now.looks)
+	clear(w.labels.list)
+	w.labels.list = w.labels.list[:0]
 	w.scoped, w.looks.list, w.looks.dropped = w.scoped[:0], w.looks.list[:0], w.looks.dropped[:0]
 	w.old.looks, w.now.looks = w.old.looks[:0], w.now.looks[:0]
 }
@@ -201,7 +203,7 @@ func (v *inventory) applyGroup(group []entry, reports []Report) error {
 	clear(w.scoped)
 	w.openings, w.scoped = w.openings[:0], w.scoped[:0]
 	for n := range group {
-		w.meet(&group[n], uint32(n), reports, &texts)
+		v.meet(&group[n], uint32(n), reports, &texts)
 	}
 	v.decideKeys()
 	if w.idle() {
@@ -209,6 +211,7 @@ func (v *inventory) applyGroup(group []entry, reports []Report) error {
 	}
 	v.settleLooks()
 	w.now.name, w.now.address, w.now.home = texts.name.at, texts.address.at, texts.home.at
+	v.settleLabels()
 	if !known {
 		return v.add(reports[group[0].i].Asset, &texts)
 	}
@@ -237,11 +240,12 @@ func (v *inventory) recall(o index.Ordinal, note []byte) {
 func (v *inventory) recallNone() {
 	w := v.w
 	w.had = w.had[:0]
-	w.old = evidence{newest: never, name: never, address: never, home: never, looks: w.old.looks[:0], own: w.old.own[:0]}
+	w.old = evidence{newest: never, name: never, address: never, home: never, looks: w.old.looks[:0], own: w.old.own[:0], labels: labelTimes{at: w.old.labels.at[:0]}}
 }
 
 // meet takes note of a report about the asset; keys are decided later.
-func (w *work) meet(e *entry, n uint32, reports []Report, t *texts) {
+func (v *inventory) meet(e *entry, n uint32, reports []Report, t *texts) {
+	w := v.w
 	f := &w.effects[n]
 	if e.at < w.now.newest {
 		*f |= wasLate
@@ -255,7 +259,7 @@ func (w *work) meet(e *entry, n uint32, reports []Report, t *texts) {
 		return
 	}
 	r := &reports[e.i]
-	*f |= t.give(&t.name, nameLabel, r.Name, e.at) | t.give(&t.address, addressLabel, r.Address, e.at) | t.give(&t.home, homeLabel, r.EnterpriseProject, e.at)
+	*f |= t.give(&t.name, nameText, r.Name, e.at) | t.give(&t.address, addressText, r.Address, e.at) | t.give(&t.home, homeText, r.EnterpriseProject, e.at) | v.giveLabels(r.Labels, e.at)
 	for _, k := range r.Open {
 		w.openings = append(w.openings, opening{k, n, e.at})
 	}
@@ -271,40 +275,48 @@ func (w *work) meet(e *entry, n uint32, reports []Report, t *texts) {
 // texts are the registers of an asset.
 type texts struct {
 	name, address, home register
-	label               label
+	stored              stored
 }
 
-// label is a text of an asset as it is stored.
-type label struct {
+// stored is a text of an asset as the index has it.
+type stored struct {
 	v     *inventory
 	o     index.Ordinal
 	known bool // the asset is there
-	which whichLabel
+	which whichText
 }
 
-type whichLabel uint8
+type whichText uint8
 
 const (
-	nameLabel whichLabel = iota
-	addressLabel
-	homeLabel
+	nameText whichText = iota
+	addressText
+	homeText
 )
 
+// begin begins with the labels of another asset.
+func (w *work) begin() {
+	if w.labels.loaded {
+		w.labels = labelRegisters{list: w.labels.list[:0]}
+	}
+}
+
 func (v *inventory) texts(o index.Ordinal, known bool) texts {
+	v.w.begin()
 	e := &v.w.old
 	return texts{
 		name: register{at: e.name}, address: register{at: e.address}, home: register{at: e.home},
-		label: label{v: v, o: o, known: known},
+		stored: stored{v: v, o: o, known: known},
 	}
 }
 
 // give gives a register a text and returns what that did.
-func (t *texts) give(to *register, which whichLabel, value string, at micros) (f effects) {
+func (t *texts) give(to *register, which whichText, value string, at micros) (f effects) {
 	if value == "" {
 		return 0
 	}
-	t.label.which = which
-	changed, moved := to.give(value, at, &t.label)
+	t.stored.which = which
+	changed, moved := to.give(value, at, &t.stored)
 	if changed {
 		f |= didChange
 	}
@@ -314,22 +326,22 @@ func (t *texts) give(to *register, which whichLabel, value string, at micros) (f
 	return f
 }
 
-// setLabels stores the name and address, and says whether that changed them.
-func (t *texts) setLabels() (changed bool) {
-	x := t.label.v.x
+// setTexts stores the name and address, and says whether that changed them.
+func (t *texts) setTexts() (changed bool) {
+	x := t.stored.v.x
 	if t.name.given != "" {
-		changed = x.SetName(t.label.o, t.name.given)
+		changed = x.SetName(t.stored.o, t.name.given)
 	}
 	if t.address.given != "" {
-		changed = x.SetAddress(t.label.o, t.address.given) || changed
+		changed = x.SetAddress(t.stored.o, t.address.given) || changed
 	}
 	return changed
 }
 
 // giveID is give for a report that gives its asset's id as the address.
 func (t *texts) giveID(reports []Report, e *entry) (f effects) {
-	if t.address.given != "" || !t.label.known || !t.label.v.x.AddressIsID(t.label.o) {
-		return t.give(&t.address, addressLabel, reports[e.i].Address, e.at)
+	if t.address.given != "" || !t.stored.known || !t.stored.v.x.AddressIsID(t.stored.o) {
+		return t.give(&t.address, addressText, reports[e.i].Address, e.at)
 	}
 	if e.at > t.address.at { // the same text once more
 		t.address.at, f = e.at, didMove
@@ -337,28 +349,28 @@ func (t *texts) giveID(reports []Report, e *entry) (f effects) {
 	return f
 }
 
-// is says whether the label is the text, without a copy of it.
-func (l *label) is(text string) bool {
+// is says whether it is the text, without a copy of it.
+func (l *stored) is(text string) bool {
 	switch {
-	case !l.known || l.which == homeLabel:
+	case !l.known || l.which == homeText:
 		return l.text() == text
-	case l.which == nameLabel:
+	case l.which == nameText:
 		return l.v.x.HasName(l.o, text)
 	}
 	return l.v.x.HasAddress(l.o, text)
 }
 
-func (l *label) text() string {
+func (l *stored) text() string {
 	switch {
-	case l.which == homeLabel && !l.known:
+	case l.which == homeText && !l.known:
 		return DefaultEnterpriseProject
 	case !l.known:
 		return ""
-	case l.which == homeLabel:
+	case l.which == homeText:
 		return l.v.x.Group(l.o)
 	}
-	name, address := l.v.x.Labels(l.o)
-	if l.which == nameLabel {
+	name, address := l.v.x.Texts(l.o)
+	if l.which == nameText {
 		return name
 	}
 	return address
@@ -394,6 +406,9 @@ func (v *inventory) add(id string, t *texts) error {
 		ID: id, Name: t.name.given, Address: t.address.given, Group: cmp.Or(t.home.given, DefaultEnterpriseProject),
 		Note: w.note, Keys: w.keys,
 	})
+	if err == nil {
+		v.relabel(o)
+	}
 	v.touch(o, true)
 	return err
 }
@@ -403,8 +418,9 @@ func (v *inventory) store(o index.Ordinal, note []byte, t *texts) {
 	w := v.w
 	w.note = w.now.appendNote(w.note[:0], &w.sample)
 	later := !bytes.Equal(note, w.note) // the index may write over it
-	whole := w.looks.changed
-	whole = t.setLabels() || whole
+	whole := w.looks.changed || w.labels.changed
+	v.relabel(o)
+	whole = t.setTexts() || whole
 	home := v.x.Group(o)
 	switch moved := t.home.given != "" && t.home.given != home; {
 	case moved || !slices.Equal(w.had, w.keys):

@@ -139,7 +139,7 @@ func ownTimes(v *inventory, o index.Ordinal) string {
 	keys := v.x.Keys(o, nil)
 	var e evidence
 	e.decodeNote(v.x.Note(o), len(keys))
-	name, address := v.x.Labels(o)
+	name, address := v.x.Texts(o)
 	return fmt.Sprint(keys, e.newest, e.name, e.address, e.home, e.own, name, address, v.x.Group(o))
 }
 

@@ -88,7 +88,7 @@ func lets(f *index.Filter, k index.Key) bool {
 // oneAsset answers about one asset.
 func (h *hostSearch) oneAsset(f *index.Filter) error {
 	o, found := h.s.Find(h.q.Asset)
-	if !found || !h.inView(h.q.View, o) || !h.s.LabelsContain(o, h.name, h.address) {
+	if !found || !h.inView(h.q.View, o) || !h.s.TextsContain(o, h.name, h.address) {
 		return nil
 	}
 	if h.q.Where != nil {
@@ -108,11 +108,11 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 // holders answers about the assets that have one of the keys open.
 func (h *hostSearch) holders(f *index.Filter) error {
 	collect, where := h.counted, h.q.Where
-	switch labelled := h.q.Name != "" || h.q.Address != ""; {
-	case labelled && h.q.Port != 0:
+	switch named := h.q.Name != "" || h.q.Address != ""; {
+	case named && h.q.Port != 0:
 		collect = h.searched
-	case labelled: // of many keys each asset would be looked at for each of its own
-		if where = hasLabels(h.q.Name, h.q.Address); h.q.Where != nil {
+	case named: // of many keys each asset would be looked at for each of its own
+		if where = hasTexts(h.q.Name, h.q.Address); h.q.Where != nil {
 			where = AllOf(where, h.q.Where)
 		}
 	}
@@ -146,7 +146,7 @@ func (h *hostSearch) counted(view index.View, k index.Key) error {
 		if err := h.step(); err != nil {
 			return err
 		}
-		h.add(h.labels(o), k)
+		h.add(h.who(o), k)
 		if left--; left == 0 {
 			return nil
 		}
@@ -154,16 +154,16 @@ func (h *hostSearch) counted(view index.View, k index.Key) error {
 	return nil
 }
 
-// searched looks for the labels asked for among the assets of the view that have
+// searched looks for the texts asked for among the assets of the view that have
 // the key open.
 func (h *hostSearch) searched(view index.View, k index.Key) error {
 	for o := range view.Holders(k).From(0) {
 		if err := h.step(); err != nil {
 			return err
 		}
-		if h.s.LabelsContain(o, h.name, h.address) {
+		if h.s.TextsContain(o, h.name, h.address) {
 			if h.wants() {
-				h.add(h.labels(o), k)
+				h.add(h.who(o), k)
 			}
 			h.page.Total++
 		}
@@ -185,8 +185,8 @@ func (h *hostSearch) wants() bool { return h.page.Total >= h.q.Offset && !h.full
 // full says whether the page has all its rows.
 func (h *hostSearch) full() bool { return h.q.Limit > 0 && len(h.page.Rows) == h.q.Limit }
 
-func (h *hostSearch) labels(o index.Ordinal) *index.Asset {
-	a := h.s.Labels(o)
+func (h *hostSearch) who(o index.Ordinal) *index.Asset {
+	a := h.s.Who(o)
 	return &a
 }
 

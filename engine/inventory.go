@@ -55,6 +55,8 @@ type work struct {
 	// of one asset
 	old, now evidence
 	looks    looks
+	labels   labelRegisters
+	set      []byte // of labels
 	cover    cover
 	fates    fates
 	openings []opening
@@ -116,7 +118,7 @@ func (w *work) order(keys []index.Key) []index.Key {
 func (v *inventory) create(r *Report, at micros) error {
 	w := v.w
 	e := &w.now
-	*e = evidence{newest: at, name: never, address: never, home: never, looks: e.looks[:0], own: e.own[:0]}
+	*e = evidence{newest: at, name: never, address: never, home: never, looks: e.looks[:0], own: e.own[:0], labels: labelTimes{at: e.labels.at[:0]}}
 	a := index.Asset{ID: r.Asset, Name: r.Name, Address: r.Address, Group: DefaultEnterpriseProject, Keys: w.order(r.Open)}
 	if r.Name != "" {
 		e.name = at
@@ -139,9 +141,18 @@ func (v *inventory) create(r *Report, at micros) error {
 			e.own = append(e.own, own)
 		}
 	}
+	w.begin()
+	if len(r.Labels) > 0 {
+		w.old.labels.at = w.old.labels.at[:0]
+		v.giveLabels(r.Labels, at)
+		v.settleLabels()
+	}
 	w.note = e.appendNote(w.note[:0], &w.sample)
 	a.Note = w.note
 	o, err := v.x.Add(&a)
+	if err == nil {
+		v.relabel(o)
+	}
 	v.touch(o, true)
 	return err
 }
@@ -156,7 +167,7 @@ func (v *inventory) touch(o index.Ordinal, whole bool) {
 // replaces says whether a report is a full one that is newer than all that is known, where
 // that is one full look as new as anything: then what is open is what it found.
 func (v *inventory) replaces(note []byte, r *Report, at micros) bool {
-	return r.Scope.IsAll() && at > noteNewest(note) && note[0]&3 == oneFullLook
+	return r.Scope.IsAll() && at > noteNewest(note) && noteLooks(note) == oneFullLook
 }
 
 // replace applies such a report. It says whether an answer changed.
@@ -164,13 +175,15 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	w := v.w
 	w.old.decodeNote(note, -1)
 	t := v.texts(o, true)
-	did := t.give(&t.name, nameLabel, r.Name, at) | t.give(&t.address, addressLabel, r.Address, at) | t.give(&t.home, homeLabel, r.EnterpriseProject, at)
+	did := t.give(&t.name, nameText, r.Name, at) | t.give(&t.address, addressText, r.Address, at) | t.give(&t.home, homeText, r.EnterpriseProject, at) | v.giveLabels(r.Labels, at)
 	w.now.newest, w.now.own = at, w.now.own[:0]
 	w.now.looks = append(w.now.looks[:0], look{ScopeAll(), at, refAll})
 	w.now.name, w.now.address, w.now.home = t.name.at, t.address.at, t.home.at
+	retold := v.settleLabels()
 	w.note = w.now.appendNote(w.note[:0], &w.sample)
-	relabelled := t.setLabels()
-	changed = v.x.Put(o, cmp.Or(t.home.given, v.x.Group(o)), w.note, w.order(r.Open)) || relabelled
+	v.relabel(o)
+	retold = t.setTexts() || retold
+	changed = v.x.Put(o, cmp.Or(t.home.given, v.x.Group(o)), w.note, w.order(r.Open)) || retold
 	v.touch(o, changed)
 	return changed || did&didChange != 0
 }
@@ -214,16 +227,23 @@ func (v *inventory) check(ctx context.Context) error {
 	defer v.mu.Unlock()
 	var e evidence
 	used := make(map[uint32]bool)
-	err := v.x.Check(ctx, func(note []byte) []uint32 {
+	err := v.x.Check(ctx, func(note []byte) (numbers []uint32, labels []index.Label) {
 		e.decodeNote(note, -1)
-		var numbers []uint32
+		if !e.labels.none() {
+			numbers = append(numbers, e.labels.set)
+			for _, r := range appendRegisters(nil, v.x.Interned(e.labels.set), &e.labels) {
+				if len(r.value) > 0 {
+					labels = append(labels, index.Label{Name: string(r.name), Value: string(r.value)})
+				}
+			}
+		}
 		for _, l := range e.looks {
 			if l.ref != refAll {
 				numbers = append(numbers, l.ref-1)
 				used[l.ref] = true
 			}
 		}
-		return numbers
+		return numbers, labels
 	})
 	for ref, s := range v.scopes {
 		switch {
@@ -245,6 +265,10 @@ func (v *inventory) remove(id string, which func(*inventory, index.Ordinal) bool
 	v.w.old.decodeNote(v.x.Note(o), -1)
 	for _, l := range v.w.old.looks {
 		v.release(l.ref)
+	}
+	if l := &v.w.old.labels; !l.none() {
+		v.unlabel(o, appendRegisters(nil, v.x.Interned(l.set), l))
+		v.x.Release(l.set)
 	}
 	v.x.Remove(o)
 	return true

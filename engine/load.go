@@ -134,11 +134,16 @@ func (f *filling) add(asset string, state, times []byte) error {
 	if err := checkText("asset", asset, 1, MaxAssetLen); err != nil {
 		return err
 	}
-	if len(state) == 0 || state[0] != stateVersion {
+	if len(state) == 0 || state[0] != stateVersion && state[0] != labelledState {
 		return fmt.Errorf("%w state: %d bytes, version %d", errDamaged, len(state), first(state))
 	}
 	r := index.Reader{Rest: state[1:]}
 	a := index.Asset{ID: asset, Name: r.Text(), Address: r.Text(), Group: r.Text()}
+	labels := 0
+	var set []byte
+	if state[0] == labelledState {
+		set, labels = readLabels(&r)
+	}
 	w.now.looks = f.looks(&r, w.now.looks[:0])
 	if r.Bad || a.Group == "" {
 		return fmt.Errorf("%w state: %x", errDamaged, clip(state))
@@ -148,16 +153,22 @@ func (f *filling) add(asset string, state, times []byte) error {
 		return err
 	}
 	w.keys = keys
-	if err := w.now.decodeTimes(times, len(keys)); err != nil {
+	if err := w.now.decodeTimes(times, len(keys), labels); err != nil {
 		return err
 	}
 	if _, twice := f.v.x.Find(asset); twice {
 		return errors.New("it is there twice")
 	}
+	if labels > 0 {
+		w.now.labels.set = f.v.x.Intern(set)
+	}
 	w.note = w.now.appendNote(w.note[:0], &w.sample)
 	a.Note, a.Keys = w.note, keys
 	f.v.newest.note(noteNewest(w.note))
-	_, err = f.v.x.Add(&a)
+	o, err := f.v.x.Add(&a)
+	if err == nil && labels > 0 {
+		f.v.label(o, appendRegisters(nil, set, &w.now.labels))
+	}
 	return err
 }
 

@@ -199,6 +199,8 @@ type EnterpriseProject struct {
 type Asset struct {
 	ID, Name, Address, EnterpriseProject string
 	Category                             Category
+	// Labels are by name; nil if there are none.
+	Labels map[string]string
 	// LastSeen is the time of the newest report about the asset.
 	LastSeen time.Time
 	// Open is its open keys in order.

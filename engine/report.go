@@ -52,7 +52,7 @@ const MaxAhead = 24 * time.Hour
 // says so, and at equal times open wins, so the order, the repetition and the
 // splitting of reports never matter.
 //
-// The engine reads a report during a call and keeps none of its slices.
+// The engine reads a report during a call and keeps none of its slices and maps.
 type Report struct {
 	// Project is the tenant, 1 to 256 characters.
 	Project string
@@ -63,6 +63,9 @@ type Report struct {
 	// Name, Address and EnterpriseProject describe the asset; empty means not
 	// given. The newest value given stands, at equal times the greater text.
 	Name, Address, EnterpriseProject string
+	// Labels describe the asset, too: names and values such as env and prod, at most [MaxLabels]. Each
+	// is given for itself, and one with an empty value is taken away.
+	Labels map[string]string
 	// Seen is when the look was taken, of the years 1970 to 9999, in microseconds;
 	// the zero time means the time of receipt, which all reports of an [Import] share:
 	// two of them about one asset are one look then, and neither closes what the other
@@ -100,6 +103,9 @@ func (r *Report) Validate() error {
 	}
 	if r.EnterpriseProject == AllEnterpriseProjects {
 		return &FieldError{Field: "enterprise_project_id", Value: r.EnterpriseProject, Allowed: "the ID of one enterprise project"}
+	}
+	if err := checkLabels(r.Labels); err != nil {
+		return err
 	}
 	if err := checkCategory(r.Category); err != nil {
 		return err

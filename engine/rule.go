@@ -163,7 +163,7 @@ type register struct {
 
 // give is a report with a text, which is empty if it gives none. It says whether the
 // register's text changed, and whether its time moved.
-func (g *register) give(value string, at micros, was *label) (changed, moved bool) {
+func (g *register) give(value string, at micros, was *stored) (changed, moved bool) {
 	if value == "" || at < g.at {
 		return false, false
 	}

@@ -261,8 +261,12 @@ func (s Snapshot) Asset(id string) (Asset, error) {
 // asset returns the asset with the ordinal, which is there.
 func (s Snapshot) asset(o index.Ordinal) Asset {
 	a, _ := s.s.Asset(o)
+	var labels map[string]string
+	if set, ok := noteLabels(a.Note); ok {
+		labels = labelsOf(s.s.Interned(set))
+	}
 	return Asset{
-		ID: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group, Category: s.category,
+		ID: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group, Category: s.category, Labels: labels,
 		LastSeen: time.UnixMicro(noteNewest(a.Note)).UTC(), Open: a.Keys, Version: s.Version(),
 	}
 }

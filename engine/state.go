@@ -13,20 +13,24 @@ import (
 //
 // State changes with what the asset is and has:
 //
-//	version   1 byte: stateVersion
+//	version   1 byte: stateVersion, labelledState for an asset with labels
 //	name, address, enterprise project: uvarint of its length, then the text
+//	labels    in version labelledState: a set of labels.go
 //	looks     uvarint of their number; per look uvarint of the scope's ranges, 0 for all;
 //	          per range its type, 1 byte, uvarint(lowest port), uvarint(ports beyond the lowest)
 //	keys      in the form of index.AppendKeys, to the end
 //
 // Times change with every report that tells something:
 //
-//	version   1 byte: timesVersion; own times are never dense in those of version 1
-//	the note of evidence.go, where of looks that are listed only the ages stand, in the
-//	order of State
+//	version   1 byte: timesVersion, labelledTimes for an asset with labels; own times are never dense in
+//	          those of version 1
+//	the note of evidence.go, where of labels, and of looks that are listed, only the ages stand, in
+//	the order of State
 const (
-	stateVersion = 1
-	timesVersion = 2
+	stateVersion  = 1
+	labelledState = 2
+	timesVersion  = 2
+	labelledTimes = 3
 )
 
 // errDamaged is wrapped by errors about bytes that are no portable form.
@@ -34,10 +38,11 @@ var errDamaged = errors.New("damaged")
 
 // appendState appends the State of an asset as it is being written. The lock is held.
 func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
-	name, address := v.x.Labels(o)
-	dst = appendLabels(dst, name, address, v.x.Group(o))
+	name, address := v.x.Texts(o)
+	note := v.x.Note(o)
+	dst = appendWho(dst, [...]string{name, address, v.x.Group(o)}, note, v.x.Interned)
 	e := &v.w.old
-	e.decodeNote(v.x.Note(o), -1)
+	e.decodeNote(note, -1)
 	dst = binary.AppendUvarint(dst, uint64(len(e.looks)))
 	for _, l := range e.looks {
 		dst = appendLook(dst, l.ref, v.x.Interned)
@@ -45,12 +50,20 @@ func (v *inventory) appendState(dst []byte, o index.Ordinal) []byte {
 	return v.x.AppendKeysOf(dst, o)
 }
 
-// appendLabels appends what a State begins with.
-func appendLabels(dst []byte, name, address, home string) []byte {
-	dst = append(dst, stateVersion)
-	for _, text := range [...]string{name, address, home} {
+// appendWho appends what a State begins with.
+func appendWho(dst []byte, texts [3]string, note []byte, interned func(n uint32) []byte) []byte {
+	set, labelled := noteLabels(note)
+	version := byte(stateVersion)
+	if labelled {
+		version = labelledState
+	}
+	dst = append(dst, version)
+	for _, text := range texts {
 		dst = binary.AppendUvarint(dst, uint64(len(text)))
 		dst = append(dst, text...)
+	}
+	if labelled {
+		dst = append(dst, interned(set)...)
 	}
 	return dst
 }
@@ -76,15 +89,26 @@ func scopeRanges(form []byte) int {
 
 // appendTimes appends the Times of an asset as it is being written. The lock is held.
 func (v *inventory) appendTimes(dst []byte, o index.Ordinal) []byte {
-	dst = append(dst, timesVersion)
 	note := v.x.Note(o)
-	if note[0]&3 != listedLooks {
-		return append(dst, note...) // it has no refs
+	dst = append(dst, versionOfTimes(note))
+	if !hasRefs(note) {
+		return append(dst, note...)
 	}
 	v.w.had = v.x.Keys(o, v.w.had[:0])
 	v.w.old.decodeNote(note, len(v.w.had))
 	return v.w.old.append(dst, false, &v.w.sample)
 }
+
+// versionOfTimes returns the version of the Times of an asset with the note.
+func versionOfTimes(note []byte) byte {
+	if note[0]&3 == labelledLooks {
+		return labelledTimes
+	}
+	return timesVersion
+}
+
+// hasRefs says whether a note has numbers that Times have not.
+func hasRefs(note []byte) bool { return note[0]&3 == labelledLooks || note[0]&3 == listedLooks }
 
 // maxRanges is more than a scope has: no two of its ranges touch.
 const maxRanges = 6 * (index.MaxPort + 1) / 2
@@ -128,25 +152,37 @@ func decodeScope(form []byte) Scope {
 	return Scope{&scope{ranges: ranges}}
 }
 
-// decodeTimes reads Times that may be damaged, of an asset with so many open keys, into
-// the evidence, whose looks have their refs already.
-func (e *evidence) decodeTimes(times []byte, keys int) error {
-	if len(times) < 2 || times[0] == 0 || times[0] > timesVersion {
+// knownTimes says whether Times have a version that fits what they begin with.
+func knownTimes(times []byte) bool {
+	if len(times) < 2 {
+		return false
+	}
+	version := versionOfTimes(times[1:])
+	return times[0] == version || version == timesVersion && times[0] == 1
+}
+
+// decodeTimes reads Times that may be damaged, of an asset with so many open keys and labels, into
+// the evidence, whose looks and labels have their refs already.
+func (e *evidence) decodeTimes(times []byte, keys, labels int) error {
+	if !knownTimes(times) {
 		return fmt.Errorf("%w times: %d bytes, version %d", errDamaged, len(times), first(times))
 	}
 	head := times[1]
 	refs := e.looks
 	full := len(refs) == 1 && refs[0].ref == refAll
 	r := index.Reader{Rest: times[2:]}
-	e.decodeHead(&r, head)
+	looks := e.decodeHead(&r, head, false)
+	if n := len(e.labels.at); n > 1 && n != labels || (n > 0) != (labels > 0) {
+		r.Bad = true
+	}
 	switch {
 	case head>>2&3 > given || head>>4&3 > given || head>>6&3 > given:
 		r.Bad = true
-	case head&3 == noLooks:
+	case looks == noLooks:
 		r.Bad = r.Bad || len(refs) != 0
-	case head&3 == oneFullLook:
+	case looks == oneFullLook:
 		r.Bad = r.Bad || !full
-	case head&3 == listedLooks:
+	case looks == listedLooks:
 		for i := range refs {
 			refs[i].time = e.newest - r.Int64()
 		}
@@ -159,7 +195,7 @@ func (e *evidence) decodeTimes(times []byte, keys int) error {
 		e.decodeOwn(&r, keys)
 	}
 	if r.Bad {
-		return fmt.Errorf("%w times: %x, of %d looks and %d open keys", errDamaged, clip(times), len(refs), keys)
+		return fmt.Errorf("%w times: %x, of %d looks, %d open keys and %d labels", errDamaged, clip(times), len(refs), keys, labels)
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ func FuzzPortableState(f *testing.F) {
 		{Asset: "c", Open: []index.Key{index.MakeKey(22, index.TCP)}},
 		{Asset: "c", Open: []index.Key{index.MakeKey(80, index.TCP)}},
 		{Asset: "c", Open: []index.Key{index.MakeKey(443, index.TCP)}}, // own times are dense
+		{Asset: "b", Labels: map[string]string{"env": "prod", "rack": "1"}},
+		{Asset: "b", Labels: map[string]string{"env": ""}},
+		{Asset: "d", Scope: ScopeAll(), Labels: map[string]string{"env": "prod"}},
 	} {
 		if err := v.applyAll([]Report{r}, []micros{noteEpoch + micros(i)}, new(Result)); err != nil {
 			f.Fatal(err)
@@ -65,14 +68,14 @@ func TestDenseTimesOfAnotherLength(t *testing.T) {
 		e.own = append(e.own, noteEpoch-1000*100*i-1000)
 	}
 	times := e.append([]byte{timesVersion}, false, new([]micros))
-	if got := new(evidence); got.decodeTimes(times, 20) != nil || !slices.Equal(got.own, e.own) {
+	if got := new(evidence); got.decodeTimes(times, 20, 0) != nil || !slices.Equal(got.own, e.own) {
 		t.Fatalf("own times come back as %v", got.own)
 	}
 	for _, c := range []struct {
 		times []byte
 		keys  int
 	}{{times, 19}, {times, 21}, {times[:len(times)-1], 20}, {append(slices.Clone(times), 0), 20}} {
-		if err := new(evidence).decodeTimes(c.times, c.keys); !errors.Is(err, errDamaged) {
+		if err := new(evidence).decodeTimes(c.times, c.keys, 0); !errors.Is(err, errDamaged) {
 			t.Errorf("%d bytes of times are taken for %d keys: %v", len(c.times), c.keys, err)
 		}
 	}
@@ -82,7 +85,7 @@ func TestDenseTimesOfAnotherLength(t *testing.T) {
 	}
 	for how, size := range map[byte]int{0: 0, 9: 9, 2 | 3<<4: 2} {
 		bad := append(append(slices.Clone(times[:at]), how), make([]byte, 20*size)...)
-		if err := new(evidence).decodeTimes(bad, 20); !errors.Is(err, errDamaged) {
+		if err := new(evidence).decodeTimes(bad, 20, 0); !errors.Is(err, errDamaged) {
 			t.Errorf("times written as %#x are taken: %v", how, err)
 		}
 	}

@@ -60,10 +60,19 @@ func HasName(lets func(name []byte) bool) *HostSet {
 	return row(func(r *index.Row) bool { return lets(r.Name()) })
 }
 
-// hasLabels is the assets whose name contains one text and whose address the other.
-func hasLabels(name, address string) *HostSet {
+// hasTexts is the assets whose name contains one text and whose address the other.
+func hasTexts(name, address string) *HostSet {
 	n, a := []byte(name), []byte(address)
 	return row(func(r *index.Row) bool { return bytes.Contains(r.Name(), n) && bytes.Contains(r.AddressText(), a) })
+}
+
+// HasLabel is the assets whose value of the label is let through: the empty text for those that do
+// not have it. The function is called concurrently.
+func HasLabel(name string, lets func(value string) bool) *HostSet {
+	if lets("") {
+		return NoneOf(HasLabel(name, func(value string) bool { return !lets(value) }))
+	}
+	return &HostSet{index.HasLabel(name, lets)}
 }
 
 // SeenSince is the assets whose newest report is of the time or later.

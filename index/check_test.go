@@ -24,17 +24,25 @@ func checkedIndex(t *testing.T) *Index {
 			a.Name, a.Note, a.Keys = strings.Repeat("n", 1000), make([]byte, 300), keys[:i/50]
 		case i == 0:
 			a.Group = "gone"
+		case i < 100:
+			a.Note = []byte(fmt.Sprint(i % 2))
 		}
-		if _, err := x.Add(&a); err != nil {
+		o, err := x.Add(&a)
+		if err != nil {
 			t.Fatal(err)
 		}
+		_, labels := envOf(a.Note)
+		for _, l := range append(labels, Label{"env", "gone"}) {
+			x.Label(o, l)
+		}
+		x.Unlabel(o, Label{"env", "gone"})
 	}
 	for _, i := range []int{0, 51, 200} {
 		o, _ := x.Find(fmt.Sprintf("h%d", i))
 		x.Remove(o)
 	}
 	x.Publish()
-	if err := x.Check(t.Context(), noRefs); err != nil {
+	if err := x.Check(t.Context(), envOf); err != nil {
 		t.Fatal(err)
 	}
 	if p, _ := x.next.tree.Get(keys[0]); p.dense == nil || x.next.everyone.dense == nil {
@@ -46,7 +54,15 @@ func checkedIndex(t *testing.T) *Index {
 	return x
 }
 
-func noRefs([]byte) []uint32 { return nil }
+// envOf is the label that a short note tells of.
+func envOf(note []byte) (refs []uint32, labels []Label) {
+	if len(note) == 1 {
+		labels = append(labels, Label{"env", string(note)})
+	}
+	return nil, labels
+}
+
+func noRefs([]byte) ([]uint32, []Label) { return nil, nil }
 
 // breaks are ways to break an invariant of a snapshot. Each changes a structure
 // of its own index, so it may do so in place.
@@ -172,7 +188,21 @@ var writerBreaks = map[string]func(x *Index){
 	"a group that readers do not find":  func(x *Index) { x.groups["none"] = 3 },
 	"a group beyond all":                func(x *Index) { x.groups["1"] = uint32(len(x.groups) + len(x.freeGroup)) },
 	"a group under another number":      func(x *Index) { x.groups["1"] = x.groups["2"] },
+	"a number of assets of a label":     func(x *Index) { x.next.labels.list.at(env(x, 0)).assets++ },
+	"a label under another number":      func(x *Index) { x.frozen.labels.numbers.Set(Label{"env", "0"}.key(), env(x, 1)) },
+	"a label that is not found":         func(x *Index) { x.frozen.labels.numbers.Delete(Label{"env", "0"}.key()) },
+	"holders of another label":          func(x *Index) { *x.next.labels.holders.at(env(x, 0)) = x.next.labels.holdersOf(env(x, 1)).p },
+	"holders with one too many":         func(x *Index) { p := x.next.labels.holdersOf(env(x, 0)).p; p.blocks = pushSparse(p.blocks, 250); p.n++ },
+	"no holders":                        func(x *Index) { *x.next.labels.holders.at(env(x, 0)) = nil },
+	"a label in use that is free":       func(x *Index) { x.freeLabel = append(x.freeLabel, env(x, 0)) },
+	"a free label with a name":          func(x *Index) { x.next.labels.list.at(x.freeLabel[0]).Name = "left" },
 	"a free group with a name":          func(x *Index) { x.next.groups.at(x.freeGroup[0]).name = "left" },
+}
+
+// env returns the number of a label.
+func env(x *Index, value int) uint32 {
+	n, _ := x.next.labels.numbers.Get(Label{"env", fmt.Sprint(value)}.key())
+	return n
 }
 
 // used returns an interned number that assets refer to.
@@ -186,16 +216,25 @@ func TestWriterCheckFinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := checkedIndex(t)
 			writerBreaks[name](x)
-			if err := x.Check(t.Context(), noRefs); err == nil {
+			if err := x.Check(t.Context(), envOf); err == nil {
 				t.Error("nothing is found")
 			}
 		})
 	}
 	x := checkedIndex(t)
-	if err := x.Check(t.Context(), func(note []byte) []uint32 { return make([]uint32, len(note)/300) }); err == nil {
+	if err := x.Check(t.Context(), noRefs); err == nil {
+		t.Error("labels that no note tells of are not found")
+	}
+	if err := x.Check(t.Context(), func(note []byte) ([]uint32, []Label) {
+		_, labels := envOf(note)
+		return make([]uint32, len(note)/300), labels
+	}); err == nil {
 		t.Error("references of notes are not counted")
 	}
-	if err := x.Check(t.Context(), func(note []byte) []uint32 { return slices.Repeat([]uint32{uint32(len(x.blobs.refs))}, len(note)/300) }); err == nil {
+	if err := x.Check(t.Context(), func(note []byte) ([]uint32, []Label) {
+		_, labels := envOf(note)
+		return slices.Repeat([]uint32{uint32(len(x.blobs.refs))}, len(note)/300), labels
+	}); err == nil {
 		t.Error("references of notes to nothing are not found")
 	}
 }
@@ -208,7 +247,7 @@ func TestCheckStops(t *testing.T) {
 	if err := x.Snapshot().Check(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("snapshot: %v", err)
 	}
-	if err := x.Check(ctx, noRefs); !errors.Is(err, context.Canceled) {
+	if err := x.Check(ctx, envOf); !errors.Is(err, context.Canceled) {
 		t.Errorf("writer: %v", err)
 	}
 }

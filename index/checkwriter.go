@@ -12,13 +12,13 @@ import (
 // Check is [Snapshot.Check] of the state last frozen, and looks besides at what
 // only the writer knows of it: no change waits; every interned number has as many
 // references as there are, and is free if and only if it has none; free ordinals
-// and groups are those that nobody has. What the notes refer to is told by refs,
-// which returns the interned numbers of a note.
+// and groups are those that nobody has; the holders of a label are the assets that have it. What the
+// notes refer to is told by refs, which returns the interned numbers of a note and its asset's labels.
 //
 // The writer's lock is held, and everything was frozen.
-func (x *Index) Check(ctx context.Context, refs func(note []byte) []uint32) error {
+func (x *Index) Check(ctx context.Context, refs func(note []byte) ([]uint32, []Label)) error {
 	s := x.frozen
-	c := &writerCheck{checker: checker{s: s}, x: x, refs: make([]uint32, len(x.blobs.refs))}
+	c := &writerCheck{checker: checker{s: s}, x: x, refs: make([]uint32, len(x.blobs.refs)), labels: make(map[uint32]int)}
 	if len(x.changes) > 0 || x.flushing.done != nil {
 		c.fault("%d changes wait", len(x.changes))
 	}
@@ -31,18 +31,20 @@ func (x *Index) Check(ctx context.Context, refs func(note []byte) []uint32) erro
 	c.blobs()
 	c.freeOrdinals()
 	c.freeGroups()
+	c.labelled()
 	return errors.Join(append([]error{s.Check(ctx)}, c.faults...)...)
 }
 
 // writerCheck is a check of what the writer knows.
 type writerCheck struct {
 	checker
-	x    *Index
-	refs []uint32 // found, by number
+	x      *Index
+	refs   []uint32       // found, by number
+	labels map[uint32]int // assets found, by number
 }
 
 // asset counts the references of an asset.
-func (c *writerCheck) asset(o Ordinal, refs func(note []byte) []uint32) {
+func (c *writerCheck) asset(o Ordinal, refs func(note []byte) ([]uint32, []Label)) {
 	if rec := c.s.stripe(o / stripeSize).idents.record(o % stripeSize); rec[0] == bigRecord {
 		n, _ := uvarint32(rec[1:])
 		c.refer(o, n)
@@ -54,8 +56,36 @@ func (c *writerCheck) asset(o Ordinal, refs func(note []byte) []uint32) {
 	if st.noteBig {
 		c.refer(o, st.noteBlob)
 	}
-	for _, n := range refs(c.s.noteOf(&st)) {
+	interned, labels := refs(c.s.noteOf(&st))
+	for _, n := range interned {
 		c.refer(o, n)
+	}
+	for _, l := range labels {
+		n, ok := c.s.labels.numbers.Get(l.key())
+		if !ok || !c.s.labels.holdersOf(n).Contains(o) {
+			c.fault("ordinal %d: has the label %q, whose number %d (%t) does not hold it", o, l.key(), n, ok)
+		}
+		c.labels[n]++
+	}
+}
+
+// labelled holds the labels found against those that there are.
+func (c *writerCheck) labelled() {
+	d := &c.s.labels
+	free := c.once("label", c.x.freeLabel, d.numbers.Len()+len(c.x.freeLabel))
+	d.numbers.Scan(func(key string, n uint32) bool {
+		at := d.list.at(n)
+		if at == nil || at.key() != key || at.assets != c.labels[n] || int(n) >= len(free) || free[n] {
+			c.fault("label %q: number %d is %+v, but %d assets are found", key, n, at, c.labels[n])
+			return true
+		}
+		c.members(fmt.Sprintf("holders of %q", key), d.holdersOf(n).p, at.assets, func(Ordinal) bool { return true })
+		return true
+	})
+	for n, free := range free {
+		if at := d.list.at(uint32(n)); free && (at != nil && *at != labelled{} || d.holdersOf(uint32(n)).Len() > 0) {
+			c.fault("label number %d: is free, but is %+v", n, at)
+		}
 	}
 }
 

@@ -19,6 +19,8 @@ type Condition struct {
 	keys   *KeySet
 	groups Groups
 	ids    []string
+	label  string
+	lets   func(value string) bool // with label
 	row    func(*Row) bool
 }
 
@@ -29,6 +31,7 @@ const (
 	byID conditionKind = iota
 	byKeys
 	byGroup
+	byLabel
 	byNone // not
 	byAny  // or
 	byAll  // and
@@ -43,6 +46,12 @@ func HasOpen(keys *KeySet) *Condition { return &Condition{kind: byKeys, keys: ke
 
 // InGroup holds for the assets of the groups.
 func InGroup(groups Groups) *Condition { return &Condition{kind: byGroup, groups: groups} }
+
+// HasLabel holds for the assets that have a label with the name, whose value the function lets
+// through. It is called concurrently.
+func HasLabel(name string, lets func(value string) bool) *Condition {
+	return &Condition{kind: byLabel, label: name, lets: lets}
+}
 
 // HasRow holds for the assets for whose rows the function does. It is called concurrently.
 func HasRow(f func(*Row) bool) *Condition { return &Condition{kind: byRow, row: f} }
@@ -258,6 +267,8 @@ func (f *finder) find(c *Condition, within Set) (Set, error) {
 		return f.named(c.ids, within), nil
 	case byGroup:
 		return f.cut(f.s.View(c.groups).Assets(), within), nil
+	case byLabel:
+		return f.labelled(c, within)
 	case byKeys:
 		return f.holders(c.keys, within)
 	case byRow:
@@ -310,6 +321,21 @@ func (f *finder) named(ids []string, within Set) Set {
 	}
 	slices.Sort(list)
 	return setOf(slices.Compact(list))
+}
+
+// labelled returns those of a set that have a label.
+func (f *finder) labelled(c *Condition, within Set) (Set, error) {
+	var sets []Set
+	n := 0
+	for value, holders := range f.s.Labelled(c.label) {
+		if n++; n%lookEvery == 0 && f.ctx.Err() != nil {
+			return Set{}, f.ctx.Err()
+		}
+		if c.lets(value) {
+			sets = append(sets, holders)
+		}
+	}
+	return f.cut(Unite(sets...), within), nil
 }
 
 // fewAssets are looked at without a look at what holds the keys.

@@ -22,6 +22,7 @@ type data struct {
 	interned   vec[[]byte]
 	groups     vec[group]
 	groupNames *btree.Map[string, uint32]
+	labels     labels
 
 	// What follows from the assets' keys and groups, written by flushes only.
 	tree        *tree

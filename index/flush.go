@@ -18,6 +18,7 @@ func (x *Index) flush() {
 	x.await()
 	x.post(x.changes, x.next.ordinals)
 	x.changes = x.changes[:0]
+	x.freeLabels()
 }
 
 // flushBehind is flush on another goroutine: the writer goes on with assets and
@@ -66,9 +67,12 @@ func (x *Index) post(changes []change, universe int) {
 		for n < len(changes) && changes[n].key() == changes[0].key() {
 			n++
 		}
-		if k := changes[0].key(); k == membership {
+		switch k := changes[0].key(); k {
+		case membership:
 			x.postMembers(changes[:n], universe)
-		} else {
+		case labelling:
+			x.postLabels(changes[:n], universe)
+		default:
 			x.postKey(k, changes[:n], universe)
 		}
 		changes = changes[n:]

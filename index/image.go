@@ -13,6 +13,7 @@ import (
 //	version   1 byte: imageVersion
 //	number of assets, and of ordinals
 //	groups    their number; per number its assets, its name's length and the name
+//	labels    their number; per number its assets and, if there are any, the lengths of name and value and these
 //	blobs     their number; per number its references and, if there are any, its length and the bytes
 //	stripes   per stripe its live assets, 8 bytes; and, if there are any, the idents, then the
 //	          states: their length, then of each asset a length and a record
@@ -20,9 +21,12 @@ import (
 //	postings  their number; per posting the key, then see imageWriter.posting
 //	everyone  a posting
 //	members   per group a posting
+//	holders   per label a posting
 //	counts    per group and type the number of keys; then per key, in order of type and port, the distance from
 //	          the port before and the count
-const imageVersion = 1
+//
+// In version 1 there are neither labels nor holders.
+const imageVersion = 2
 
 // imageChunk is how many bytes are written at once.
 const imageChunk = 1 << 18
@@ -35,6 +39,7 @@ func (x *Index) WriteImage(to io.Writer) error {
 	w.buf = append(w.buf, imageVersion)
 	w.uints(uint64(d.assets), uint64(d.ordinals))
 	w.groups(d)
+	w.labels(&d.labels)
 	w.blobs(&x.blobs)
 	for n := range d.numStripes() {
 		w.stripe(d.stripe(n))
@@ -51,6 +56,13 @@ func (x *Index) WriteImage(to io.Writer) error {
 		p := new(posting)
 		if at := d.members.at(g); at != nil && *at != nil {
 			p = *at
+		}
+		w.posting(p)
+	}
+	for n := range d.labels.used() {
+		p := d.labels.holdersOf(n).p
+		if p == nil {
+			p = new(posting)
 		}
 		w.posting(p)
 	}
@@ -98,6 +110,18 @@ func (w *imageWriter) groups(d *data) {
 	for g := range n {
 		w.uints(uint64(d.groups.at(g).assets))
 		w.bytes([]byte(d.groups.at(g).name))
+	}
+}
+
+func (w *imageWriter) labels(l *labels) {
+	n := l.used()
+	w.uints(uint64(n))
+	for i := range n {
+		label := l.list.at(i)
+		if w.uints(uint64(label.assets)); label.assets > 0 {
+			w.bytes([]byte(label.Name))
+			w.bytes([]byte(label.Value))
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"portolan/index"
@@ -51,8 +52,13 @@ func manyAssets(t testing.TB, n int) *index.Index {
 		if _, known := x.Find(a.ID); known {
 			continue
 		}
-		if _, err := x.Add(&a); err != nil {
+		o, err := x.Add(&a)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if i%5 == 0 { // it stays
+			x.Label(o, index.Label{Name: "rack", Value: fmt.Sprint(i % 300)})
+			x.Label(o, index.Label{Name: "env", Value: "prod"})
 		}
 		if i%1000 == 999 {
 			if o, ok := x.Find(fmt.Sprintf("h-%d", i-rng.IntN(900))); ok {
@@ -122,6 +128,11 @@ func answers(s *index.Snapshot) string {
 		total, rows := pageOf(s.View(index.GroupsOf([]string{name})), index.Filter{}, 0, 1<<20, false)
 		fmt.Fprintln(&b, name, n, total, rows)
 	}
+	for name := range s.LabelNames() {
+		for value, holders := range s.Labelled(name) {
+			fmt.Fprintln(&b, name, value, slices.Collect(holders.From(0)))
+		}
+	}
 	for id := range 1000 {
 		if o, ok := s.Find(fmt.Sprintf("h-%d", id)); ok {
 			a, _ := s.Asset(o)
@@ -138,6 +149,18 @@ func TestCutImage(t *testing.T) {
 		if _, _, err := readImage(image[:n]); !errors.Is(err, index.ErrImage) {
 			t.Fatalf("cut at %d of %d: %v", n, len(image), err)
 		}
+	}
+}
+
+// TestImageOfVersion1: it had no labels.
+func TestImageOfVersion1(t *testing.T) {
+	image := imageOf(t, manyAssets(t, 0))
+	const labels = 4 // behind the version, two numbers and no group
+	old := append([]byte{1}, image[1:labels]...)
+	old = append(old, image[labels+1:]...)
+	x, _, err := readImage(old)
+	if err != nil || !bytes.Equal(imageOf(t, x), image) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cespare/xxhash/v2"
@@ -22,13 +23,18 @@ var ErrImage = errors.New("not an image of an index")
 func ReadImage(from *bufio.Reader, left *int64) (*Index, error) {
 	r := imageReader{from: from, left: *left, x: New()}
 	defer func() { *left = r.left }()
-	if version := r.bytes(1); r.err == nil && version[0] != imageVersion {
-		r.fault("version %d", version[0])
+	version := r.bytes(1)[0]
+	if r.err == nil && (version == 0 || version > imageVersion) {
+		r.fault("version %d", version)
 	}
 	r.x.next.whole = &counts{epoch: r.x.epoch}
 	r.x.next.assets = int(r.uint(MaxAssets))
 	r.x.next.ordinals = int(r.uint(MaxAssets))
-	for _, part := range []func(){r.groups, r.blobs, r.stripes, r.dict, r.postings, r.members, r.groupCounts} {
+	labels, holders := r.labels, r.holders
+	if version == 1 {
+		labels, holders = func() {}, func() {}
+	}
+	for _, part := range []func(){r.groups, labels, r.blobs, r.stripes, r.dict, r.postings, r.members, holders, r.groupCounts} {
 		if r.err == nil {
 			part()
 		}
@@ -127,6 +133,40 @@ func (r *imageReader) groups() {
 	}
 	if r.groupAssets != x.next.assets {
 		r.fault("%d assets are in groups, of %d", r.groupAssets, x.next.assets)
+	}
+}
+
+func (r *imageReader) labels() {
+	x := r.x
+	d := &x.next.labels
+	for n := range uint32(r.length(1)) {
+		at := d.list.mut(n, x.epoch)
+		if at.assets = int(r.uint(uint64(x.next.assets))); at.assets == 0 {
+			x.freeLabel = append(x.freeLabel, n)
+			continue
+		}
+		at.Name = string(r.bytes(r.length(1)))
+		at.Value = string(r.bytes(r.length(1)))
+		if r.err != nil {
+			return
+		}
+		if _, twice := d.numbers.Set(at.key(), n); twice || at.Name == "" || strings.Contains(at.Name, "\x00") {
+			r.fault("label %q is there twice, or has no name", at.key())
+		}
+	}
+}
+
+// holders reads the assets of each label.
+func (r *imageReader) holders() {
+	x := r.x
+	d := &x.next.labels
+	for n := range d.used() {
+		if p := r.posting(); p.n > 0 {
+			*d.holders.mut(n, x.epoch) = p
+		}
+		if want := d.list.at(n).assets; r.err == nil && d.holdersOf(n).Len() != want {
+			r.fault("a label of %d assets that should have %d", d.holdersOf(n).Len(), want)
+		}
 	}
 }
 

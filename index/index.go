@@ -44,6 +44,8 @@ type Index struct {
 	free       []Ordinal // of removed assets, last out first in
 	groups     map[string]uint32
 	freeGroup  []uint32
+	freeLabel  []uint32
+	unused     []uint32 // labels that no asset has any more, yet to be freed
 	seen       sightings
 	flushAfter int    // waiting changes that are flushed behind the writer
 	stripeHint [2]int // bytes in the columns of the last full stripe
@@ -66,6 +68,7 @@ func New() *Index {
 	x.next.dict = newDict(nil, 0, 0, x.epoch)
 	x.next.tree = btree.NewMap[Key, *posting](0)
 	x.next.groupNames = btree.NewMap[string, uint32](0)
+	x.next.labels.numbers = btree.NewMap[string, uint32](0)
 	x.next.merges = new(merges)
 	x.Publish()
 	return x
@@ -95,6 +98,7 @@ func (x *Index) Freeze() *Snapshot {
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
+	s.labels.numbers = x.next.labels.numbers.Copy()
 	x.frozen = s
 	x.epoch++
 	x.next.version++
@@ -116,9 +120,10 @@ const shrinkAt = 16
 func (x *Index) giveBack() {
 	switch n := x.next.assets; {
 	case n == 0 && x.next.ordinals > 0:
-		x.free, x.freeGroup, x.next.ordinals = nil, nil, 0
+		x.free, x.freeGroup, x.freeLabel, x.next.ordinals = nil, nil, nil, 0
 		x.next.stripes, x.next.groups = vec[*stripe]{}, vec[group]{}
 		x.next.groupCounts, x.next.members = vec[*counts]{}, vec[*posting]{}
+		x.next.labels = labels{numbers: x.next.labels.numbers}
 		x.next.everyone = new(posting)
 		x.next.dict = newDict(nil, 0, 0, x.epoch)
 		x.seen = sightings{}
@@ -266,8 +271,8 @@ func (x *Index) releaseIdent(p *stripe, slot uint32) {
 	}
 }
 
-// Labels returns the asset's name and address in the state being written.
-func (x *Index) Labels(o Ordinal) (name, address string) {
+// Texts returns the asset's name and address in the state being written.
+func (x *Index) Texts(o Ordinal) (name, address string) {
 	id := x.next.ident(o)
 	return string(id.name), id.addressText()
 }

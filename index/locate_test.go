@@ -84,7 +84,7 @@ func TestPutNote(t *testing.T) {
 				t.Fatalf("asset is %+v", a)
 			}
 		}
-		if err := x.Check(t.Context(), func([]byte) []uint32 { return nil }); err != nil {
+		if err := x.Check(t.Context(), func([]byte) ([]uint32, []index.Label) { return nil, nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -47,7 +47,7 @@ func (s *Snapshot) Memory() Memory {
 		m.Postings += treeEntry + p.bytes()
 		return true
 	})
-	m.Postings += s.everyone.bytes() + s.members.bytes()
+	m.Postings += s.everyone.bytes() + s.members.bytes() + s.labels.bytes()
 	for i := range s.members.slots() {
 		if p := *s.members.at(i); p != nil {
 			m.Postings += p.bytes()
@@ -60,6 +60,21 @@ func (s *Snapshot) Memory() Memory {
 		}
 	}
 	return m
+}
+
+// bytes is what the labels and the postings of their holders take.
+func (l *labels) bytes() uint64 {
+	n := l.list.bytes() + l.holders.bytes()
+	for i := range l.holders.slots() {
+		if p := *l.holders.at(i); p != nil {
+			n += p.bytes()
+		}
+	}
+	for i := range l.list.slots() { // and in the directory
+		name := l.list.at(i)
+		n += 2*uint64(len(name.Name)+len(name.Value)) + treeEntry
+	}
+	return n
 }
 
 // treeEntry is what the directory pays for a posting: a key and a pointer, in nodes

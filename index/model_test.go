@@ -170,6 +170,7 @@ func compareModel(t *rapid.T, s *index.Snapshot, m *model) {
 	compareWhere(t, s, m)
 	compareHolders(t, s, m)
 	compareSets(t, s, m)
+	compareTexts(t, s, m)
 	compareLabels(t, s, m)
 }
 
@@ -236,9 +237,9 @@ func compareRanking(t *rapid.T, s *index.Snapshot, m *model) {
 
 // drawCondition draws a condition and the same spelt out.
 func drawCondition(t *rapid.T, depth int) (c *index.Condition, holds func(*index.Asset) bool) {
-	kinds := 7
+	kinds := 8
 	if depth == 0 {
-		kinds = 4
+		kinds = 5
 	}
 	parts := func() (conditions []*index.Condition, each []func(*index.Asset) bool) {
 		for range rapid.IntRange(0, 3).Draw(t, "parts") {
@@ -263,9 +264,14 @@ func drawCondition(t *rapid.T, depth int) (c *index.Condition, holds func(*index
 			return len(r.Keys()) <= most || string(r.Name()) == "web"
 		}), func(a *index.Asset) bool { return len(a.Keys) <= most || a.Name == "web" }
 	case 4:
+		name, some := rapid.SampledFrom([]string{"env", "rack", "none"}).Draw(t, "name of a label"), rapid.SampledFrom([]string{"", "p", "12"}).Draw(t, "part of its value")
+		return index.HasLabel(name, func(value string) bool { return strings.Contains(value, some) }), func(a *index.Asset) bool {
+			return slices.ContainsFunc(labelsOf(a.Note), func(l index.Label) bool { return l.Name == name && strings.Contains(l.Value, some) })
+		}
+	case 5:
 		part, one := drawCondition(t, depth-1)
 		return index.NoneOf(part), func(a *index.Asset) bool { return !one(a) }
-	case 5:
+	case 6:
 		conditions, each := parts()
 		return index.AnyOf(conditions...), func(a *index.Asset) bool {
 			return slices.ContainsFunc(each, func(one func(*index.Asset) bool) bool { return one(a) })
@@ -379,15 +385,15 @@ func viewOf(s *index.Snapshot, groups []string) index.View {
 	return s.View(index.GroupsOf(groups))
 }
 
-// compareLabels looks for parts of names and addresses.
-func compareLabels(t *rapid.T, s *index.Snapshot, m *model) {
+// compareTexts looks for parts of names and addresses.
+func compareTexts(t *rapid.T, s *index.Snapshot, m *model) {
 	t.Helper()
 	name := rapid.SampledFrom([]string{"", "e", "web", "W", "nn", strings.Repeat("n", 1001)}).Draw(t, "part of a name")
 	address := rapid.SampledFrom([]string{"", ".0.2.", "192.0.2.7", "::1", "c0de-0000-", "address", "xx"}).Draw(t, "part of an address")
 	for id, a := range m.assets {
 		o, _ := s.Find(id)
 		want := strings.Contains(a.Name, name) && strings.Contains(a.Address, address)
-		if got := s.LabelsContain(o, []byte(name), []byte(address)); got != want {
+		if got := s.TextsContain(o, []byte(name), []byte(address)); got != want {
 			t.Fatalf("%.40q with name %.40q and address %.40q: contains %.40q and %q is %t", id, a.Name, a.Address, name, address, got)
 		}
 	}
@@ -463,7 +469,7 @@ func TestModel(t *testing.T) {
 			"": func(t *rapid.T) {
 				s := x.Publish()
 				compareModel(t, s, m)
-				if err := x.Check(t.Context(), func([]byte) []uint32 { return nil }); err != nil {
+				if err := x.Check(t.Context(), func(note []byte) ([]uint32, []index.Label) { return nil, labelsOf(note) }); err != nil {
 					t.Fatal(err)
 				}
 				if rapid.IntRange(0, 3).Draw(t, "look back") == 0 {
@@ -487,10 +493,12 @@ func crowd(t *rapid.T, x *index.Index, m *model) {
 		if _, there := m.assets[id]; there {
 			continue
 		}
-		a := index.Asset{ID: id, Group: group, Keys: keys}
-		if _, err := x.Add(&a); err != nil {
+		a := index.Asset{ID: id, Group: group, Keys: keys, Note: []byte{2, 0, byte(3 + i%40)}}
+		o, err := x.Add(&a)
+		if err != nil {
 			t.Fatal(err)
 		}
+		relabel(x, o, nil, a.Note)
 		m.assets[id] = a
 	}
 }
@@ -501,6 +509,7 @@ func removeModel(t *rapid.T, x *index.Index, m *model, id string) {
 		t.Fatalf("%.40q is found: %t", id, there)
 	}
 	if there {
+		relabel(x, o, m.assets[id].Note, nil)
 		x.Remove(o)
 	}
 	delete(m.assets, id)
@@ -510,22 +519,25 @@ func putModel(t *rapid.T, x *index.Index, m *model) {
 	a := index.Asset{
 		ID:    drawID(t),
 		Group: rapid.SampledFrom(modelGroups).Draw(t, "group"),
-		Note:  make([]byte, rapid.SampledFrom([]int{0, 8, 9, 300}).Draw(t, "note")),
+		Note:  drawNote(t),
 		Keys:  drawKeys(t),
 	}
-	if rapid.Bool().Draw(t, "labels") {
+	if rapid.Bool().Draw(t, "texts") {
 		a.Name = rapid.SampledFrom([]string{"", "web", strings.Repeat("n", 1000)}).Draw(t, "name")
 		a.Address = rapid.SampledFrom([]string{"", "192.0.2.7", "2001:db8::1", "not an address", a.ID}).Draw(t, "address")
 	}
 	o, ok := x.Find(a.ID)
 	if !ok {
-		if _, err := x.Add(&a); err != nil {
+		o, err := x.Add(&a)
+		if err != nil {
 			t.Fatal(err)
 		}
+		relabel(x, o, nil, a.Note)
 		m.assets[a.ID] = a
 		return
 	}
 	old := m.assets[a.ID]
+	relabel(x, o, old.Note, a.Note)
 	if changed, want := x.Put(o, a.Group, a.Note, a.Keys), old.Group != a.Group || !slices.Equal(old.Keys, a.Keys); changed != want {
 		t.Fatalf("Put said changed %t, want %t", changed, want)
 	}

@@ -24,8 +24,8 @@ const (
 	maxSparse = 1 << 18
 )
 
-// The members of groups are dense earlier: there are few such postings beside
-// those of keys, and they are what lists are intersected with.
+// The members of groups, and the holders of labels, are dense earlier: there are few such
+// postings beside those of keys, and they are what lists are intersected with.
 const (
 	membersDenseAt  = 1024
 	membersSparseAt = 4096
@@ -107,7 +107,7 @@ func (p *posting) apply(changes []change, universe int, scratch *[]Ordinal) {
 		p.blocks, p.own = mergeSparse(p.blocks, changes, scratch), true
 	}
 	dense, sparse := denseAt, sparseAt
-	if len(changes) > 0 && changes[0].key() == membership {
+	if len(changes) > 0 && !changes[0].key().Valid() {
 		dense, sparse = membersDenseAt, membersSparseAt
 	}
 	p.adapt(universe, dense, sparse)

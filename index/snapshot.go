@@ -47,17 +47,17 @@ func (s *Snapshot) Asset(o Ordinal) (a Asset, ok bool) {
 	return a, true
 }
 
-// Labels returns the asset with the ordinal, which must be there, without its
+// Who returns the asset with the ordinal, which must be there, without its
 // note and keys.
-func (s *Snapshot) Labels(o Ordinal) Asset {
+func (s *Snapshot) Who(o Ordinal) Asset {
 	id := s.ident(o)
 	return Asset{ID: id.idText(), Name: string(id.name), Address: id.addressText(), Group: s.group(o)}
 }
 
-// LabelsContain says whether the name of the asset with the ordinal, which must
+// TextsContain says whether the name of the asset with the ordinal, which must
 // be there, contains the one text and its address the other, byte for byte. It
-// is for looking at many assets, and makes no copies of their labels.
-func (s *Snapshot) LabelsContain(o Ordinal, name, address []byte) bool {
+// is for looking at many assets, and makes no copies of them.
+func (s *Snapshot) TextsContain(o Ordinal, name, address []byte) bool {
 	id := s.ident(o)
 	if !bytes.Contains(id.name, name) {
 		return false

@@ -70,7 +70,8 @@ func newColony(t testing.TB) *colony {
 		for i, id := range cell.ids() {
 			reports = append(reports, engine.Report{
 				Project: cell.project, Category: cell.category, Asset: id, EnterpriseProject: cell.group,
-				Name: "name-" + id, Address: fmt.Sprint(cell.address, i), Seen: time.Unix(1_700_000_000, 0), Scope: engine.ScopeAll(),
+				Labels: map[string]string{"team": cell.mark, "l-" + cell.mark: "1"},
+				Name:   "name-" + id, Address: fmt.Sprint(cell.address, i), Seen: time.Unix(1_700_000_000, 0), Scope: engine.ScopeAll(),
 				Open: []index.Key{index.MakeKey(sharedPort, index.TCP), index.MakeKey(uint16(cell.port), index.TCP)},
 			})
 		}
@@ -209,6 +210,11 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 		everything := func(*cell) bool { return true }
 		switch required {
 		case "":
+			if strings.HasSuffix(rt.Pattern, "/groups") {
+				add("", nil)
+				add("&by=team", everything)
+				continue
+			}
 			add("", everything)
 			continue
 		case "port":

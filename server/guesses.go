@@ -65,9 +65,9 @@ func (p *assetParams) contains() (name, address string) {
 	return p.hostName.text, p.hostIP.text
 }
 
-// appendLabels appends who an asset is, as fields that each end in a comma. A
+// appendWho appends who an asset is, as fields that each end in a comma. A
 // container's own address goes out as host_ip: there is no other field for one.
-func appendLabels(b []byte, row *engine.HostPort, category engine.Category) []byte {
+func appendWho(b []byte, row *engine.HostPort, category engine.Category) []byte {
 	if category == engine.Container {
 		return appendField(b, "host_ip", row.Address)
 	}

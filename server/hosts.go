@@ -161,7 +161,7 @@ func appendOwner(b []byte, asset, name, address, enterpriseProject string) []byt
 // appendAsset appends a row about an asset: how many ports it has open, and when it was seen last.
 func appendAsset(b []byte, a *engine.Asset) []byte {
 	b = appendOwner(b, a.ID, a.Name, a.Address, a.EnterpriseProject)
-	b = append(b, `"num":`...)
+	b = append(appendLabels(b, a.Labels), `"num":`...)
 	b = strconv.AppendInt(b, int64(len(a.Open)), 10)
 	b = append(b, `,"last_seen":"`...)
 	b = a.LastSeen.AppendFormat(b, time.RFC3339Nano)

@@ -25,9 +25,9 @@ var seenAt = time.Date(2026, time.January, 2, 3, 4, 5, 600_000_000, time.UTC)
 func (r *rig) dated() *rig {
 	r.Helper()
 	reports := []engine.Report{
-		{Asset: "a", Name: "web-1", Address: "10.0.0.1", Open: keysOf(r, "22/tcp", "443/tcp")},
+		{Asset: "a", Name: "web-1", Address: "10.0.0.1", Labels: map[string]string{"env": "prod", `a"b`: "é"}, Open: keysOf(r, "22/tcp", "443/tcp")},
 		{Asset: "b", Name: `Web "2"`, Open: keysOf(r, "22/tcp", "123/udp"), EnterpriseProject: "shop"},
-		{Asset: "c", Address: "fd00::1"},
+		{Asset: "c", Address: "fd00::1", Labels: map[string]string{"env": "test"}},
 		{Asset: "box", Category: engine.Container, Open: keysOf(r, "80/tcp")},
 	}
 	for i := range reports {
@@ -56,9 +56,9 @@ func TestOwnLists(t *testing.T) {
 		b22  = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":22,"type":"TCP","status":"unknown"}`
 		b123 = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":123,"type":"UDP","status":"danger"}`
 		a443 = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","port":443,"type":"TCP","status":"unknown"}`
-		a    = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","num":2,"last_seen":"2026-01-02T03:04:05.6Z"}`
+		a    = `{"asset":"a","name":"web-1","address":"10.0.0.1","enterprise_project_id":"0","labels":{"a\"b":"é","env":"prod"},"num":2,"last_seen":"2026-01-02T03:04:05.6Z"}`
 		b    = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","num":2,"last_seen":"2026-01-02T03:04:05.6Z"}`
-		c    = `{"asset":"c","address":"fd00::1","enterprise_project_id":"0","num":0,"last_seen":"2026-01-02T03:04:05.6Z"}`
+		c    = `{"asset":"c","address":"fd00::1","enterprise_project_id":"0","labels":{"env":"test"},"num":0,"last_seen":"2026-01-02T03:04:05.6Z"}`
 		box  = `{"asset":"box","enterprise_project_id":"0","num":1,"last_seen":"2026-01-02T03:04:05.6Z"}`
 	)
 	for _, q := range []struct {
@@ -82,6 +82,7 @@ func TestOwnLists(t *testing.T) {
 		{ownAssets, "prefix=b", 1, []string{b}},
 		{ownAssets, "category=container", 1, []string{box}},
 		{ownAssets, "where=ports=0", 1, []string{c}},
+		{ownAssets, "where=label(env)=test", 1, []string{c}},
 		{ownAssets, "where=address+in+fd00::/8+or+id=a", 2, []string{a, c}},
 		{ownAssets, "where=seen>7d", 3, []string{a, b, c}},
 		{ownAssets, "where=seen<7d", 0, nil},

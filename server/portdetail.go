@@ -20,7 +20,7 @@ func (s *Server) portDetail(ctx context.Context, c *call) error {
 // comma. Fields that nobody reported are left out: a name or an address, and
 // always the listening address, the process and the agent.
 func appendPortHost(b []byte, row *engine.HostPort, category engine.Category) []byte {
-	b = appendLabels(b, row, category)
+	b = appendWho(b, row, category)
 	b = appendKey(b, row.Key(), row.Status)
 	b = append(b, ',')
 	if category == engine.Container {

@@ -13,6 +13,8 @@ import (
 // names are the command line's flags.
 type reportsParams struct {
 	enterpriseProject, category, scope, format, asset, assetID, includeLoopback, strict, file param
+
+	labels []param // each NAME=VALUE
 }
 
 func (p *reportsParams) named(name string) *param {
@@ -42,6 +44,14 @@ func (p *reportsParams) named(name string) *param {
 // read takes the parameters out of a query.
 func (p *reportsParams) read(query string) (err error) {
 	for name, sent := range pairs(query) {
+		if name == "label" {
+			label := param{text: sent.text, seen: true, malformed: sent.malformed}
+			if err := label.check(name); err != nil {
+				return err
+			}
+			p.labels = append(p.labels, label)
+			continue
+		}
 		if to := p.named(name); to != nil {
 			to.set(sent.text, sent.malformed)
 			if err := to.check(name); err != nil {
@@ -62,6 +72,11 @@ func (p *reportsParams) options(s *Server, project string) (_ *scanfile.Options,
 	}
 	if opts.Category, err = engine.ParseCategory(p.category.text); err != nil {
 		return nil, err
+	}
+	for i := range p.labels {
+		if opts.Labels, err = scanfile.AddLabel(opts.Labels, p.labels[i].text); err != nil {
+			return nil, err
+		}
 	}
 	if opts.Strict, err = p.strict.truth("strict"); err != nil {
 		return nil, err

@@ -17,6 +17,8 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/hosts", access: reads, serve: s.hosts},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/hosts/{id}", access: reads, serve: s.host},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/assets", access: reads, serve: s.assets},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/groups", access: reads, serve: s.groups},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/labels", access: reads, serve: s.labels},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}", access: writes, serve: s.removeProject},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}/assets/{id}", access: writes, serve: s.removeAsset},

@@ -91,7 +91,7 @@ func localAssets(ctx context.Context, e *engine.Engine, f *assetList) ([]assetRo
 	rows := make([]assetRow, len(page.Rows))
 	for i := range page.Rows {
 		a := &page.Rows[i]
-		rows[i] = assetRow{a.ID, a.Name, a.Address, a.EnterpriseProject, len(a.Open), a.LastSeen.Format(time.RFC3339Nano)}
+		rows[i] = assetRow{a.ID, a.Name, a.Address, a.EnterpriseProject, len(a.Open), a.LastSeen.Format(time.RFC3339Nano), a.Labels}
 	}
 	return rows, page.Total, nil
 }
@@ -102,16 +102,22 @@ func (c *cli) serverAssets(ctx context.Context, f *assetList) ([]assetRow, int, 
 
 // assetRow is a row about an asset, in the words of the HTTP API.
 type assetRow struct {
-	Asset             string `json:"asset"`
-	Name              string `json:"name,omitempty"`
-	Address           string `json:"address,omitempty"`
-	EnterpriseProject string `json:"enterprise_project_id"`
-	Num               int    `json:"num"`
-	LastSeen          string `json:"last_seen"`
+	Asset             string     `json:"asset"`
+	Name              string     `json:"name,omitempty"`
+	Address           string     `json:"address,omitempty"`
+	EnterpriseProject string     `json:"enterprise_project_id"`
+	Num               int        `json:"num"`
+	LastSeen          string     `json:"last_seen"`
+	Labels            labelTexts `json:"labels,omitempty"`
 }
 
-var assetColumns = []string{"asset", "name", "address", "enterprise_project_id", "num", "last_seen"}
+var assetColumns = []string{"asset", "name", "address", "enterprise_project_id", "num", "last_seen", "labels"}
 
 func (r assetRow) cells() []string {
-	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(r.Num), r.LastSeen}
+	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(r.Num), r.LastSeen, r.Labels.String()}
 }
+
+// labelTexts are the labels of an asset, by name.
+type labelTexts map[string]string
+
+func (l labelTexts) String() string { return (&labelFlag{l}).String() }

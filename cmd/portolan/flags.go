@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/expr"
+	"portolan/engine/scanfile"
 	"portolan/index"
 )
 
@@ -287,6 +289,30 @@ func (n *networks) Set(text string) error {
 		n.list = append(n.list, network.Masked())
 	}
 	return nil
+}
+
+// labelFlag is the value of a flag that takes labels, repeated.
+type labelFlag struct{ labels map[string]string }
+
+func (l *labelFlag) String() string { return strings.Join(l.texts(), ",") }
+
+// texts returns the labels as they were given, by name.
+func (l *labelFlag) texts() []string {
+	texts := make([]string, 0, len(l.labels))
+	for _, name := range slices.Sorted(maps.Keys(l.labels)) {
+		texts = append(texts, name+"="+l.labels[name])
+	}
+	return texts
+}
+
+func (l *labelFlag) Type() string { return "NAME=VALUE" }
+
+func (l *labelFlag) Set(text string) error {
+	labels, err := scanfile.AddLabel(l.labels, text)
+	if err == nil {
+		l.labels = labels
+	}
+	return err
 }
 
 // names is the value of a flag that takes names, repeated or parted by commas.

@@ -30,6 +30,9 @@ func TestGolden(t *testing.T) {
 		formats("hosts-where", "hosts --where open(22)and(name~*1*) --import "+scanXML),
 		formats("host", "host 192.0.2.10 "+scanXML),
 		formats("assets", "assets --limit 3 "+scanXML),
+		formats("groups", "groups --by env --sort num --desc "+labelsFile),
+		formats("labels", "labels "+labelsFile),
+		formats("assets-labels", "assets "+labelsFile),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
 		filters(both),
 		badFiles(),
@@ -79,6 +82,14 @@ func filters(both string) []goldenCase {
 		{name: "hosts-why-empty", line: "hosts --port 8080 --status danger" + both},
 		{name: "assets-why-empty", line: "assets --category container " + scanXML},
 		{name: "ports-color", line: "ports --color always --ports 22,123/udp " + scanXML},
+		{name: "groups-projects", line: "groups " + labelsFile},
+		{name: "groups-where", line: "groups --by owner --where open(443) --label owner=all -o ndjson " + labelsFile},
+		{name: "groups-page", line: "groups --by env --limit 1 " + labelsFile},
+		{name: "groups-none", line: "groups --by nobody " + labelsFile},
+		{name: "labels-given", line: "labels --label site=a --label env= " + scanXML},
+		{name: "host-labels", line: "host web-1 " + labelsFile},
+		{name: "ports-label", line: "ports --where label(env)=prod " + labelsFile},
+		{name: "convert-label", line: "convert --label site=a --label owner=b " + labelsFile},
 		{name: "ports-sort-type", line: "ports --sort type --desc --max-num 1 --limit 4" + both},
 		{name: "ports-sort-status", line: "ports --sort status --limit 4" + both},
 		{name: "ports-stdin", line: "ports --import - -o json", stdin: `{"asset":"h1","open":["123/udp"]}` + "\n"},
@@ -127,6 +138,7 @@ func wrongUse() []goldenCase {
 		"bad-selector": "ports --ports 22,htps" + scan, "empty-selector": "ports --ports=" + scan, "bad-sort": "ports --sort count" + scan, "top-and-sort": "ports --top 3 --sort num" + scan,
 		"top-and-limit": "ports --top 3 --limit 4" + scan, "bad-top": "ports --top 0" + scan, "no-number": "ports --min-num 3 --max-num 2" + scan, "bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
+		"bad-label": "ports --label env" + scan, "label-twice": "ports --label env=a --label env=b" + scan, "bad-by": "groups --by a=b" + scan, "groups-nothing": "groups", "labels-nothing": "labels",
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
 		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1", "hosts-two-sources": "hosts --port 1 --server http://127.0.0.1:1" + scan,
 		"hosts-no-port": "hosts --server http://127.0.0.1:1", "host-nothing": "host", "bad-where": "hosts --where open(22" + scan, "hosts-name-alone": "hosts --where open(22) --name web" + scan, "assets-nothing": "assets",
@@ -143,7 +155,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "groups", "labels", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
 	}
 	return cases

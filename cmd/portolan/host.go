@@ -93,7 +93,7 @@ func (c *cli) localHost(ctx context.Context, f *hostFlags, id string) ([]openRow
 	if limit := int(f.limit.value); limit > 0 {
 		rows = rows[:min(limit, len(rows))]
 	}
-	return rows, total, &hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.LastSeen.Format(time.RFC3339Nano)}, nil
+	return rows, total, &hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.Labels, a.LastSeen.Format(time.RFC3339Nano)}, nil
 }
 
 // serverHost answers by asking a server.
@@ -107,11 +107,12 @@ func (c *cli) serverHost(ctx context.Context, f *hostFlags, id string) ([]openRo
 
 // hostAbout is what is known of an asset besides its ports, in the words of the HTTP API.
 type hostAbout struct {
-	Asset             string `json:"asset"`
-	Name              string `json:"name"`
-	Address           string `json:"address"`
-	EnterpriseProject string `json:"enterprise_project_id"`
-	LastSeen          string `json:"last_seen"`
+	Asset             string     `json:"asset"`
+	Name              string     `json:"name"`
+	Address           string     `json:"address"`
+	EnterpriseProject string     `json:"enterprise_project_id"`
+	Labels            labelTexts `json:"labels"`
+	LastSeen          string     `json:"last_seen"`
 }
 
 func (h *hostAbout) String() string {
@@ -121,7 +122,11 @@ func (h *hostAbout) String() string {
 			parts = append(parts, part)
 		}
 	}
-	return strings.Join(parts, ", ") + ", in enterprise project " + h.EnterpriseProject + ", last seen " + h.LastSeen
+	text := strings.Join(parts, ", ") + ", in enterprise project " + h.EnterpriseProject
+	if len(h.Labels) > 0 {
+		text += ", labelled " + h.Labels.String()
+	}
+	return text + ", last seen " + h.LastSeen
 }
 
 // openRow is a row about an open port, in the words of the HTTP API.

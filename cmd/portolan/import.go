@@ -190,6 +190,7 @@ func (f *importFlags) values(name string) url.Values {
 			query.Set(name, value)
 		}
 	}
+	query["label"] = f.labels.texts()
 	for name, set := range map[string]bool{"strict": f.strict, "include_loopback": f.inside} {
 		if set {
 			query.Set(name, strconv.FormatBool(true))

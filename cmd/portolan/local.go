@@ -23,6 +23,7 @@ type readFlags struct {
 	asset  string
 	host   string
 	inside bool
+	labels labelFlag
 	strict bool
 }
 
@@ -46,13 +47,14 @@ func (f *readFlags) addHow(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.asset, "asset", "", "call what scanners found by its address, hostname or mac, by the address where it has no other (default address)")
 	cmd.Flags().StringVar(&f.host, "asset-id", "", "take inventories (ss, netstat, …) that name no host for those of the host of this `ID`")
 	cmd.Flags().BoolVar(&f.inside, "include-loopback", false, "count what inventories show listening on loopback only")
+	cmd.Flags().Var(&f.labels, "label", "give every asset this label; without a VALUE take it away; may be repeated")
 	cmd.Flags().StringVar(&f.scope, "scope", "", "what was looked at, whatever a file says: all, none or `RANGES` such as 1-1024/tcp,53/udp; lines of NDJSON keep their own")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "apply nothing and fail unless everything is whole and valid")
 }
 
 // options returns the flags as the reader of files takes them.
 func (f *readFlags) options(project string) (*scanfile.Options, error) {
-	o := &scanfile.Options{Format: f.format, Project: project, Asset: f.asset, AssetID: f.host, IncludeLoopback: f.inside, Strict: f.strict}
+	o := &scanfile.Options{Format: f.format, Project: project, Asset: f.asset, AssetID: f.host, IncludeLoopback: f.inside, Strict: f.strict, Labels: f.labels.labels}
 	if f.scope != "" {
 		scope, err := engine.ParseScope(f.scope)
 		if err != nil {

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 const (
 	scanXML     = "testdata/scan.xml"
 	agentsFile  = "testdata/agents.ndjson"
+	labelsFile  = "testdata/labels.ndjson"
 	damagedXML  = "testdata/damaged.xml"
 	rejectsFile = "testdata/rejects.ndjson"
 	testToken   = "0123456789abcdef0123456789abcdef"

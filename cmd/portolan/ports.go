@@ -98,7 +98,8 @@ suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each
 
 ASSETS is a set of them: open(22/tcp)  only(2000,5060)  ports > 10  seen < 7d
 address in (10.0.0.0/8, fd00::/8)  name ~ "web-*"  id in (a, b)  ep = "shop"
-status = danger. "and", "or", "not" and brackets join such conditions.`,
+label(env) = "prod"  status = danger. "and", "or", "not" and brackets join such
+conditions.`,
 		Example: `  portolan ports scan.xml
   portolan ports scan.xml --top 20
   portolan ports scans/ agents.ndjson --ports '1-1024,!80' --type tcp -o json --limit 0

@@ -76,7 +76,7 @@ type place struct {
 
 // askAll appends questions about an inventory with the assets to the list.
 func askAll(list []question, r *oracle.Reference, at place, assets []engine.Asset) []question {
-	groups, open := map[string]bool{}, map[index.Key]bool{}
+	groups, labels, open := map[string]bool{}, map[string]bool{}, map[index.Key]bool{}
 	list = append(list, askGroups(at.project))
 	for i := range assets {
 		a := &assets[i]
@@ -85,11 +85,20 @@ func askAll(list []question, r *oracle.Reference, at place, assets []engine.Asse
 			list = append(list, askAssetPorts(at, a.ID))
 		}
 		groups[a.EnterpriseProject] = true
+		for name := range a.Labels {
+			labels[name] = true
+		}
 		for _, k := range a.Open {
 			open[k] = true
 		}
 	}
 	views := viewsOf(slices.Sorted(maps.Keys(groups)))
+	labels[""] = true
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		for _, view := range views {
+			list = append(list, askValues(engine.GroupQuery{Project: at.project, Category: at.category, View: view, Label: label}))
+		}
+	}
 	for _, view := range views {
 		list = append(list, askView(at, view)...)
 		for _, prefix := range []string{"", "1", "a"} {
@@ -234,6 +243,16 @@ func askAssets(q engine.AssetQuery) question {
 		}
 		slices.SortFunc(rows, func(a, b engine.Asset) int { return cmp.Compare(a.ID, b.ID) })
 		page.Version, page.Rows = 0, rows
+		return answer{page, kindOf(err)}
+	}}
+}
+
+func askValues(q engine.GroupQuery) question {
+	text := fmt.Sprintf("groups of %q %s in %s %s: by %q, by number %t, descending %t, offset %d, limit %d",
+		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Label, q.ByNum, q.Descending, q.Offset, q.Limit)
+	return question{text, func(ctx context.Context, e Engine) any {
+		page, err := e.Groups(ctx, q)
+		page.Version, page.Rows = 0, append([]engine.GroupCount{}, page.Rows...)
 		return answer{page, kindOf(err)}
 	}}
 }

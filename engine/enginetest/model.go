@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -168,7 +169,7 @@ func (m *model) ask(t *rapid.T) {
 	d := diceOf(t)
 	hosts := smallHostQuery(d)
 	assets := smallAssetQuery(d)
-	questions := append(make([]question, 0, 6), askHosts(hosts), askAssets(assets))
+	questions := append(make([]question, 0, 7), askHosts(hosts), askAssets(assets), askValues(smallGroupQuery(d)))
 	for range 4 {
 		questions = append(questions, askPorts(smallPortQuery(d)))
 	}
@@ -226,6 +227,9 @@ func (s spoken) GoString() string {
 		if field[1] != "" {
 			words = append(words, field[0]+"="+field[1])
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+		words = append(words, "label."+name+"="+r.Labels[name])
 	}
 	return strings.Join(append(words, "["+r.Scope.String()+"]", keysText(r.Open)), " ")
 }

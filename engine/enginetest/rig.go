@@ -213,7 +213,7 @@ func resultText(r engine.Result) string {
 //
 // An asset x of project p was seen at the fifth microsecond; the scope is in
 // brackets and is [none] if left out; without @ the report has no time. There
-// are project=, category=, name=, address= and group=, too.
+// are project=, category=, name=, address=, group= and label.NAME=, too.
 func say(line string) engine.Report {
 	words := strings.Fields(line)
 	r := engine.Report{Project: "p", Asset: words[0]}
@@ -246,7 +246,14 @@ func setField(r *engine.Report, field, value string) {
 	case "group":
 		r.EnterpriseProject = value
 	default:
-		panic("enginetest: no field " + field)
+		name, isLabel := strings.CutPrefix(field, "label.")
+		if !isLabel {
+			panic("enginetest: no field " + field)
+		}
+		if r.Labels == nil {
+			r.Labels = map[string]string{}
+		}
+		r.Labels[name] = value
 	}
 }
 

@@ -22,6 +22,7 @@ func Run(t *testing.T, open Open) {
 		{"views", viewCases()},
 		{"hosts", hostCases()},
 		{"sets", setCases()},
+		{"labels", labelCases()},
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
 		{"sequence", sequenceCases()},

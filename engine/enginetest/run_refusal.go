@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,18 @@ func refusalCases() []suiteCase {
 		refusal("a long address", "address", func(r *engine.Report) { r.Address = strings.Repeat("1", 257) }),
 		refusal("every enterprise project", "enterprise_project_id", func(r *engine.Report) { r.EnterpriseProject = engine.AllEnterpriseProjects }),
 		refusal("a long enterprise project", "enterprise_project_id", func(r *engine.Report) { r.EnterpriseProject = strings.Repeat("e", 129) }),
+		refusal("too many labels", "labels", func(r *engine.Report) {
+			r.Labels = map[string]string{}
+			for i := range engine.MaxLabels + 1 {
+				r.Labels[strconv.Itoa(i)] = "v"
+			}
+		}),
+		refusal("a label without a name", "labels", func(r *engine.Report) { r.Labels = map[string]string{"": "v"} }),
+		refusal("a label with a long name", "labels", func(r *engine.Report) { r.Labels = map[string]string{strings.Repeat("n", 129): "v"} }),
+		refusal("a label with a name of two", "labels", func(r *engine.Report) { r.Labels = map[string]string{"a": "v", "b=c": "d"} }),
+		refusal("a label with a control character", "labels", func(r *engine.Report) { r.Labels = map[string]string{"a\x00": "v"} }),
+		refusal("a label with a long value", "labels", func(r *engine.Report) { r.Labels = map[string]string{"n": strings.Repeat("é", 257)} }),
+		refusal("a label that is not UTF-8", "labels", func(r *engine.Report) { r.Labels = map[string]string{"n": "\xff"} }),
 		refusal("an unknown category", "category", func(r *engine.Report) { r.Category = 7 }),
 		refusal("port 0", "open", func(r *engine.Report) { r.Open = append(r.Open, index.MakeKey(0, index.TCP)) }),
 		refusal("an unknown type", "open", func(r *engine.Report) { r.Open = append(r.Open, index.MakeKey(80, index.UDP6+1)) }),

@@ -238,6 +238,10 @@ var smallWheres = []*engine.HostSet{
 	}),
 	oracle.Means(engine.AllOf(), func(engine.Asset) bool { return true }),
 	oracle.Means(engine.AnyOf(), func(engine.Asset) bool { return false }),
+	oracle.Means(engine.HasLabel("env", func(value string) bool { return value == "prod" }), func(a engine.Asset) bool { return a.Labels["env"] == "prod" }),
+	oracle.Means(engine.AnyOf(engine.HasLabel("rack", func(value string) bool { return value != "1" }), engine.HasID("a")), func(a engine.Asset) bool {
+		return a.Labels["rack"] != "1" || a.ID == "a"
+	}),
 }
 
 var with443 = oracle.Means(engine.HasOpen(setOf("443/tcp")), hasOpen(setOf("443/tcp")))
@@ -302,6 +306,21 @@ func smallAssetQuery(d dice) engine.AssetQuery {
 		View:     one(d, smallViews),
 		Where:    given(d, smallWheres),
 		Prefix:   given(d, []string{"a", "b", "ab", "x"}),
+	}
+}
+
+// smallGroupQuery returns a question about the values of a label, or about enterprise projects.
+func smallGroupQuery(d dice) engine.GroupQuery {
+	return engine.GroupQuery{
+		Project:    one(d, smallProjects),
+		Category:   engine.Category(d(2)),
+		View:       one(d, smallViews),
+		Where:      given(d, smallWheres),
+		Label:      one(d, []string{"", "env", "rack", "owner", "none", "a=b"}),
+		ByNum:      d(2) == 1,
+		Descending: d(2) == 1,
+		Offset:     given(d, []int{1, 2, 5, -1}),
+		Limit:      given(d, []int{1, 2, 5, -1}),
 	}
 }
 

@@ -14,6 +14,7 @@ var (
 	smallAssets   = []string{"a", "b", "c", "d"}
 	smallGroups   = []string{engine.DefaultEnterpriseProject, "e1", "e2"}
 	smallTexts    = []string{"m", "n", "nm"}
+	smallLabels   = []map[string]string{{"env": "prod"}, {"env": "test"}, {"env": ""}, {"env": "prod", "rack": "1"}, {"rack": "2", "owner": ""}}
 	smallPorts    = []uint16{1, 2, 63, 64, 65, 80, 1023, 1024, 65535} // the edges of words and of the range
 	smallTypes    = []index.Type{index.SCTP, index.TCP, index.UDP, index.UDP6}
 	smallScopes   = scopesOf(
@@ -64,6 +65,7 @@ func smallReport(d dice) engine.Report {
 		Name:              given(d, smallTexts),
 		Address:           given(d, smallTexts),
 		EnterpriseProject: given(d, smallGroups),
+		Labels:            given(d, smallLabels),
 		Seen:              smallTime(d(smallTimes)),
 		Scope:             one(d, smallScopes),
 		Open:              smallOpen(d),
@@ -118,7 +120,7 @@ func split(rng *rand.Rand, reports []engine.Report) []engine.Report {
 // so are the scope's ranges and the texts, all at the report's time.
 func splitReport(rng *rand.Rand, r engine.Report) []engine.Report {
 	first, second := r, r
-	first.Name, second.Address = "", ""
+	first.Name, second.Address, first.Labels = "", "", nil
 	cut := rng.IntN(len(r.Open) + 1)
 	first.Open, second.Open = r.Open[:cut], r.Open[cut:]
 	second.Scope = engine.Scope{}

@@ -67,9 +67,8 @@ var tokens = lexer.MustSimple([]lexer.SimpleRule{
 	{Name: tokenWrong, Pattern: `(?s).`},
 })
 
-// parse reads a text by a grammar. Follows says what may come behind a token, for errors; the
-// empty token is the text's beginning.
-func parse[G any](p *participle.Parser[G], field, text string, follows func(before string) string) (*G, error) {
+// parse reads a text by a grammar. Follows says what may come behind tokens, for errors.
+func parse[G any](p *participle.Parser[G], field, text string, follows func(before []string) string) (*G, error) {
 	switch {
 	case len(text) > MaxLen:
 		return nil, &Error{Field: field, Text: text, Found: text, Want: fmt.Sprintf("at most %d bytes, not %d", MaxLen, len(text))}
@@ -90,11 +89,11 @@ func parse[G any](p *participle.Parser[G], field, text string, follows func(befo
 	return nil, wrong
 }
 
-// around returns the token at an offset, empty at the end, and the one before it.
-func around(text string, at int) (found, before string) {
+// around returns the token at an offset, empty at the end, and those before it.
+func around(text string, at int) (found string, before []string) {
 	in, err := tokens.LexString("", text)
 	if err != nil {
-		return "", ""
+		return "", nil
 	}
 	space := tokens.Symbols()[tokenSpace]
 	for {
@@ -106,7 +105,15 @@ func around(text string, at int) (found, before string) {
 		case next.Pos.Offset >= at:
 			return next.Value, before
 		default:
-			before = next.Value
+			before = append(before, next.Value)
 		}
 	}
+}
+
+// last returns the last of the tokens, empty if there are none.
+func last(tokens []string) string {
+	if len(tokens) == 0 {
+		return ""
+	}
+	return tokens[len(tokens)-1]
 }

@@ -44,8 +44,8 @@ const (
 	wantMore   = `",", "and" or the end`
 )
 
-func portsFollow(before string) string {
-	switch strings.ToLower(before) {
+func portsFollow(before []string) string {
+	switch strings.ToLower(last(before)) {
 	case "", ",", "!", "and":
 		return wantItem
 	case "/":

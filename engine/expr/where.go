@@ -32,10 +32,11 @@ type (
 		Field *whereField   `parser:"| @@"`
 	}
 	whereField struct {
-		Name *token   `parser:"@@"`
-		In   []*value `parser:"( 'in' ( '(' @@ ( ',' @@ )* ')' | @@ )"`
-		Op   *op      `parser:"| @@"`
-		To   *value   `parser:"  @@ )"`
+		Label *value   `parser:"( 'label' '(' @@ ')'"`
+		Name  *token   `parser:"| @@ )"`
+		In    []*value `parser:"( 'in' ( '(' @@ ( ',' @@ )* ')' | @@ )"`
+		Op    *op      `parser:"| @@"`
+		To    *value   `parser:"  @@ )"`
 	}
 	op struct {
 		Pos  lexer.Position
@@ -53,22 +54,37 @@ var whereGrammar = participle.MustBuild[whereAny](participle.Lexer(tokens), part
 
 // What may stand where in a set of assets.
 const (
-	wantCondition = "open(PORTS), only(PORTS), ports, address, name, id, ep, seen, status, not or ("
+	wantCondition = "open(PORTS), only(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	wantOperator  = "=, !=, <, <=, >, >=, ~, !~ or in"
 	wantValue     = `a word, or a text in quotes`
+	wantLabel     = `the name of a label`
 	wantBehind    = `"and", "or" or the end`
 	// maxTerms bounds what a question costs, and what is kept of it: 48 KB for the ports of one.
 	maxTerms = 64
 )
 
-func whereFollows(before string) string {
-	switch strings.ToLower(before) {
+func whereFollows(before []string) string {
+	n := len(before)
+	if n >= 4 && before[n-1] == ")" && before[n-3] == "(" && strings.EqualFold(before[n-4], "label") {
+		return wantOperator
+	}
+	if n >= 2 && before[n-1] == "(" {
+		switch strings.ToLower(before[n-2]) {
+		case "open", "only":
+			return wantItem
+		case "label":
+			return wantLabel
+		}
+	}
+	switch strings.ToLower(last(before)) {
 	case "", "(", "and", "or", "not":
 		return wantCondition
 	case "=", "!=", "<", "<=", ">", ">=", "~", "!~", "in":
 		return wantValue
 	case "open", "only":
 		return `"(" and ports`
+	case "label":
+		return `"(" and ` + wantLabel
 	case ")":
 		return `"and", "or", ")" or the end`
 	case "ports", "address", "name", "id", "ep", "seen", "status":
@@ -193,9 +209,11 @@ func (c *compiler) field(f *whereField) (*engine.HostSet, *Error) {
 	fields := map[string]func(*whereField, []*value) (*engine.HostSet, *Error){
 		"ports": c.ports, "address": c.address, "name": c.name, "id": c.id, "ep": c.ep, "seen": c.seen, "status": c.status,
 	}
-	known := fields[strings.ToLower(f.Name.Text)]
-	if known == nil {
-		return nil, f.Name.wrong(wantCondition)
+	known := c.label
+	if f.Label == nil {
+		if known = fields[strings.ToLower(f.Name.Text)]; known == nil {
+			return nil, f.Name.wrong(wantCondition)
+		}
 	}
 	values := f.In
 	if f.Op != nil {
@@ -217,12 +235,20 @@ func (f *whereField) allows(ops ...string) *Error {
 		if slices.Contains(ops, "in") {
 			return nil
 		}
-		return &Error{At: f.In[0].Pos.Offset, Found: f.In[0].Text, Want: strings.Join(ops, ", ") + " behind " + f.Name.Text}
+		return &Error{At: f.In[0].Pos.Offset, Found: f.In[0].Text, Want: strings.Join(ops, ", ") + " behind " + f.called()}
 	}
 	if !slices.Contains(ops, f.Op.Text) {
-		return &Error{At: f.Op.Pos.Offset, Found: f.Op.Text, Want: strings.Join(ops, ", ") + " behind " + f.Name.Text}
+		return &Error{At: f.Op.Pos.Offset, Found: f.Op.Text, Want: strings.Join(ops, ", ") + " behind " + f.called()}
 	}
 	return nil
+}
+
+// called is what stands before the operator.
+func (f *whereField) called() string {
+	if f.Label != nil {
+		return "label(" + f.Label.Text + ")"
+	}
+	return f.Name.Text
 }
 
 // text returns a value that is no network, without its quotes.
@@ -346,6 +372,36 @@ func (c *compiler) name(f *whereField, values []*value) (*engine.HostSet, *Error
 	return engine.HasName(func(name []byte) bool {
 		return slices.ContainsFunc(names, func(one string) bool { return one == string(name) })
 	}), nil
+}
+
+// label is a condition on the value of a label, empty where there is none: the whole of it, or a
+// pattern in any letter case.
+func (c *compiler) label(f *whereField, values []*value) (*engine.HostSet, *Error) {
+	if wrong := f.allows("=", "!=", "~", "!~", "in"); wrong != nil {
+		return nil, wrong
+	}
+	name := f.Label.Text + "/" + f.Label.Slash // as in app.kubernetes.io/name
+	if f.Label.Slash == "" {
+		var wrong *Error
+		if name, wrong = f.Label.text(); wrong != nil {
+			return nil, wrong
+		}
+	}
+	if err := engine.CheckLabelName(name); err != nil {
+		return nil, f.Label.wrong(wantLabel + ", of at most " + strconv.Itoa(engine.MaxLabelNameLen) + " characters, without =")
+	}
+	if f.Op != nil && strings.HasSuffix(f.Op.Text, "~") {
+		like, wrong := patternOf(values[0])
+		if wrong != nil {
+			return nil, wrong
+		}
+		return engine.HasLabel(name, func(value string) bool { return like.matches([]byte(value)) }), nil
+	}
+	texts, wrong := textsOf(values)
+	if wrong != nil {
+		return nil, wrong
+	}
+	return engine.HasLabel(name, func(value string) bool { return slices.Contains(texts, value) }), nil
 }
 
 func (c *compiler) id(f *whereField, values []*value) (*engine.HostSet, *Error) {

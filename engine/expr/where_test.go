@@ -40,6 +40,9 @@ func whereFleet(t testing.TB, seed uint64, assets int) (*engine.Engine, *oracle.
 			Project: "p", Category: engine.Category(rng.IntN(2)), Asset: "h" + strconv.Itoa(i), Name: one(whereNames), Address: one(whereIPs),
 			Seen: now.Add(-whereAges[rng.IntN(len(whereAges))]), Scope: engine.ScopeAll(), EnterpriseProject: one([]string{"", "e1", "e 2"}),
 		}
+		if env := one([]string{"", "prod", "Test 1", "dev"}); env != "" {
+			r.Labels = map[string]string{"env": env, "app/name": one([]string{"shop", "web"}), "cost center": one([]string{"7", ""})}
+		}
 		if i%20 < 3 { // enterprise projects without an open port
 			r.EnterpriseProject = "idle " + strconv.Itoa(1+i%20%2)
 			reports[i] = r
@@ -73,9 +76,9 @@ func whereFleet(t testing.TB, seed uint64, assets int) (*engine.Engine, *oracle.
 
 // drawWhere draws a set of assets as text, and what it means.
 func drawWhere(t *rapid.T, depth int) (text string, has func(engine.Asset) bool) {
-	kinds := 12
+	kinds := 13
 	if depth == 0 {
-		kinds = 8
+		kinds = 9
 	}
 	space := rapid.SampledFrom([]string{"", " ", "\t "}).Draw(t, "space")
 	op := rapid.SampledFrom([]string{"=", "!="}).Draw(t, "op")
@@ -133,13 +136,27 @@ func drawWhere(t *rapid.T, depth int) (text string, has func(engine.Asset) bool)
 			return map[string]bool{"<": c < 0, "<=": c <= 0, ">": c > 0, ">=": c >= 0}[compare]
 		}
 	case 8:
+		text := rapid.SampledFrom([]string{"env", "app/name", `"cost center"`, "none", "'env'"}).Draw(t, "label")
+		name := strings.Trim(text, `'"`)
+		value := rapid.SampledFrom([]string{"prod", "Test 1", "shop", "7", ""}).Draw(t, "value")
+		switch rapid.IntRange(0, 2).Draw(t, "how") {
+		case 0:
+			return "label(" + text + space + ")" + op + quoted(value), func(a engine.Asset) bool { return is(a.Labels[name] == value) }
+		case 1:
+			like := map[string]string{"=": "~", "!=": "!~"}[op]
+			return "Label(" + text + ")" + like + "t*", func(a engine.Asset) bool { return is(strings.HasPrefix(strings.ToLower(a.Labels[name]), "t")) }
+		}
+		return "label (" + text + ") in (prod, web," + quoted(value) + ")", func(a engine.Asset) bool {
+			return slices.Contains([]string{"prod", "web", value}, a.Labels[name])
+		}
+	case 9:
 		inner, one := drawWhere(t, depth-1)
 		return "not (" + inner + ")", func(a engine.Asset) bool { return !one(a) }
-	case 9:
+	case 10:
 		left, a := drawWhere(t, depth-1)
 		right, b := drawWhere(t, depth-1)
 		return "(" + left + ") and " + right, func(x engine.Asset) bool { return a(x) && b(x) }
-	case 10:
+	case 11:
 		left, a := drawWhere(t, depth-1)
 		right, b := drawWhere(t, depth-1)
 		return "((" + left + ")  OR (" + right + "))", func(x engine.Asset) bool { return a(x) || b(x) }
@@ -231,11 +248,18 @@ func TestWhereAddsUp(t *testing.T) {
 }
 
 func TestWhereRefused(t *testing.T) {
-	const condition = "open(PORTS), only(PORTS), ports, address, name, id, ep, seen, status, not or ("
+	const condition = "open(PORTS), only(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	for text, want := range map[string]string{
 		"":                                       "where: at the end: want " + condition,
 		"open":                                   `where: at the end: want "(" and ports`,
-		"open(":                                  "where: at the end: want " + condition,
+		"open(":                                  "where: at the end: want a port, a range",
+		"label":                                  `where: at the end: want "(" and the name of a label`,
+		"label(":                                 `where: at the end: want the name of a label`,
+		"label(env)":                             `where: at the end: want =, !=, <, <=, >, >=, ~, !~ or in`,
+		"label(env) prod":                        `where: character 12, at "prod": want =, !=`,
+		"label(env) > 3":                         `where: character 12, at ">": want =, !=, ~, !~, in behind label(env)`,
+		`label("a=b") = c`:                       `where: character 7, at "\"a=b\"": want the name of a label`,
+		"label(env) = 10.0.0.0/8":                `where: character 14, at "10.0.0.0/8": want a word`,
 		"open(22":                                `where: at the end: want an operator, ",", ")", "and", "or" or the end`,
 		"open(22/tpc)":                           `where: character 9, at "tpc": want a type: tcp, tcp6, tcp*, udp, udp6, udp*, sctp, sctp6 or sctp*`,
 		"open(htps)":                             `where: character 6, at "htps": want a port, a range`,

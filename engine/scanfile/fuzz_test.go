@@ -123,6 +123,9 @@ func FuzzAppendNDJSON(f *testing.F) {
 	f.Add("\"\\\x00\u2028é", "", "", "", int64(0), uint64(1), false)
 	f.Fuzz(func(t *testing.T, asset, name, address, ep string, micros int64, bits uint64, container bool) {
 		r := engine.Report{Project: project, Asset: asset, Name: name, Address: address, EnterpriseProject: ep}
+		if bits%3 == 0 {
+			r.Labels = map[string]string{name: address, "l": ep}
+		}
 		if micros != 0 {
 			r.Seen = time.UnixMicro(micros % 253402300799000000)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,9 @@ func lines(reports []engine.Report) string {
 			if f.value != "" {
 				fmt.Fprintf(&b, " %s=%q", f.name, f.value)
 			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+			fmt.Fprintf(&b, " label.%s=%q", name, r.Labels[name])
 		}
 		if !r.Seen.IsZero() {
 			fmt.Fprintf(&b, " seen=%s", r.Seen.UTC().Format(time.RFC3339Nano))

@@ -169,6 +169,7 @@ func (l *loader) add(in *input, r engine.Report) error {
 // and for each key and range. A batch may weigh leastBatch, and asks for more in such steps.
 const (
 	reportWeight = 600
+	labelWeight  = 64
 	keyWeight    = 24
 	rangeWeight  = 32
 	leastBatch   = FixedMemory / 2
@@ -177,6 +178,9 @@ const (
 // weigh estimates how much memory a report takes in a batch.
 func (l *loader) weigh(r *engine.Report) int64 {
 	weight := reportWeight + 2*(len(r.Asset)+len(r.Name)+len(r.Address)+len(r.EnterpriseProject)) + keyWeight*len(r.Open)
+	for name, value := range r.Labels {
+		weight += labelWeight + len(name) + len(value)
+	}
 	if r.Scope != l.scope {
 		l.scope = r.Scope
 		weight += rangeWeight * r.Scope.Len()

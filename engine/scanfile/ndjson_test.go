@@ -29,6 +29,9 @@ func TestNDJSONAccepts(t *testing.T) {
 		`{"asset":"h","open":[],"scope":["1-1024/tcp", "53/udp"]}`:              `host h open=[] scope=1-1024/tcp,53/udp`,
 		`{"asset":"h","open":[],"seen":"2026-01-02T03:04:05.123456789+01:00"}`:  `host h open=[] scope=none seen=2026-01-02T02:04:05.123456Z`,
 		`{"asset":"h","open":[],"seen":"2026-01-02t03:04:05z"}`:                 `host h open=[] scope=none seen=2026-01-02T03:04:05Z`,
+		`{"asset":"h","open":[],"labels":{"env":"prod","a b":""}}`:              `host h open=[] scope=none label.a b="" label.env="prod"`,
+		`{"asset":"h","open":[],"labels":{"\u0065nv":"\u00e9"}}`:                `host h open=[] scope=none label.env="é"`,
+		`{"asset":"h","open":[],"labels":{}}`:                                   `host h open=[] scope=none`,
 		`{"asset":"h","open":[],"seen":1790000000}`:                             `host h open=[] scope=none seen=2026-09-21T14:13:20Z`,
 		`{"asset":"h","open":[],"seen":1790000000.1234567}`:                     `host h open=[] scope=none seen=2026-09-21T14:13:20.123456Z`,
 		`{"asset":"h","open":[],"seen":1.79e9}`:                                 `host h open=[] scope=none seen=2026-09-21T14:13:20Z`,
@@ -57,11 +60,17 @@ func TestNDJSONRejects(t *testing.T) {
 		`[]`:                                  `[] is not allowed: want an object`,
 		`{}`:                                  `asset: "" is not allowed`,
 		`{"asset":"h"}`:                       `open: "" is not allowed: want an array`,
-		`{"asset":"","open":[]}`:              `asset: "" is not allowed: want 1 to 256 characters`,
-		`{"open":[]}`:                         `asset: `,
-		`{"asset":"h","open":[],"x":1}`:       `field: "x" is not allowed: want asset, open`,
-		`{"Asset":"h","open":[]}`:             `field: "Asset"`,
-		`{"asset":"h","open":[],"asset":"h"}`: `field "asset" is given twice`,
+		`{"asset":"h","open":[],"labels":[]}`: `labels: [] is not allowed: want an object`,
+		`{"asset":"h","open":[],"labels":{"a":1}}`:                            `labels: "{\"a\":1}" is not allowed: want an object of strings, each name once`,
+		`{"asset":"h","open":[],"labels":{"a":"1","a":"2"}}`:                  `labels: "{\"a\":\"1\",\"a\":\"2\"}" is not allowed: want an object of strings, each name once`,
+		`{"asset":"h","open":[],"labels":{"a=b":"1"}}`:                        `labels: "a=b" is not allowed`,
+		`{"asset":"h","open":[],"labels":{"":"1"}}`:                           `labels: "" is not allowed`,
+		`{"asset":"h","open":[],"labels":{"a":"1"},"labels":{}}`:              `field "labels" is given twice`,
+		`{"asset":"","open":[]}`:                                              `asset: "" is not allowed: want 1 to 256 characters`,
+		`{"open":[]}`:                                                         `asset: `,
+		`{"asset":"h","open":[],"x":1}`:                                       `field: "x" is not allowed: want asset, open`,
+		`{"Asset":"h","open":[]}`:                                             `field: "Asset"`,
+		`{"asset":"h","open":[],"asset":"h"}`:                                 `field "asset" is given twice`,
 		`{"asset":"h","open":[],"\u0061sset":"h"}`:                            `given twice`,
 		`{"asset":1,"open":[]}`:                                               `asset: 1 is not allowed: want a string`,
 		`{"asset":null,"open":[]}`:                                            `asset: null is not allowed: want a string`,
@@ -212,11 +221,12 @@ func TestReportsAreTheConsumers(t *testing.T) {
 func TestAppendNDJSON(t *testing.T) {
 	r := engine.Report{
 		Project: project, EnterpriseProject: "e\"1", Category: engine.Container, Asset: "a\\\n\x01é", Name: "n", Address: "192.0.2.1",
-		Seen: time.Unix(1790000000, 123456789), Scope: engine.ScopeOf(index.Range{Type: index.UDP, Lo: 1, Hi: math.MaxUint16}),
+		Labels: map[string]string{"z": "", "a\"": "é\n"},
+		Seen:   time.Unix(1790000000, 123456789), Scope: engine.ScopeOf(index.Range{Type: index.UDP, Lo: 1, Hi: math.MaxUint16}),
 		Open: []index.Key{index.MakeKey(53, index.UDP), index.MakeKey(65535, index.SCTP6)},
 	}
 	line := string(scanfile.AppendNDJSON([]byte("x"), &r))
-	const want = `x{"project_id":"p1","enterprise_project_id":"e\"1","category":"container","asset":"a\\\u000a\u0001é","name":"n","address":"192.0.2.1","seen":"2026-09-21T14:13:20.123456Z","scope":["1-65535/udp"],"open":["53/udp","65535/sctp6"]}` + "\n"
+	const want = `x{"project_id":"p1","enterprise_project_id":"e\"1","category":"container","asset":"a\\\u000a\u0001é","name":"n","address":"192.0.2.1","labels":{"a\"":"é\u000a","z":""},"seen":"2026-09-21T14:13:20.123456Z","scope":["1-65535/udp"],"open":["53/udp","65535/sctp6"]}` + "\n"
 	if line != want {
 		t.Errorf("got %s\nwant %s", line, want)
 	}
@@ -226,6 +236,27 @@ func TestAppendNDJSON(t *testing.T) {
 	}
 	same(t, lines(reports), lines([]engine.Report{{
 		Category: r.Category, Asset: r.Asset, Name: r.Name, Address: r.Address, EnterpriseProject: r.EnterpriseProject,
-		Seen: r.Seen.Truncate(time.Microsecond), Scope: r.Scope, Open: r.Open,
+		Labels: r.Labels, Seen: r.Seen.Truncate(time.Microsecond), Scope: r.Scope, Open: r.Open,
 	}}))
+}
+
+// TestLabelsOfOptions: every report gets them, of any format, and what a line gives comes first.
+func TestLabelsOfOptions(t *testing.T) {
+	opts := options()
+	opts.Labels = map[string]string{"env": "prod", "site": "a"}
+	reports, _ := load(t, `{"asset":"x","open":[],"labels":{"env":"test"}}`+"\n"+`{"asset":"y","open":[]}`+"\n", opts)
+	same(t, lines(reports), "host x open=[] scope=none label.env=\"test\" label.site=\"a\"\nhost y open=[] scope=none label.env=\"prod\" label.site=\"a\"")
+	reports, _ = load(t, "Host: 192.0.2.1 ()\tPorts: 22/open/tcp//ssh///\n", opts)
+	if len(reports) != 1 || reports[0].Labels["env"] != "prod" {
+		t.Errorf("%+v", reports)
+	}
+	opts.Labels = map[string]string{"": "a"}
+	if err := opts.Validate(); !errors.Is(err, engine.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	for text, want := range map[string]string{"env": `label: "env" is not allowed: want NAME=VALUE`, "=a": "labels:", "site=b": "it is \"a\" already"} {
+		if _, err := scanfile.AddLabel(map[string]string{"site": "a"}, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package scanfile
 
 import (
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -10,8 +12,8 @@ import (
 // AppendNDJSON appends the report as one line of Portolan NDJSON, its newline
 // included, and returns the extended buffer. Reading the line back gives the
 // same report, with Seen in microseconds and Open in order, whatever the options
-// are, save that a name, an address or an enterprise project that is not given
-// may then be given by the options. Text that is not UTF-8 is replaced.
+// are, save that an enterprise project or a label that is not given may then be
+// given by the options. Text that is not UTF-8 is replaced.
 func AppendNDJSON(dst []byte, r *engine.Report) []byte {
 	dst = append(dst, '{')
 	if r.Project != "" {
@@ -28,6 +30,9 @@ func AppendNDJSON(dst []byte, r *engine.Report) []byte {
 	if r.Address != "" {
 		dst = appendField(dst, "address", r.Address)
 	}
+	if len(r.Labels) > 0 {
+		dst = appendLabels(dst, r.Labels)
+	}
 	if !r.Seen.IsZero() {
 		dst = append(dst, `"seen":"`...)
 		dst = r.Seen.UTC().Truncate(time.Microsecond).AppendFormat(dst, time.RFC3339Nano)
@@ -42,6 +47,17 @@ func appendField(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, `":`...)
 	return append(appendString(dst, value), ',')
+}
+
+func appendLabels(dst []byte, labels map[string]string) []byte {
+	dst = append(dst, `"labels":`...)
+	sep := byte('{')
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		dst = append(appendString(append(dst, sep), name), ':')
+		dst = appendString(dst, labels[name])
+		sep = ','
+	}
+	return append(dst, "},"...)
 }
 
 func appendScope(dst []byte, s engine.Scope) []byte {

@@ -57,6 +57,7 @@ type Options struct {
 	Project           string              // a line that names another is rejected
 	EnterpriseProject string              // for reports that give none; empty gives none
 	Category          engine.Category     // for reports that give none
+	Labels            map[string]string   // for every report; what a report gives itself comes first
 	Scope             *engine.Scope       // for reports whose format leaves the scope open; nil is none
 	Asset             string              // what a scanner's asset is called by: address, the default, hostname or mac; one without is called by its address
 	AssetID           string              // the host of inventories that name none
@@ -86,7 +87,7 @@ func (o *Options) Validate() error {
 		errs = append(errs, &engine.FieldError{Field: "asset", Value: opts.Asset, Allowed: strings.Join(Identities(), ", ")})
 	}
 	blank := engine.Report{
-		Project: opts.Project, EnterpriseProject: opts.EnterpriseProject, Category: opts.Category, Asset: "x",
+		Project: opts.Project, EnterpriseProject: opts.EnterpriseProject, Category: opts.Category, Asset: "x", Labels: opts.Labels,
 	}
 	if err := blank.Validate(); err != nil {
 		errs = append(errs, err)
@@ -108,7 +109,7 @@ func notNegative(field string, n int64) error {
 // reader returns what readers are told.
 func (o *Options) reader() *reader.Options {
 	return &reader.Options{
-		Project: o.Project, EnterpriseProject: o.EnterpriseProject, Category: o.Category,
+		Project: o.Project, EnterpriseProject: o.EnterpriseProject, Category: o.Category, Labels: o.Labels,
 		Scope: o.Scope, MaxRecord: o.MaxRecord, Identity: identities[o.Asset], AssetID: o.AssetID, IncludeLoopback: o.IncludeLoopback,
 	}
 }
@@ -120,6 +121,26 @@ var identities = map[string]reader.Identity{
 
 // Identities returns the values of Options.Asset.
 func Identities() []string { return []string{"address", "hostname", "mac"} }
+
+// AddLabel adds a label, given as NAME=VALUE, to labels, which may be nil, and returns them. A label
+// with nothing behind = is taken away from what is reported. The error is a [*engine.FieldError].
+func AddLabel(labels map[string]string, text string) (map[string]string, error) {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return nil, &engine.FieldError{Field: "label", Value: text, Allowed: "NAME=VALUE"}
+	}
+	if err := engine.CheckLabel(name, value); err != nil {
+		return nil, err
+	}
+	if was, twice := labels[name]; twice && was != value {
+		return nil, &engine.FieldError{Field: "label", Value: text, Allowed: "each name once; it is " + strconv.Quote(was) + " already"}
+	}
+	if labels == nil {
+		labels = make(map[string]string)
+	}
+	labels[name] = value
+	return labels, nil
+}
 
 // resolved returns a copy of the options with the defaults filled in.
 func (o *Options) resolved() (Options, error) {

@@ -19,8 +19,9 @@ import (
 var update = flag.Bool("update", false, "make the golden directories of this version's format")
 
 // goldenReports are reports of every kind: ids of every form, scopes, texts, times in any
-// order, both categories, and one asset with more looks than are kept.
-func goldenReports(seed uint64, n int) []engine.Report {
+// order, both categories, and one asset with more looks than are kept; from format 5 on labels, too.
+func goldenReports(seed uint64, n, format int) []engine.Report {
+	labels := rand.New(rand.NewPCG(seed, 5))
 	rng := rand.New(rand.NewPCG(seed, 17))
 	ids := []string{
 		"web-1", "Ünïcode", "i-0abc", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "00ff00ff00ff00ff", "10.1.2.3", "2001:db8::1", strings.Repeat("long", 50),
@@ -47,6 +48,9 @@ func goldenReports(seed uint64, n int) []engine.Report {
 		if rng.IntN(3) == 0 {
 			r.Name, r.Address, r.EnterpriseProject = fmt.Sprintf("name-%d", i), fmt.Sprintf("10.0.0.%d", i%256), fmt.Sprintf("e%d", rng.IntN(3))
 		}
+		if format >= 5 && labels.IntN(3) == 0 {
+			r.Labels = map[string]string{"env": []string{"prod", "test", ""}[labels.IntN(3)], fmt.Sprint("n", labels.IntN(9)): "é"}
+		}
 	}
 	return reports
 }
@@ -71,6 +75,14 @@ func everything(t *testing.T, e *engine.Engine) string {
 			must(t, err)
 			for _, a := range assets.Rows {
 				fmt.Fprintf(&b, "%s %s %q %q %q %q %s %v\n", p, c, a.ID, a.Name, a.Address, a.EnterpriseProject, a.LastSeen.Format(time.RFC3339Nano), a.Open)
+				if len(a.Labels) > 0 {
+					fmt.Fprintf(&b, "%s %s %q labels %q\n", p, c, a.ID, a.Labels)
+				}
+			}
+			values, err := e.Groups(t.Context(), engine.GroupQuery{Project: p, Category: c, Label: "env"})
+			must(t, err)
+			if values.Total > 0 {
+				fmt.Fprintf(&b, "%s %s env %v, %d without\n", p, c, values.Rows, values.Without)
 			}
 		}
 	}
@@ -89,6 +101,9 @@ func TestGoldenDirectories(t *testing.T) {
 		t.Fatalf("golden directories %q: -update makes those of this version's format", paths)
 	}
 	for _, golden := range paths {
+		var format int
+		_, err := fmt.Sscanf(filepath.Base(filepath.Dir(golden)), "format%d", &format)
+		must(t, err)
 		path := filepath.Join(t.TempDir(), "data")
 		must(t, os.CopyFS(path, os.DirFS(filepath.Join(golden, "data"))))
 		if _, err := Verify(t.Context(), path, nil); err != nil {
@@ -99,7 +114,7 @@ func TestGoldenDirectories(t *testing.T) {
 		if n := d.store.Sequence(); n != goldenBatches+1 {
 			t.Errorf("%s: batch %d", golden, n)
 		}
-		_, err := d.Apply(t.Context(), goldenReports(2, 100))
+		_, err = d.Apply(t.Context(), goldenReports(2, 100, format))
 		must(t, err)
 		compareGolden(t, filepath.Join(golden, "later.txt"), everything(t, d.Engine))
 		must(t, d.Check(t.Context()), d.Close())
@@ -111,7 +126,7 @@ const goldenBatches = 60
 // makeGolden makes two directories: of a process that ended well, and of one that was killed.
 func makeGolden(t *testing.T) {
 	t.Helper()
-	reports := goldenReports(1, 5*goldenBatches)
+	reports := goldenReports(1, 5*goldenBatches, formatVersion)
 	for _, kind := range []string{"closed", "killed"} {
 		golden := filepath.Join("testdata", fmt.Sprintf("format%d", formatVersion), kind)
 		if _, err := os.Stat(golden); !errors.Is(err, os.ErrNotExist) {
@@ -139,7 +154,7 @@ func makeGolden(t *testing.T) {
 		must(t, copyDirectory(filepath.Join(golden, "data"), path))
 		d = openOn(t, copyOf(t, path), nil, nil)
 		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
-		_, err = d.Apply(t.Context(), goldenReports(2, 100))
+		_, err = d.Apply(t.Context(), goldenReports(2, 100, formatVersion))
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(golden, "later.txt"), []byte(everything(t, d.Engine)), 0o644), d.Close())
 	}

@@ -150,7 +150,7 @@ func (inv *inventory) asset(category engine.Category, id string) engine.Asset {
 	a := inv.assets[id]
 	return engine.Asset{
 		ID: id, Name: a.name.text, Address: a.address.text, EnterpriseProject: a.group.text,
-		Category: category, LastSeen: time.UnixMicro(a.seen).UTC(),
+		Category: category, Labels: a.labelled(), LastSeen: time.UnixMicro(a.seen).UTC(),
 		Open: slices.Sorted(maps.Keys(a.open)), Version: inv.version,
 	}
 }
@@ -199,6 +199,49 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 		}
 	}
 	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
+}
+
+// Groups counts the assets of each value, one by one.
+func (r *Reference) Groups(_ context.Context, q engine.GroupQuery) (engine.GroupPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
+		return engine.GroupPage{}, err
+	}
+	if strings.Contains(q.Label, "=") {
+		return engine.GroupPage{}, &engine.FieldError{Field: "labels"}
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	page := engine.GroupPage{Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}
+	counts := map[string]int{}
+	for _, a := range inv.those(q.Category, q.View, q.Where) {
+		page.Assets++
+		value := a.group.text
+		if q.Label != "" {
+			value = a.labelled()[q.Label]
+		}
+		if value == "" {
+			page.Without++
+			continue
+		}
+		counts[value]++
+	}
+	rows := make([]engine.GroupCount, 0, len(counts))
+	for value, n := range counts {
+		rows = append(rows, engine.GroupCount{Value: value, Num: n})
+	}
+	slices.SortFunc(rows, func(a, b engine.GroupCount) int {
+		order := cmp.Compare(a.Value, b.Value)
+		if q.ByNum {
+			order = cmp.Or(cmp.Compare(a.Num, b.Num), order)
+		}
+		if q.Descending {
+			return -order
+		}
+		return order
+	})
+	page.Total, page.Rows = len(rows), append([]engine.GroupCount{}, pageOf(rows, q.Offset, q.Limit)...)
+	return page, nil
 }
 
 // EnterpriseProjects counts the assets of each.

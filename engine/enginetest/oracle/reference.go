@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
@@ -47,6 +48,7 @@ type inventory struct {
 // asset is all that was ever said about one asset, and the keys that follow from it.
 type asset struct {
 	name, address, group register
+	labels               map[string]register // those taken away included
 	seen                 int64
 	ledger               ledger
 	looks                []look // none lies inside another that is as new
@@ -246,15 +248,49 @@ func (inv *inventory) apply(report *engine.Report, at int64, newLedger func() le
 // learn adds the report and says whether an answer about the asset changed.
 func (a *asset) learn(report *engine.Report, at int64) bool {
 	before := *a
+	before.labels = maps.Clone(a.labels)
 	a.seen = max(a.seen, at)
 	a.name.give(report.Name, at)
 	a.address.give(report.Address, at)
 	a.group.give(report.EnterpriseProject, at)
+	a.label(report.Labels, at)
 	a.ledger.add(evidence{at, report.Scope, setOf(report.Open)})
 	a.look(report.Scope, at)
 	a.open = a.ledger.open()
 	return a.name.text != before.name.text || a.address.text != before.address.text ||
-		a.group.text != before.group.text || !maps.Equal(a.open, before.open)
+		a.group.text != before.group.text || !maps.Equal(a.labelled(), before.labelled()) || !maps.Equal(a.open, before.open)
+}
+
+// label gives the asset labels, and forgets those given first beyond the number that is kept.
+func (a *asset) label(labels map[string]string, at int64) {
+	for name, value := range labels {
+		if a.labels == nil {
+			a.labels = map[string]register{}
+		}
+		if was, there := a.labels[name]; !there || at > was.at || at == was.at && value > was.text {
+			a.labels[name] = register{value, at}
+		}
+	}
+	for len(a.labels) > engine.MaxLabels {
+		delete(a.labels, slices.MinFunc(slices.Collect(maps.Keys(a.labels)), func(x, y string) int {
+			return cmp.Or(cmp.Compare(a.labels[x].at, a.labels[y].at), cmp.Compare(x, y))
+		}))
+	}
+}
+
+// labelled returns the labels that the asset has, nil for none.
+func (a *asset) labelled() map[string]string {
+	var labels map[string]string
+	for name, l := range a.labels {
+		if l.text == "" {
+			continue
+		}
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[name] = l.text
+	}
+	return labels
 }
 
 // look remembers a look, unless it lies inside another that is as new, and forgets
@@ -271,12 +307,13 @@ func (a *asset) look(s engine.Scope, at int64) {
 // the same memory have the same answers ever after.
 type memory struct {
 	name, address, group register
+	labels               map[string]register
 	looks                map[string]int64    // by scope
 	since                map[index.Key]int64 // of open keys, where that is newer than every look at them
 }
 
 func (a *asset) memory() memory {
-	m := memory{a.name, a.address, a.group, map[string]int64{}, map[index.Key]int64{}}
+	m := memory{a.name, a.address, a.group, maps.Clone(a.labels), map[string]int64{}, map[index.Key]int64{}}
 	for _, l := range a.looks {
 		m.looks[l.scope.String()] = l.at
 	}

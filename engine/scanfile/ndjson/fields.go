@@ -3,9 +3,12 @@ package ndjson
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"strconv"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
 
 	"portolan/engine"
 	"portolan/engine/scanfile/internal/reader"
@@ -31,6 +34,8 @@ func (p *parser) value(bit uint16) (err error) {
 		p.report.Seen, err = p.seenValue()
 	case fieldScope:
 		p.report.Scope, err = p.scopeValue()
+	case fieldLabels:
+		p.report.Labels, err = p.labelsValue()
 	}
 	return err
 }
@@ -118,6 +123,29 @@ func (p *parser) scopeValue() (engine.Scope, error) {
 		p.scopeText, p.scope = append(p.scopeText[:0], list...), scope
 	}
 	return scope, err
+}
+
+// labelsValue remembers what the last object meant: neighbours mostly share it. What it does not
+// have is that of the options.
+func (p *parser) labelsValue() (map[string]string, error) {
+	object, err := p.raw('{', "an object")
+	if err != nil {
+		return nil, err
+	}
+	if p.labels != nil && bytes.Equal(object, p.labelText) {
+		return p.labels, nil
+	}
+	var given map[string]string
+	if err := jsonv2.Unmarshal(object, &given); err != nil { // which refuses a name that is there twice
+		return nil, &engine.FieldError{Field: "labels", Value: reader.Clip(object), Allowed: `an object of strings, each name once, such as {"env":"prod"}`}
+	}
+	labels := maps.Clone(p.base.Labels)
+	if labels == nil {
+		labels = make(map[string]string, len(given))
+	}
+	maps.Copy(labels, given)
+	p.labelText, p.labels = append(p.labelText[:0], object...), labels
+	return labels, nil
 }
 
 const seenAllowed = "an RFC 3339 time or Unix seconds, of the years 1970 to 9999"

@@ -39,6 +39,7 @@ const (
 	fieldCategory
 	fieldSeen
 	fieldScope
+	fieldLabels
 )
 
 // parser turns lines into reports. Its slices are used again for each line.
@@ -60,6 +61,8 @@ type parser struct {
 	lastEnterprise string
 	scopeText      []byte // of the last scope list, and what it means
 	scope          engine.Scope
+	labelText      []byte // of the last labels, and what they mean
+	labels         map[string]string
 }
 
 // jsonGrammar leaves names given twice to the parser, which knows the few there are.
@@ -132,7 +135,7 @@ func (p *parser) field() error {
 	if bit == 0 {
 		return &engine.FieldError{
 			Field: "field", Value: string(name),
-			Allowed: "asset, open, name, address, project_id, enterprise_project_id, category, seen or scope",
+			Allowed: "asset, open, name, address, project_id, enterprise_project_id, category, labels, seen or scope",
 		}
 	}
 	if p.fields&bit != 0 {
@@ -168,6 +171,8 @@ func fieldNamed(name []byte) uint16 {
 		return fieldSeen
 	case "scope":
 		return fieldScope
+	case "labels":
+		return fieldLabels
 	}
 	return 0
 }

@@ -58,6 +58,7 @@ const (
 type Options struct {
 	Project           string
 	EnterpriseProject string
+	Labels            map[string]string
 	Category          engine.Category
 	Scope             *engine.Scope // nil if none is given
 	Identity          Identity
@@ -144,7 +145,7 @@ func (in *Input) LeaveOut(reason string, n int) {
 // Blank returns a report with what the options give.
 func (in *Input) Blank() engine.Report {
 	return engine.Report{
-		Project: in.Opts.Project, EnterpriseProject: in.Opts.EnterpriseProject, Category: in.Opts.Category,
+		Project: in.Opts.Project, EnterpriseProject: in.Opts.EnterpriseProject, Category: in.Opts.Category, Labels: in.Opts.Labels,
 	}
 }
 

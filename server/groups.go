@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"portolan/engine"
+)
+
+// groupsParams are the parameters of GET /v1/projects/{project_id}/groups, and labelsParams those of
+// GET /v1/projects/{project_id}/labels.
+var (
+	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset"}
+	labelsParams = []string{groupParam, "category", "limit", "offset"}
+)
+
+// groups answers how many assets there are of each value of a label, or of each enterprise project.
+func (s *Server) groups(ctx context.Context, c *call) error {
+	l, err := s.list(c, groupsParams)
+	if err != nil {
+		return err
+	}
+	q := engine.GroupQuery{View: l.view, Where: l.where}
+	by, given := l.values["by"]
+	if given {
+		if err := engine.CheckLabelName(by); err != nil {
+			return &engine.FieldError{Field: "by", Value: by, Allowed: "the name of a label"}
+		}
+		q.Label = by
+	}
+	switch sort := l.values["sort"]; sort {
+	case "", "value":
+	case "num":
+		q.ByNum = true
+	default:
+		return &engine.FieldError{Field: "sort", Value: sort, Allowed: "value or num"}
+	}
+	if q.Descending, err = l.truth("desc"); err != nil {
+		return err
+	}
+	if q.Offset, q.Limit, err = l.window(); err != nil {
+		return err
+	}
+	if !l.timely && c.unchanged(l.snapshot) {
+		return nil
+	}
+	var page engine.GroupPage
+	err = s.search(ctx, q.Where != nil || given && !q.View.IsAll(), func(ctx context.Context) (err error) {
+		page, err = l.snapshot.Groups(ctx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
+	c.buf = strconv.AppendInt(append(c.buf, `,"without":`...), int64(page.Without), 10)
+	c.buf = append(append(c.buf, ','), appendTotal(nil, page.Total)[1:]...)
+	for i := range page.Rows {
+		c.buf = appendField(append(c.buf, '{'), "value", page.Rows[i].Value)
+		c.buf = strconv.AppendInt(append(c.buf, `"num":`...), int64(page.Rows[i].Num), 10)
+		c.buf = append(c.buf, '}', ',')
+	}
+	c.buf = appendEnd(c.buf)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// labels answers which labels assets have.
+func (s *Server) labels(ctx context.Context, c *call) error {
+	l, err := s.list(c, labelsParams)
+	if err != nil {
+		return err
+	}
+	offset, limit, err := l.window()
+	if err != nil {
+		return err
+	}
+	if c.unchanged(l.snapshot) {
+		return nil
+	}
+	var labels []engine.LabelCount
+	err = s.search(ctx, !l.view.IsAll(), func(ctx context.Context) (err error) {
+		labels, err = l.snapshot.Labels(ctx, l.view)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.buf = appendTotal(c.buf[:0], len(labels))
+	labels = labels[min(offset, len(labels)):]
+	for _, label := range labels[:min(limit, len(labels))] {
+		c.buf = appendField(append(c.buf, '{'), "label", label.Name)
+		c.buf = strconv.AppendInt(append(c.buf, `"values":`...), int64(label.Values), 10)
+		c.buf = strconv.AppendInt(append(c.buf, `,"num":`...), int64(label.Num), 10)
+		c.buf = append(c.buf, '}', ',')
+	}
+	c.buf = appendEnd(c.buf)
+	c.reply(http.StatusOK, c.buf)
+	return nil
+}
+
+// appendLabels appends the labels of an asset as a field and a comma, nothing if it has none.
+func appendLabels(b []byte, labels map[string]string) []byte {
+	if len(labels) == 0 {
+		return b
+	}
+	b = append(b, `"labels":{`...)
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		b = append(appendText(b, name), ':')
+		b = append(appendText(b, labels[name]), ',')
+	}
+	b[len(b)-1] = '}'
+	return append(b, ',')
+}
