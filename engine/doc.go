@@ -12,7 +12,8 @@
 // Everything belongs to a project, the tenant; nothing is visible across
 // projects. Within a project, hosts and containers are counted apart, and an
 // asset is in exactly one enterprise project at a time; a [View] chooses which
-// of them a question is asked of. A [Policy] gives each row its risk status.
+// of them a question is asked of. A [Policy] gives each row its risk
+// status; package policyfile reads one of a file.
 //
 // What a caller names must be there: an unknown project or asset is an error, and
 // so is a word that is none; types and statuses are parsed by [ParseType] and

@@ -65,7 +65,7 @@ const MaxDurableWithin = time.Hour
 // Engine holds the inventories of any number of projects in memory.
 // All methods may be called concurrently; readers never wait for a writer.
 type Engine struct {
-	policy    *Policy
+	policy    atomic.Pointer[Policy]
 	now       func() time.Time
 	maxAssets int
 	expire    time.Duration
@@ -117,9 +117,11 @@ func Open(opts *Options) (*Engine, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{policy: DefaultPolicy(), now: time.Now, maxAssets: index.MaxAssets}
-	if opts != nil && opts.Policy != nil {
-		e.policy = opts.Policy
+	e := &Engine{now: time.Now, maxAssets: index.MaxAssets}
+	if opts == nil || opts.Policy == nil {
+		e.policy.Store(DefaultPolicy())
+	} else {
+		e.policy.Store(opts.Policy)
 	}
 	if opts != nil && opts.Now != nil {
 		e.now = opts.Now
@@ -134,6 +136,19 @@ func Open(opts *Options) (*Engine, error) {
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
 	e.pipeline.tenants = &e.tenants
 	return e, nil
+}
+
+// SetPolicy has questions asked from now on answered by another policy; snapshots that there are
+// keep theirs. The error is a [*FieldError] for a policy that NewPolicy has not made.
+func (e *Engine) SetPolicy(p *Policy) error {
+	if err := e.ended(); err != nil {
+		return err
+	}
+	if p == nil || p.isZero() {
+		return &FieldError{Field: "Policy", Value: "none, or the zero Policy", Allowed: "one that NewPolicy has made"}
+	}
+	e.policy.Store(p)
+	return nil
 }
 
 // Close makes every later call return [ErrClosed], and returns when the writes that
@@ -226,7 +241,7 @@ func (e *Engine) ended() error {
 	switch {
 	case e.closed.Load():
 		return ErrClosed
-	case e.policy == nil:
+	case e.policy.Load() == nil:
 		return fmt.Errorf("%w: it is the zero Engine, which nobody opened", ErrClosed)
 	}
 	return nil

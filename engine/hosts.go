@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"portolan/index"
@@ -35,17 +36,25 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	}
 	h := hostSearch{Snapshot: s, walk: walk{ctx: ctx}, q: &q, name: []byte(q.Name), address: []byte(q.Address)}
 	h.page.Version, h.page.Sequence = s.Version(), s.included(q.AtLeast)
-	filter, some, err := s.filter(q.Port, q.Type, q.Status, q.Keys)
+	filter, some, err := newFilter(q.Port, q.Type, q.Status, q.Keys)
 	switch {
 	case err != nil:
 		return HostPage{}, err
 	case q.Port == 0 && q.Keys == nil && q.Asset == "" && q.Where == nil:
 		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, a set of ports, a set of assets, or an asset"}
 	case !some || s.s == nil:
-	case q.Asset != "":
-		err = h.oneAsset(&filter)
 	default:
-		err = h.holders(&filter)
+		if q.Status != AnyStatus {
+			filter.Also = s.policy.Keys(q.Status)
+		}
+		if h.judge, err = s.judges(ctx); err != nil {
+			return HostPage{}, err
+		}
+		if q.Asset != "" {
+			err = h.oneAsset(&filter)
+		} else {
+			err = h.holders(&filter)
+		}
 	}
 	if err != nil {
 		return HostPage{}, err
@@ -74,6 +83,7 @@ func (s Snapshot) CountAny(view View, keys ...Key) int {
 type hostSearch struct {
 	Snapshot
 	walk
+	judge         judge
 	q             *HostQuery
 	name, address []byte
 	page          HostPage
@@ -98,8 +108,8 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 	}
 	a, _ := h.s.Asset(o)
 	for _, k := range a.Keys {
-		if lets(f, k) {
-			h.take(&a, k)
+		if lets(f, k) && (h.q.Status == AnyStatus || h.judge.status(o, k) == h.q.Status) {
+			h.take(&a, o, k)
 		}
 	}
 	return nil
@@ -122,17 +132,57 @@ func (h *hostSearch) holders(f *index.Filter) error {
 	}
 	c := view.Select(*f)
 	for c.Seek(0, false); c.Next(); {
-		if err := collect(view, c.Key()); err != nil {
+		k := c.Key()
+		held := holding{view: view, key: k}
+		if h.q.Status != AnyStatus {
+			set, all, none := h.judge.having(k, h.q.Status)
+			switch {
+			case none:
+				continue
+			case !all:
+				set = index.Intersect(view.Holders(k), set)
+				held.only = &set
+			}
+		}
+		if err := collect(held); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// counted adds the assets of the view that have the key open to the total, and
-// those of the page to it.
-func (h *hostSearch) counted(view index.View, k index.Key) error {
-	pass, n := max(0, h.q.Offset-h.page.Total), view.Count(k)
+// holding is the assets of a view that have a key open, or some of them only.
+type holding struct {
+	view index.View
+	key  index.Key
+	only *index.Set
+}
+
+func (h *holding) count() int {
+	if h.only != nil {
+		return h.only.Len()
+	}
+	return h.view.Count(h.key)
+}
+
+// from yields at least so many of them, if there are as many, without the first.
+func (h *holding) from(skip, most int) iter.Seq[index.Ordinal] {
+	if h.only != nil {
+		return h.only.From(skip)
+	}
+	return h.view.HoldersFrom(h.key, skip, most)
+}
+
+func (h *holding) all() iter.Seq[index.Ordinal] {
+	if h.only != nil {
+		return h.only.From(0)
+	}
+	return h.view.Holders(h.key).From(0)
+}
+
+// counted adds the assets that have a key open to the total, and those of the page to it.
+func (h *hostSearch) counted(held holding) error {
+	pass, n := max(0, h.q.Offset-h.page.Total), held.count()
 	h.page.Total += n
 	if pass >= n || h.full() {
 		return nil
@@ -142,11 +192,11 @@ func (h *hostSearch) counted(view index.View, k index.Key) error {
 		left = min(left, h.q.Limit-len(h.page.Rows))
 	}
 	h.page.Rows = slices.Grow(h.page.Rows, left)
-	for o := range view.HoldersFrom(k, pass, left) {
+	for o := range held.from(pass, left) {
 		if err := h.step(); err != nil {
 			return err
 		}
-		h.add(h.who(o), k)
+		h.add(h.who(o), o, held.key)
 		if left--; left == 0 {
 			return nil
 		}
@@ -154,16 +204,15 @@ func (h *hostSearch) counted(view index.View, k index.Key) error {
 	return nil
 }
 
-// searched looks for the texts asked for among the assets of the view that have
-// the key open.
-func (h *hostSearch) searched(view index.View, k index.Key) error {
-	for o := range view.Holders(k).From(0) {
+// searched looks for the texts asked for among the assets that have a key open.
+func (h *hostSearch) searched(held holding) error {
+	for o := range held.all() {
 		if err := h.step(); err != nil {
 			return err
 		}
 		if h.s.TextsContain(o, h.name, h.address) {
 			if h.wants() {
-				h.add(h.who(o), k)
+				h.add(h.who(o), o, held.key)
 			}
 			h.page.Total++
 		}
@@ -172,9 +221,9 @@ func (h *hostSearch) searched(view index.View, k index.Key) error {
 }
 
 // take counts a row and keeps it if it is of the page.
-func (h *hostSearch) take(a *index.Asset, k index.Key) {
+func (h *hostSearch) take(a *index.Asset, o index.Ordinal, k index.Key) {
 	if h.wants() {
-		h.add(a, k)
+		h.add(a, o, k)
 	}
 	h.page.Total++
 }
@@ -190,9 +239,9 @@ func (h *hostSearch) who(o index.Ordinal) *index.Asset {
 	return &a
 }
 
-func (h *hostSearch) add(a *index.Asset, k index.Key) {
+func (h *hostSearch) add(a *index.Asset, o index.Ordinal, k index.Key) {
 	h.page.Rows = append(h.page.Rows, HostPort{
 		Asset: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group,
-		Port: k.Port(), Type: k.Type(), Status: h.policy.Status(k),
+		Port: k.Port(), Type: k.Type(), Status: h.judge.status(o, k),
 	})
 }

@@ -11,8 +11,9 @@ type OpenPort struct {
 	Port   uint16
 	Type   Type
 	Status Status
-	// Reason is why the policy gives it that status; empty where no rule says one.
-	Reason string
+	// Rule and Reason are the name of the policy's rule that gives it that status, and why; empty where
+	// there is none, or it does not say.
+	Rule, Reason string
 	// Seen is when the newest report that tells anything about the port was made: it was open then.
 	Seen time.Time
 }
@@ -36,12 +37,12 @@ func (e *Engine) AssetPorts(ctx context.Context, project string, category Catego
 	if err != nil {
 		return AssetPorts{}, err
 	}
-	return s.AssetPorts(All(), id)
+	return s.AssetPorts(ctx, All(), id)
 }
 
 // AssetPorts returns one asset of the view with its open ports; the error is [ErrNoAsset] if it is
 // not there.
-func (s Snapshot) AssetPorts(view View, id string) (AssetPorts, error) {
+func (s Snapshot) AssetPorts(ctx context.Context, view View, id string) (AssetPorts, error) {
 	if s.s == nil {
 		return AssetPorts{}, fmt.Errorf("%w: %q", ErrNoAsset, id)
 	}
@@ -62,12 +63,20 @@ func (s Snapshot) AssetPorts(view View, id string) (AssetPorts, error) {
 		looked.add(scope, l.time)
 	}
 	looked.prepare(len(a.Open))
+	j, err := s.judges(ctx)
+	if err != nil {
+		return AssetPorts{}, err
+	}
 	a.Ports = make([]OpenPort, len(a.Open))
 	for i, k := range a.Open {
-		status, reason := s.policy.Explain(k)
 		a.Ports[i] = OpenPort{
-			Port: k.Port(), Type: k.Type(), Status: status, Reason: reason,
+			Port: k.Port(), Type: k.Type(),
 			Seen: time.UnixMicro(max(looked.at(k), known.ownOf(i))).UTC(),
+		}
+		p := &a.Ports[i]
+		var rule *Rule
+		if p.Status, rule = j.explain(o, k); rule != nil {
+			p.Rule, p.Reason = rule.Name, rule.Reason
 		}
 	}
 	return a, nil

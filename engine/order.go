@@ -44,10 +44,10 @@ func ParseOrder(name string) (Order, error) {
 	return ByPort, &FieldError{Field: "sort", Value: name, Allowed: ordersAllowed}
 }
 
-// ranking returns the query's order and bounds. Plain says that there are none, as the order is
-// that of keys.
-func (s Snapshot) ranking(q *PortQuery, f index.Filter) (r index.Ranking, plain bool, err error) {
-	r = index.Ranking{Filter: f, Descending: q.Descending, Min: q.MinNum, Max: q.MaxNum}
+// rankingOf returns the query's order and bounds, without the classes of statuses. Plain says that
+// there are none, as the order is that of keys.
+func rankingOf(q *PortQuery) (r index.Ranking, plain bool, err error) {
+	r = index.Ranking{Descending: q.Descending, Min: q.MinNum, Max: q.MaxNum}
 	switch {
 	case q.Order >= numOrders:
 		err = &FieldError{Field: "sort", Value: q.Order.String(), Allowed: ordersAllowed}
@@ -63,13 +63,13 @@ func (s Snapshot) ranking(q *PortQuery, f index.Filter) (r index.Ranking, plain 
 	case ByType:
 		r.By, r.Classes = index.ByClass, index.TypeClasses
 	case ByStatus:
-		r.By, r.Classes = index.ByClass, s.policy.classes
+		r.By = index.ByClass
 	}
 	return r, r.By == index.ByPort && !r.Bounded(), err
 }
 
 // ranked fills a page in an order that is not that of keys, or whose counts are bounded.
-func (s Snapshot) ranked(q *PortQuery, view index.View, r *index.Ranking, page *PortPage) {
+func ranked(q *PortQuery, view index.View, v *verdict, r *index.Ranking, page *PortPage) {
 	end := index.MaxKeys
 	if q.Limit > 0 {
 		end = min(q.Offset, index.MaxKeys) + min(q.Limit, index.MaxKeys)
@@ -79,10 +79,10 @@ func (s Snapshot) ranked(q *PortQuery, view index.View, r *index.Ranking, page *
 	keys = keys[min(q.Offset, len(keys)):]
 	page.Total, page.Rows = total, slices.Grow(page.Rows, len(keys))
 	for _, k := range keys {
-		page.Rows = append(page.Rows, s.portCount(view.Count(k), k))
+		page.Rows = append(page.Rows, v.portCount(view.Count(k), k))
 	}
 }
 
-func (s Snapshot) portCount(n int, k Key) PortCount {
-	return PortCount{Num: n, Port: k.Port(), Type: k.Type(), Status: s.policy.Status(k)}
+func (v *verdict) portCount(n int, k Key) PortCount {
+	return PortCount{Num: n, Port: k.Port(), Type: k.Type(), Status: v.status(k)}
 }

@@ -1,109 +1,251 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
+
+	"golang.org/x/sync/singleflight"
 
 	"portolan/index"
 )
 
-// Status is the risk that a policy gives a key.
-type Status uint8
+// Rule gives keys a status.
+type Rule struct {
+	// Name is for people; it need not be there.
+	Name string
+	// Keys is what the rule is about; it must not be nil. KeysText is what it was made of, for people.
+	Keys     *KeySet
+	KeysText string
+	Status   Status
+	// Reason is why, for people.
+	Reason string
+	// Where is the assets that the rule is about; nil is all. WhereText is what it was made of,
+	// such as the text that package expr has read: it is what tells one set from another in
+	// [Policy.Version], and must be there where Where is. What a set looks at may not depend on
+	// the time.
+	Where     *HostSet
+	WhereText string
+	// Projects is the tenants that the rule is about; none is all.
+	Projects []string
+}
 
-// The statuses. A key that no rule names is Unknown. AnyStatus is the zero value:
-// in a query it is no restriction, and no key has it.
+// Bounds of a policy.
 const (
-	AnyStatus Status = iota
-	Unknown
-	Normal
-	Danger
-
-	numStatuses = 4
+	MaxRules      = 10_000
+	MaxWhereRules = 64 // with Where
 )
 
-var statusNames = [numStatuses]string{"any", "unknown", "normal", "danger"}
-
-// Valid says whether the status is one that keys have.
-func (s Status) Valid() bool { return s > AnyStatus && s < numStatuses }
-
-// String returns the status as the HTTP API writes it: danger, normal or unknown.
-func (s Status) String() string {
-	if int(s) < len(statusNames) {
-		return statusNames[s]
-	}
-	return "Status(" + strconv.Itoa(int(s)) + ")"
-}
-
-// ParseStatus returns the status of that name, in any letter case. The published
-// misspelling "unknow" is an alias of unknown. The error is a [*FieldError].
-func ParseStatus(name string) (Status, error) {
-	switch strings.ToLower(name) {
-	case "danger":
-		return Danger, nil
-	case "normal":
-		return Normal, nil
-	case "unknown", "unknow":
-		return Unknown, nil
-	}
-	return AnyStatus, &FieldError{Field: "status", Value: name, Allowed: "danger, normal or unknown"}
-}
-
-// Rule gives the keys of a range a status.
-type Rule struct {
-	Keys   index.Range
-	Status Status
-	Reason string
-}
-
-// Policy gives every key its status. It is immutable.
+// Policy gives every open key of every asset its status. It is immutable.
 type Policy struct {
-	sets    [numStatuses]*index.KeySet // disjoint, together all keys; that of AnyStatus is nil
-	classes *index.Classes             // the sets in the order of the names of statuses
-	rules   []Rule                     // in the order in which they were given
-	version string
+	rules    []Rule // in the order in which they were given
+	version  string
+	flat     verdict               // of keys whose status does not depend on the asset
+	profiles []profile             // of the others, disjoint
+	keys     [numStatuses]*KeySet  // that have the status on some assets
+	assets   [numStatuses]*HostSet // that have a key of the status open
+
+	making  singleflight.Group // of what is found in a snapshot
+	tenants map[string]*Policy // of those that rules name, and of all others under ""; nil: they name none
 }
 
-// NewPolicy returns the policy of the rules; where several cover a key, the
-// last one counts.
+// verdict is which keys have which status, and the same as an order.
+type verdict struct {
+	sets    [numStatuses]*KeySet // disjoint; that of AnyStatus is nil
+	classes *index.Classes       // the sets in the order of the names of statuses
+}
+
+func (v *verdict) order() {
+	v.classes = index.ClassesOf(v.sets[Danger], v.sets[Normal], v.sets[Unknown])
+}
+
+func (v *verdict) status(k Key) Status {
+	switch {
+	case v.sets[Danger].Contains(k):
+		return Danger
+	case v.sets[Normal].Contains(k):
+		return Normal
+	}
+	return Unknown
+}
+
+// maxTenants bounds how many tenants rules may name.
+const maxTenants = 256
+
+// maxProfiles bounds what a policy takes: 48 KB each, and what it asks of a snapshot.
+const maxProfiles = 256
+
+// profile is keys that the same rules are about.
+type profile struct {
+	keys  *KeySet
+	base  Status // of assets that are in no rule's set
+	chain []int  // the rules with sets, in their order; the last one counts
+}
+
+// NewPolicy returns the policy of the rules; where several are about a key of an asset, the
+// last one counts. The error is a [*FieldError] that names the rule by its number, from 1.
 func NewPolicy(rules []Rule) (*Policy, error) {
-	var builders [numStatuses]index.KeySetBuilder
-	text := sha256.New()
-	builders[Unknown].AddSet(index.AllKeys())
-	for i, r := range rules {
-		if !r.Keys.Valid() {
-			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Keys.String(), Allowed: "ports from 1 to 65535 with a known type"}
-		}
-		if !r.Status.Valid() {
-			return nil, &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.Status.String(), Allowed: "danger, normal or unknown"}
-		}
-		for s := range builders {
-			builders[s].RemoveRange(r.Keys)
-		}
-		builders[r.Status].AddRange(r.Keys)
-		fmt.Fprintf(text, "%v %v\n", r.Keys, r.Status)
+	if len(rules) > MaxRules {
+		return nil, &FieldError{Field: "rules", Value: strconv.Itoa(len(rules)), Allowed: fmt.Sprintf("at most %d", MaxRules)}
 	}
-	p := &Policy{rules: slices.Clone(rules), version: hex.EncodeToString(text.Sum(nil)[:8])}
-	for s := Unknown; s < numStatuses; s++ {
-		p.sets[s] = builders[s].Build()
+	p := &Policy{rules: slices.Clone(rules)}
+	sets := 0
+	for i := range p.rules {
+		r := &p.rules[i]
+		if r.Where != nil {
+			sets++
+		}
+		if err := r.check(i+1, sets); err != nil {
+			return nil, err
+		}
+		r.Projects = slices.Clone(r.Projects)
 	}
-	p.classes = index.ClassesOf(p.sets[Danger], p.sets[Normal], p.sets[Unknown])
+	if err := cmp.Or(p.compile(), p.part()); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
+// check says what is wrong with a rule, the number-th, at which so many have sets of assets.
+func (r *Rule) check(number, sets int) error {
+	field := fmt.Sprintf("rule %d", number)
+	switch {
+	case r.Keys == nil:
+		return &FieldError{Field: field, Value: "no keys", Allowed: "a set of keys"}
+	case !r.Status.Valid():
+		return &FieldError{Field: field, Value: r.Status.String(), Allowed: "danger, normal or unknown"}
+	case (r.Where == nil) != (r.WhereText == ""):
+		return &FieldError{Field: field, Value: r.WhereText, Allowed: "a set of assets and its text, or neither"}
+	case sets > MaxWhereRules:
+		return &FieldError{Field: field, Value: r.WhereText, Allowed: fmt.Sprintf("at most %d rules with sets of assets", MaxWhereRules)}
+	}
+	return nil
+}
+
+// describe writes what tells the rule from another, whatever its name and reason.
+func (r *Rule) describe(text hash.Hash) {
+	fmt.Fprintf(text, "%v %q %q", r.Status, r.WhereText, r.Projects)
+	for ranges := range r.Keys.Ranges() {
+		fmt.Fprintf(text, " %v", ranges)
+	}
+	fmt.Fprintln(text)
+}
+
+// compile makes of the rules what questions are answered by.
+func (p *Policy) compile() error {
+	text := sha256.New()
+	for i := range p.rules {
+		p.rules[i].describe(text)
+	}
+	p.version = hex.EncodeToString(text.Sum(nil)[:8])
+	parts := []profile{{keys: index.AllKeys(), base: Unknown}}
+	for i := 0; i < len(p.rules); i++ {
+		r := &p.rules[i]
+		if r.Where != nil {
+			parts = overlay(parts, r.Keys, func(of profile) profile {
+				return profile{base: of.base, chain: append(slices.Clone(of.chain), i)}
+			})
+			if len(parts) > maxProfiles {
+				return &FieldError{Field: fmt.Sprintf("rule %d", i+1), Value: r.WhereText, Allowed: "keys that overlap less with those of other rules with sets of assets"}
+			}
+			continue
+		}
+		keys := r.Keys
+		for ; i+1 < len(p.rules) && p.rules[i+1].Where == nil && p.rules[i+1].Status == r.Status; i++ { // as one
+			keys = union(keys, p.rules[i+1].Keys)
+		}
+		parts = overlay(parts, keys, func(profile) profile { return profile{base: r.Status} })
+	}
+	var flat [numStatuses]index.KeySetBuilder
+	for _, part := range parts {
+		if len(part.chain) == 0 {
+			flat[part.base].AddSet(part.keys)
+		} else {
+			p.profiles = append(p.profiles, part)
+		}
+	}
+	for s := Unknown; s < numStatuses; s++ {
+		p.flat.sets[s] = flat[s].Build()
+	}
+	p.flat.order()
+	for s := Unknown; s < numStatuses; s++ {
+		p.keys[s], p.assets[s] = p.keysWith(s), p.assetsWith(s)
+	}
+	return nil
+}
+
+// union returns the keys of two sets.
+func union(a, b *KeySet) *KeySet {
+	var both index.KeySetBuilder
+	both.AddSet(a)
+	both.AddSet(b)
+	return both.Build()
+}
+
+// overlay makes of the keys of each part that are in a set another part, and joins parts that have
+// become the same.
+func overlay(parts []profile, keys *KeySet, over func(profile) profile) []profile {
+	var out []profile
+	add := func(b *index.KeySetBuilder, like profile) {
+		like.keys = b.Build()
+		if like.keys.Len() == 0 {
+			return
+		}
+		for i := range out {
+			if out[i].base == like.base && slices.Equal(out[i].chain, like.chain) {
+				out[i].keys = union(out[i].keys, like.keys)
+				return
+			}
+		}
+		out = append(out, like)
+	}
+	for _, part := range parts {
+		var in, rest index.KeySetBuilder
+		in.AddSet(part.keys)
+		in.Retain(keys)
+		rest.AddSet(part.keys)
+		rest.RemoveSet(keys)
+		add(&rest, part)
+		add(&in, over(part))
+	}
+	return out
+}
+
+// assetsWith returns the assets that have a key of the status open.
+func (p *Policy) assetsWith(s Status) *HostSet {
+	sets := []*HostSet{HasOpen(p.flat.sets[s])}
+	for i := range p.profiles {
+		part := &p.profiles[i]
+		later := []*HostSet(nil) // of the rules that count more
+		for _, n := range slices.Backward(part.chain) {
+			if p.rules[n].Status == s {
+				sets = append(sets, AllOf(HasOpen(part.keys), p.rules[n].Where, NoneOf(later...)))
+			}
+			later = append(later, p.rules[n].Where)
+		}
+		if part.base == s {
+			sets = append(sets, AllOf(HasOpen(part.keys), NoneOf(later...)))
+		}
+	}
+	return AnyOf(sets...)
+}
+
 // isZero says whether the policy was made by nobody.
-func (p *Policy) isZero() bool { return p.sets[Unknown] == nil }
+func (p *Policy) isZero() bool { return p.flat.classes == nil }
 
 // Version tells policies apart: it is the same for the same rules in the same
-// order, whatever their reasons, in every process. It holds letters and digits.
+// order, whatever their names and reasons, in every process. It holds letters and digits.
 func (p *Policy) Version() string { return p.version }
 
-// Keys returns the keys that have the status, none for one that keys cannot have.
+// Rules returns the rules in their order. They must not be changed.
+func (p *Policy) Rules() []Rule { return p.rules }
+
+// Keys returns the keys that the policy gives the status, on some assets at least; none for a status
+// that keys cannot have.
 func (p *Policy) Keys(s Status) *KeySet {
 	switch {
 	case !s.Valid() || p.isZero() && s != Unknown:
@@ -111,58 +253,109 @@ func (p *Policy) Keys(s Status) *KeySet {
 	case p.isZero():
 		return index.AllKeys()
 	}
-	return p.sets[s]
+	return p.keys[s]
 }
 
-// Status returns the key's status.
-func (p *Policy) Status(k index.Key) Status {
-	switch {
-	case p.isZero():
+// keysWith returns the keys that have the status on some assets.
+func (p *Policy) keysWith(s Status) *KeySet {
+	if len(p.profiles) == 0 {
+		return p.flat.sets[s]
+	}
+	var keys index.KeySetBuilder
+	keys.AddSet(p.flat.sets[s])
+	for i := range p.profiles {
+		part := &p.profiles[i]
+		if part.base == s || slices.ContainsFunc(part.chain, func(n int) bool { return p.rules[n].Status == s }) {
+			keys.AddSet(part.keys)
+		}
+	}
+	return keys.Build()
+}
+
+// Assets returns the assets that have a key open to which the policy gives the status there; none for
+// a status that keys cannot have.
+func (p *Policy) Assets(s Status) *HostSet {
+	if !s.Valid() || p.isZero() {
+		return HasOpen(p.Keys(s))
+	}
+	return p.assets[s]
+}
+
+// Status returns the status of a key on an asset that is in no set of a rule.
+func (p *Policy) Status(k Key) Status {
+	if p.isZero() {
 		return Unknown
-	case p.sets[Danger].Contains(k):
-		return Danger
-	case p.sets[Normal].Contains(k):
-		return Normal
 	}
-	return Unknown
+	if part := p.profileOf(k); part != nil {
+		return part.base
+	}
+	return p.flat.status(k)
 }
 
-// Explain returns the key's status and the reason of the rule that gives it; that is empty where
-// no rule covers the key, or it has none.
-func (p *Policy) Explain(k Key) (Status, string) {
-	status := p.Status(k)
-	for _, rule := range slices.Backward(p.rules) { // the last one counts
-		if rule.Keys.Contains(k) {
-			return status, rule.Reason
+// profileOf returns the profile of a key, nil if its status does not depend on the asset.
+func (p *Policy) profileOf(k Key) *profile {
+	for i := range p.profiles {
+		if p.profiles[i].keys.Contains(k) {
+			return &p.profiles[i]
 		}
 	}
-	return status, ""
+	return nil
 }
 
-// dangerTable lists dangerous keys: port, type, service, reason, source. TCP
-// rows cover TCP6 and UDP rows UDP6.
-//
-//go:embed danger.tsv
-var dangerTable string
+// Explain returns the status of a key on an asset that is in no set of a rule, and the rule that
+// gives it; nil where none does.
+func (p *Policy) Explain(k Key) (Status, *Rule) {
+	return p.explain(k, func(int) bool { return false })
+}
 
-// DefaultPolicy returns the built-in policy: danger for services that should
-// not be reachable or are used for amplification (CISA TA14-017A, the cloud's
-// own list of high-risk ports, two lists of classic backdoors), else unknown.
-var DefaultPolicy = sync.OnceValue(func() *Policy {
-	var rules []Rule
-	for line := range strings.Lines(dangerTable) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		key, err := index.ParseKey(f[0] + "/" + f[1])
-		if err != nil {
-			continue // the heading; a test counts the rows that remain
-		}
-		for _, t := range []index.Type{key.Type(), key.Type().V6()} {
-			rules = append(rules, Rule{Keys: index.Range{Type: t, Lo: key.Port(), Hi: key.Port()}, Status: Danger, Reason: f[3]})
+// explain is Explain for an asset that is in some rules' sets.
+func (p *Policy) explain(k Key, in func(rule int) bool) (Status, *Rule) {
+	for i, rule := range slices.Backward(p.rules) { // the last one counts
+		if rule.Keys.Contains(k) && (rule.Where == nil || in(i)) {
+			return rule.Status, &p.rules[i]
 		}
 	}
-	p, err := NewPolicy(rules)
-	if err != nil {
-		panic("engine: built-in policy: " + err.Error()) // a fault in the embedded table, held by a test
+	return Unknown, nil
+}
+
+// For returns the policy of a tenant: of the rules that are about it.
+func (p *Policy) For(project string) *Policy {
+	if p.tenants == nil {
+		return p
 	}
-	return p
-})
+	if own := p.tenants[project]; own != nil {
+		return own
+	}
+	return p.tenants[""] // of rules that name no tenant: no project is called so
+}
+
+// part compiles the tenants' policies, if rules name any.
+func (p *Policy) part() error {
+	named := map[string]bool{}
+	for i := range p.rules {
+		for _, name := range p.rules[i].Projects {
+			named[name] = true
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	if len(named) > maxTenants {
+		return &FieldError{Field: "rules", Value: strconv.Itoa(len(named)) + " projects", Allowed: fmt.Sprintf("at most %d", maxTenants)}
+	}
+	named[""] = true
+	p.tenants = make(map[string]*Policy, len(named))
+	for name := range named {
+		own := new(Policy)
+		for _, r := range p.rules {
+			if len(r.Projects) == 0 || slices.Contains(r.Projects, name) {
+				own.rules = append(own.rules, r)
+			}
+		}
+		if err := own.compile(); err != nil {
+			return fmt.Errorf("project %q: %w", name, err)
+		}
+		p.tenants[name] = own
+	}
+	return nil
+}

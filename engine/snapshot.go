@@ -16,7 +16,7 @@ import (
 // siblings ask the newest one. It may be copied and used concurrently.
 type Snapshot struct {
 	s        *index.Snapshot // nil: the project never had an asset
-	policy   *Policy
+	policy   *Policy         // of the project
 	project  string
 	category Category
 	sequence uint64
@@ -34,7 +34,7 @@ func (e *Engine) Snapshot(project string, category Category) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	// The number is read first: what is read then includes at least that batch.
-	snapshot := Snapshot{policy: e.policy, project: project, category: category, sequence: e.pipeline.shown.Load(), gaps: e.pipeline.gaps.Load()}
+	snapshot := Snapshot{policy: e.policy.Load().For(project), project: project, category: category, sequence: e.pipeline.shown.Load(), gaps: e.pipeline.gaps.Load()}
 	p, err := e.named(project)
 	if err == nil {
 		snapshot.s = p.snapshot(category)
@@ -168,14 +168,14 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 		return PortPage{}, err
 	}
 	page := PortPage{Rows: q.Into[:0], Version: s.Version(), Sequence: s.included(q.AtLeast)}
-	filter, some, err := s.filter(q.Port, q.Type, q.Status, q.Keys)
+	filter, some, err := newFilter(q.Port, q.Type, q.Status, q.Keys)
 	if err != nil {
 		return PortPage{}, err
 	}
 	if q.PortString != "" && some {
 		filter.Digits, some = index.ParseDigits(q.PortString)
 	}
-	ranking, plain, err := s.ranking(&q, filter)
+	ranking, plain, err := rankingOf(&q)
 	if err != nil {
 		return PortPage{}, err
 	}
@@ -186,8 +186,19 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	if err != nil {
 		return PortPage{}, err
 	}
+	verdict, err := s.judge(ctx, view)
+	if err != nil {
+		return PortPage{}, err
+	}
+	if q.Status != AnyStatus {
+		filter.Also = verdict.sets[q.Status]
+	}
 	if !plain {
-		s.ranked(&q, view, &ranking, &page)
+		ranking.Filter = filter
+		if q.Order == ByStatus {
+			ranking.Classes = verdict.classes
+		}
+		ranked(&q, view, verdict, &ranking, &page)
 		return page, nil
 	}
 	c := view.Select(filter)
@@ -200,14 +211,14 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 		page.Rows = make([]PortCount, 0, limit)
 	}
 	for c.Seek(q.Offset, q.Descending); len(page.Rows) < limit && c.Next(); {
-		page.Rows = append(page.Rows, s.portCount(c.Count(), c.Key()))
+		page.Rows = append(page.Rows, verdict.portCount(c.Count(), c.Key()))
 	}
 	return page, nil
 }
 
-// filter compiles what queries have in common; some is false where nothing can
+// filter compiles what queries have in common but the status; some is false where nothing can
 // match.
-func (s Snapshot) filter(port int, t Type, status Status, keys *KeySet) (f index.Filter, some bool, err error) {
+func newFilter(port int, t Type, status Status, keys *KeySet) (f index.Filter, some bool, err error) {
 	if err := checkType(t); err != nil {
 		return f, false, err
 	}
@@ -215,9 +226,6 @@ func (s Snapshot) filter(port int, t Type, status Status, keys *KeySet) (f index
 		return f, false, &FieldError{Field: "status", Value: status.String(), Allowed: "AnyStatus, Danger, Normal or Unknown"}
 	}
 	f.Type, f.Keys = t, keys
-	if status != AnyStatus {
-		f.Also = s.policy.sets[status]
-	}
 	if port < 0 || port > index.MaxPort {
 		return f, false, nil
 	}

@@ -33,6 +33,15 @@ const (
 	numCategories = journal.Categories
 )
 
+// KeysOf returns the keys of ranges; one that is not valid has none.
+func KeysOf(ranges ...Range) *KeySet {
+	var keys KeySetBuilder
+	for _, r := range ranges {
+		keys.AddRange(r)
+	}
+	return keys.Build()
+}
+
 // The types, in the order of their names. AnyType is the zero value: in a query
 // it is no restriction, and no key has it.
 const (

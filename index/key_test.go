@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"portolan/index"
 )
 
@@ -125,6 +127,44 @@ func FuzzParseKey(f *testing.F) {
 			if again, err := index.ParseRange(r.String()); err != nil || again != r || !r.Valid() {
 				t.Errorf("ParseRange(%q) = %v, which parses as %v, %v", text, r, again, err)
 			}
+		}
+	})
+}
+
+// TestKeySetRanges: the ranges of a set are the set again, as few as there can be.
+func TestKeySetRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b index.KeySetBuilder
+		for range rapid.IntRange(0, 12).Draw(t, "ranges") {
+			lo := rapid.OneOf(rapid.Uint16Range(1, 300), rapid.Uint16Range(65000, 65535), rapid.Uint16Range(1, 65535)).Draw(t, "lo")
+			r := index.Range{Type: rapid.SampledFrom(index.Types()).Draw(t, "type"), Lo: lo, Hi: lo + min(65535-lo, rapid.SampledFrom([]uint16{0, 1, 62, 63, 64, 65, 500, 65535}).Draw(t, "more"))}
+			if rapid.IntRange(0, 3).Draw(t, "out") == 0 {
+				b.RemoveRange(r)
+			} else {
+				b.AddRange(r)
+			}
+		}
+		set := b.Build()
+		var again index.KeySetBuilder
+		last := index.Range{}
+		n := 0
+		for r := range set.Ranges() {
+			if r.Lo > r.Hi || r.Type < last.Type || r.Type == last.Type && int(r.Lo) <= int(last.Hi)+1 {
+				t.Fatalf("%v behind %v", r, last)
+			}
+			last = r
+			n += int(r.Hi-r.Lo) + 1
+			again.AddRange(r)
+		}
+		built := again.Build()
+		var differ index.KeySetBuilder
+		differ.AddSet(set)
+		differ.RemoveSet(built)
+		if left := differ.Build().Len(); left != 0 || built.Len() != set.Len() || n != set.Len() {
+			t.Fatalf("%d keys, in ranges %d, built of them %d, %d others", set.Len(), n, built.Len(), left)
+		}
+		for range set.Ranges() { // which may be left
+			break
 		}
 	})
 }

@@ -1,6 +1,8 @@
 package index
 
 import (
+	"iter"
+	"math/bits"
 	"sync/atomic"
 )
 
@@ -41,6 +43,57 @@ func (s *KeySet) Contains(k Key) bool {
 	}
 	p := k.Port()
 	return s.words(k.Type())[p>>6]>>(p&63)&1 != 0
+}
+
+// Len returns the number of keys.
+func (s *KeySet) Len() int {
+	n := 0
+	for t := SCTP; t < typeLimit; t++ {
+		for _, w := range s.words(t) {
+			n += bits.OnesCount64(w)
+		}
+	}
+	return n
+}
+
+// Ranges yields the keys as ranges, by type, then port: as few as there can be.
+func (s *KeySet) Ranges() iter.Seq[Range] {
+	return func(yield func(Range) bool) {
+		for t := SCTP; t < typeLimit; t++ {
+			if s.bits[t] != nil && !s.bits[t].ranges(t, yield) {
+				return
+			}
+		}
+	}
+}
+
+// ranges yields the ports of a type as ranges, and says whether there may be more.
+func (b *portBits) ranges(t Type, yield func(Range) bool) bool {
+	from := -1 // where the range began; -1: none has
+	for w, word := range b {
+		if word == 0 && from < 0 || word == ^uint64(0) && from >= 0 {
+			continue
+		}
+		for at := 0; at < 64; {
+			if from < 0 {
+				if word>>at == 0 {
+					break
+				}
+				at += bits.TrailingZeros64(word >> at)
+				from = w<<6 | at
+				continue
+			}
+			ones := bits.TrailingZeros64(^(word >> at))
+			if at += ones; at >= 64 {
+				break
+			}
+			if !yield(Range{t, uint16(from), uint16(w<<6 | at - 1)}) {
+				return false
+			}
+			from = -1
+		}
+	}
+	return from < 0 || yield(Range{t, uint16(from), MaxPort})
 }
 
 // AllKeys returns the set of every key.

@@ -16,6 +16,8 @@ type Snapshot struct {
 	held   atomic.Pointer[heldSet]    // sets of holders in views asked for so far
 	ranked atomic.Pointer[ranked]     // keys in other orders asked for so far
 	found  atomic.Pointer[found]      // sets by condition asked for so far
+
+	keeping keeping
 }
 
 // Version counts the publications of the index.

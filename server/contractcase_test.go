@@ -216,8 +216,8 @@ func fleetOf(lines ...string) func(*testing.T, auth.Authenticator) *rig {
 func judged(t *testing.T, who auth.Authenticator) *rig {
 	t.Helper()
 	policy, err := engine.NewPolicy([]engine.Rule{
-		{Keys: index.Range{Type: index.TCP, Lo: 22, Hi: 22}, Status: engine.Normal},
-		{Keys: index.Range{Type: index.UDP, Lo: 123, Hi: 123}, Status: engine.Danger},
+		{Keys: engine.KeysOf(index.Range{Type: index.TCP, Lo: 22, Hi: 22}), Status: engine.Normal},
+		{Keys: engine.KeysOf(index.Range{Type: index.UDP, Lo: 123, Hi: 123}), Status: engine.Danger},
 	})
 	if err != nil {
 		t.Fatal(err)

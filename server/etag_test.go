@@ -42,7 +42,7 @@ func TestUnchanged(t *testing.T) {
 // TestTags: an entity tag changes with everything that an answer depends on,
 // and with nothing else.
 func TestTags(t *testing.T) {
-	rule := engine.Rule{Keys: index.Range{Type: index.TCP, Lo: 22, Hi: 22}, Status: engine.Normal}
+	rule := engine.Rule{Keys: engine.KeysOf(index.Range{Type: index.TCP, Lo: 22, Hi: 22}), Status: engine.Normal}
 	policy, err := engine.NewPolicy([]engine.Rule{rule})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ var hostParams = []string{"ports", "category", "limit", "offset"}
 
 // host answers what one asset has open, and when each port was seen. One that lies in an enterprise
 // project that the caller is not granted is not there for the caller.
-func (s *Server) host(_ context.Context, c *call) error {
+func (s *Server) host(ctx context.Context, c *call) error {
 	l, err := s.list(c, hostParams)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (s *Server) host(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	a, err := l.snapshot.AssetPorts(c.caller.EnterpriseProjects.View(), c.asset)
+	a, err := l.snapshot.AssetPorts(ctx, c.caller.EnterpriseProjects.View(), c.asset)
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,7 @@ func (s *Server) host(_ context.Context, c *call) error {
 // appendOpenPort appends a row about an open port.
 func appendOpenPort(b []byte, p *engine.OpenPort) []byte {
 	b = append(appendKey(append(b, '{'), p.Key(), p.Status), ',')
-	if p.Reason != "" {
-		b = appendField(b, "reason", p.Reason)
-	}
+	b = appendField(appendField(b, "rule", p.Rule), "reason", p.Reason)
 	b = p.Seen.AppendFormat(append(b, `"seen":"`...), time.RFC3339Nano)
 	return append(b, `"},`...)
 }

@@ -105,7 +105,7 @@ func TestOwnHost(t *testing.T) {
 	}
 	const begin = `{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","last_seen":"2026-01-02T04:04:05.6Z",`
 	const tcp = `{"port":22,"type":"TCP","status":"unknown","seen":"2026-01-02T04:04:05.6Z"}`
-	ntp := `{"port":123,"type":"UDP","status":"danger","reason":"` + reasonOf(t, "123/udp") + `","seen":"2026-01-02T03:04:05.6Z"}`
+	ntp := `{"port":123,"type":"UDP","status":"danger","rule":"ntp","reason":"` + reasonOf(t, "123/udp") + `","seen":"2026-01-02T03:04:05.6Z"}`
 	for query, want := range map[string]string{
 		"":                   `"total_num":2,"data_list":[` + tcp + "," + ntp + "]}",
 		"?limit=1&offset=1":  `"total_num":2,"data_list":[` + ntp + "]}",
@@ -125,11 +125,11 @@ func TestOwnHost(t *testing.T) {
 
 func reasonOf(t *testing.T, key string) string {
 	t.Helper()
-	_, reason := engine.DefaultPolicy().Explain(keysOf(t, key)[0])
-	if reason == "" {
+	_, rule := engine.DefaultPolicy().Explain(keysOf(t, key)[0])
+	if rule == nil {
 		t.Fatalf("%s has no reason", key)
 	}
-	return reason
+	return rule.Reason
 }
 
 // TestOwnListsRefused: what makes no sense is an error that names the parameter.

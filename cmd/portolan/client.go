@@ -43,8 +43,8 @@ func fromServer(read *readFlags, server *serverFlags) (bool, error) {
 	switch asked := server.url != ""; {
 	case !asked && len(read.files) == 0:
 		return false, misuse("nothing to read: give a FILE or --server URL")
-	case asked && (len(read.files) > 0 || read.format != "" || read.scope != "" || read.strict):
-		return false, misuse("--import, --format, --scope and --strict are about files: leave them out with --server")
+	case asked && (len(read.files) > 0 || read.format != "" || read.scope != "" || read.strict || read.policy.policy != nil):
+		return false, misuse("--import, --format, --scope, --strict and --policy are about files: leave them out with --server")
 	default:
 		return asked, nil
 	}

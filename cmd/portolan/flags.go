@@ -35,7 +35,7 @@ func describeEnv(cmd *cobra.Command) {
 // rivals are flags that exclude each other. One on the command line makes the variables of its
 // rivals silent, so that a variable never makes a command line wrong.
 var rivals = map[string][]string{
-	"import": {"server"}, "server": {"import"},
+	"import": {"server"}, "server": {"import", "policy"}, "policy": {"server"},
 	"top": {"sort", "desc", "limit"}, "sort": {"top"}, "desc": {"top"}, "limit": {"top"},
 }
 

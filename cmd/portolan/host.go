@@ -77,7 +77,7 @@ func (c *cli) localHost(ctx context.Context, f *hostFlags, id string) ([]openRow
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	a, err := s.AssetPorts(f.view(), id)
+	a, err := s.AssetPorts(ctx, f.view(), id)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -85,7 +85,7 @@ func (c *cli) localHost(ctx context.Context, f *hostFlags, id string) ([]openRow
 	keys := f.ports.ports.Keys(s.Policy())
 	for _, p := range a.Ports {
 		if keys.Contains(p.Key()) {
-			rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Reason, p.Seen.Format(time.RFC3339Nano)})
+			rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Rule, p.Reason, p.Seen.Format(time.RFC3339Nano)})
 		}
 	}
 	total := len(rows)
@@ -134,12 +134,13 @@ type openRow struct {
 	Port   uint16 `json:"port"`
 	Type   string `json:"type"`
 	Status string `json:"status"`
+	Rule   string `json:"rule,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Seen   string `json:"seen"`
 }
 
-var openColumns = []string{"port", "type", "status", "reason", "seen"}
+var openColumns = []string{"port", "type", "status", "rule", "reason", "seen"}
 
 func (r openRow) cells() []string {
-	return []string{strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Reason, r.Seen}
+	return []string{strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason, r.Seen}
 }

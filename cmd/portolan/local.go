@@ -24,6 +24,7 @@ type readFlags struct {
 	host   string
 	inside bool
 	labels labelFlag
+	policy policyFlag
 	strict bool
 }
 
@@ -33,6 +34,9 @@ func (f *readFlags) addTo(cmd *cobra.Command) { under(topicFiles, cmd, func() { 
 func (f *readFlags) addAll(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.files, "import", nil, "read this `FILE`, folder or pattern, - for standard input; may be repeated")
 	f.addHow(cmd)
+	if cmd.Name() != "serve" {
+		f.policy.addTo(cmd)
+	}
 }
 
 // addHow adds the flags that say how files are read, wherever that happens.
@@ -75,7 +79,7 @@ func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) 
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.Open(nil)
+	e, err := engine.Open(&engine.Options{Policy: f.policy.policy})
 	if err != nil {
 		return nil, err
 	}

@@ -252,6 +252,11 @@ const (
 	colorNever  = "never"
 )
 
+// newColor returns a choice of whether there is colour.
+func newColor() *choice {
+	return &choice{value: colorAuto, words: []string{colorAuto, colorAlways, colorNever}}
+}
+
 // look returns how tables look on standard output: coloured on a terminal, unless NO_COLOR is set
 // (https://no-color.org), or where the flag says so.
 func (c *cli) look(color string) tableLook {

@@ -29,7 +29,7 @@ func newFilterFlags() filterFlags {
 		limit:    newCount(10),
 		offset:   newCount(0),
 		output:   newOutput(asTable, asJSON, asNDJSON, asCSV),
-		color:    &choice{value: colorAuto, words: []string{colorAuto, colorAlways, colorNever}},
+		color:    newColor(),
 	}
 }
 

@@ -52,8 +52,8 @@ PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
 several that are set, any will do. On a loopback address a token is made up and
 printed when none is set; on any other address serve then refuses to start.
 
-The files of tokens, keys and certificates are read again when they change and on
-SIGHUP; one that is broken changes nothing. SIGHUP opens the access log anew, too.
+The files of tokens, keys, certificates and the policy are read again when they change
+and on SIGHUP; one that is broken changes nothing. SIGHUP opens the access log anew, too.
 SIGTERM makes /readyz fail first, and stops after --drain-delay. systemd is told when
 the server is ready (Type=notify), and may open its sockets.`,
 		Example: `  portolan serve --import scan.xml
@@ -74,6 +74,7 @@ the server is ready (Type=notify), and may open its sockets.`,
 		cmd.Flags().StringVar(&f.enterprise, "enterprise-project", "", "put assets into the enterprise project of this `ID` where a file does not say")
 		f.category.addTo(cmd, "category", "", "take assets as of this category where a file does not say")
 		f.readFlags.addTo(cmd)
+		f.policy.addTo(cmd)
 		cmd.Flags().Var(f.demo, "demo", "load a made-up fleet of this many hosts")
 	})
 	under(topicData, cmd, func() {
@@ -128,6 +129,11 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 			err = closed
 		}
 	}()
+	if f.policy.policy != nil {
+		if err := data.engine.SetPolicy(f.policy.policy); err != nil {
+			return err
+		}
+	}
 	s, err := server.New(data.engine, &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
 		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
@@ -136,7 +142,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	watcher, stop := watch(ctx, who, pair, accesses, log)
+	watcher, stop := watch(ctx, f.policy.source(data.engine), who, pair, accesses, log)
 	defer stop()
 	l, err := f.listen(at, s, operators{backup: data.backups(), accesses: accesses, guard: guard, meters: []prometheus.Collector{watcher.Metrics(), &storeMeters{data}}}, pair, log)
 	if err != nil {

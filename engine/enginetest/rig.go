@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan/engine"
+	"portolan/engine/enginetest/oracle"
 	"portolan/index"
 )
 
@@ -38,12 +39,24 @@ type rig struct {
 	clock  *clock
 }
 
-// testPolicy makes the statuses of the suites' keys independent of the default policy.
+// testPolicy makes the statuses of the suites' keys independent of the default policy. Those of keys
+// that the sample does not have depend on the assets, and some on the project.
 var testPolicy = must(engine.NewPolicy([]engine.Rule{
-	{Keys: must(index.ParseRange("22/tcp")), Status: engine.Danger},
-	{Keys: must(index.ParseRange("123/udp")), Status: engine.Danger},
-	{Keys: must(index.ParseRange("64-443/tcp")), Status: engine.Normal},
+	{Keys: setOf("22/tcp"), Status: engine.Danger},
+	{Keys: setOf("123/udp"), Status: engine.Danger, Name: "ntp", Reason: "amplifies"},
+	{Keys: setOf("64-443/tcp"), Status: engine.Normal},
+	{Keys: setOf("1-2/tcp", "2-65/sctp", "2-63/udp6"), Status: engine.Danger, Name: "low"},
+	{Keys: setOf("2/tcp", "1023-1024/tcp", "63-64/sctp", "2-65/udp", "63/udp6"), Status: engine.Normal, Where: inProd, WhereText: "label(env) = prod", Reason: "expected"},
+	{Keys: setOf("1024/tcp", "63-65/udp", "64/sctp", "63/udp6"), Status: engine.Danger, Where: manyOpen, WhereText: "ports > 2", Name: "many"},
+	{Keys: setOf("64/udp"), Status: engine.Unknown},
+	{Keys: setOf("65/udp", "1023/tcp"), Status: engine.Danger, Projects: []string{"q"}},
+	{Keys: setOf("1/tcp", "65/udp"), Status: engine.Normal, Where: inProd, WhereText: "label(env) = prod", Projects: []string{"q", "other"}},
 }))
+
+var (
+	inProd   = oracle.Means(engine.HasLabel("env", func(value string) bool { return value == "prod" }), func(a engine.Asset) bool { return a.Labels["env"] == "prod" })
+	manyOpen = oracle.Means(engine.HasOpenCount(func(n int) bool { return n > 2 }), func(a engine.Asset) bool { return len(a.Open) > 2 })
+)
 
 // newRig opens an engine and, when the test ends, checks and closes it.
 func newRig(t *testing.T, open Open) *rig {

@@ -17,7 +17,7 @@ func ExampleParsePorts() {
 	// Output:
 	// 3 22/tcp unknown
 	// 2 443/tcp unknown
-	// 1 3389/tcp unknown
+	// 1 3389/tcp danger
 }
 
 func top() error {

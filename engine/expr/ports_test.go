@@ -19,9 +19,9 @@ import (
 // policy has danger for 23 and 3389 of TCP, normal for 443.
 var policy = func() *engine.Policy {
 	p, err := engine.NewPolicy([]engine.Rule{
-		{Keys: index.Range{Type: index.TCP, Lo: 23, Hi: 23}, Status: engine.Danger},
-		{Keys: index.Range{Type: index.TCP, Lo: 3389, Hi: 3389}, Status: engine.Danger},
-		{Keys: index.Range{Type: index.TCP, Lo: 443, Hi: 443}, Status: engine.Normal},
+		{Keys: engine.KeysOf(index.Range{Type: index.TCP, Lo: 23, Hi: 23}), Status: engine.Danger},
+		{Keys: engine.KeysOf(index.Range{Type: index.TCP, Lo: 3389, Hi: 3389}), Status: engine.Danger},
+		{Keys: engine.KeysOf(index.Range{Type: index.TCP, Lo: 443, Hi: 443}), Status: engine.Normal},
 	})
 	if err != nil {
 		panic(err)

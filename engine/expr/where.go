@@ -471,15 +471,15 @@ func (c *compiler) status(f *whereField, values []*value) (*engine.HostSet, *Err
 	if wrong := f.allows("=", "!=", "in"); wrong != nil {
 		return nil, wrong
 	}
-	var keys engine.KeySetBuilder
+	var sets []*engine.HostSet
 	for _, v := range values {
 		status, err := engine.ParseStatus(v.Text)
 		if err != nil || v.Slash != "" {
 			return nil, v.wrong(wantStatus)
 		}
-		keys.AddSet(c.policy.Keys(status))
+		sets = append(sets, c.policy.Assets(status))
 	}
-	return engine.HasOpen(keys.Build()), nil
+	return engine.AnyOf(sets...), nil
 }
 
 // pattern is a text in lower case in which * stands for any characters and ? for one.

@@ -9,6 +9,7 @@ require portolan v0.0.0-00010101000000-000000000000
 require (
 	github.com/alecthomas/participle/v2 v2.1.4 // indirect
 	github.com/ulikunitz/xz v0.5.17 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 )
 
 require (

@@ -22,13 +22,16 @@ func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPag
 		return engine.PortPage{}, err
 	}
 	inv := r.inventories[place{q.Project, q.Category}]
-	counts := map[index.Key]int{}
-	for _, a := range inv.those(q.Category, q.View, q.Where) {
+	counts, statuses := map[index.Key]int{}, map[index.Key]engine.Status{}
+	for id, a := range inv.those(q.Category, q.View, q.Where) {
+		known := inv.asset(q.Category, id)
 		for k := range a.open {
 			counts[k]++
+			status, _ := r.judge(q.Project, &known, k)
+			statuses[k] = worse(statuses[k], status)
 		}
 	}
-	rows := r.portRows(&q, counts)
+	rows := portRows(&q, counts, statuses)
 	return engine.PortPage{
 		Total:   len(rows),
 		Rows:    append(q.Into[:0], pageOf(rows, q.Offset, q.Limit)...),
@@ -36,11 +39,34 @@ func (r *Reference) Ports(_ context.Context, q engine.PortQuery) (engine.PortPag
 	}, nil
 }
 
+// judge returns the status of a key that an asset has open, and the rule that gives it: the last one
+// that is about both.
+func (r *Reference) judge(project string, a *engine.Asset, k index.Key) (engine.Status, *engine.Rule) {
+	rules := r.policy.Rules()
+	for i, rule := range slices.Backward(rules) {
+		if !rule.Keys.Contains(k) || rule.Where != nil && !meaning(rule.Where)(*a) || len(rule.Projects) > 0 && !slices.Contains(rule.Projects, project) {
+			continue
+		}
+		return rule.Status, &rules[i]
+	}
+	return engine.Unknown, nil
+}
+
+// worse returns which of the statuses of a key counts.
+func worse(a, b engine.Status) engine.Status {
+	for _, s := range []engine.Status{engine.Danger, engine.Unknown, engine.Normal} {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return b
+}
+
 // portRows returns the rows that match, in the order asked.
-func (r *Reference) portRows(q *engine.PortQuery, counts map[index.Key]int) []engine.PortCount {
+func portRows(q *engine.PortQuery, counts map[index.Key]int, statuses map[index.Key]engine.Status) []engine.PortCount {
 	var rows []engine.PortCount
 	for _, k := range slices.Sorted(maps.Keys(counts)) {
-		status := r.policy.Status(k)
+		status := statuses[k]
 		if matches(q, k, status) && counts[k] >= q.MinNum && (q.MaxNum == 0 || counts[k] <= q.MaxNum) {
 			rows = append(rows, engine.PortCount{Num: counts[k], Port: k.Port(), Type: k.Type(), Status: status})
 		}
@@ -105,9 +131,10 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 		if !asks(&q, id, a) {
 			continue
 		}
+		known := inv.asset(q.Category, id)
 		for k := range a.open {
-			if matches(&keyFilter, k, r.policy.Status(k)) {
-				rows = append(rows, r.hostRow(id, a, k))
+			if status, _ := r.judge(q.Project, &known, k); matches(&keyFilter, k, status) {
+				rows = append(rows, hostRow(id, a, k, status))
 			}
 		}
 	}
@@ -121,10 +148,10 @@ func asks(q *engine.HostQuery, id string, a *asset) bool {
 		strings.Contains(a.name.text, q.Name) && strings.Contains(a.address.text, q.Address)
 }
 
-func (r *Reference) hostRow(id string, a *asset, k index.Key) engine.HostPort {
+func hostRow(id string, a *asset, k index.Key, status engine.Status) engine.HostPort {
 	return engine.HostPort{
 		Asset: id, Name: a.name.text, Address: a.address.text, EnterpriseProject: a.group.text,
-		Port: k.Port(), Type: k.Type(), Status: r.policy.Status(k),
+		Port: k.Port(), Type: k.Type(), Status: status,
 	}
 }
 
@@ -178,8 +205,11 @@ func (r *Reference) AssetPorts(ctx context.Context, project string, category eng
 	known := r.inventories[place{project, category}].assets[id]
 	ports := make([]engine.OpenPort, len(a.Open))
 	for i, k := range a.Open {
-		status, reason := r.policy.Explain(k)
-		ports[i] = engine.OpenPort{Port: k.Port(), Type: k.Type(), Status: status, Reason: reason, Seen: time.UnixMicro(known.ledger.since(k)).UTC()}
+		status, rule := r.judge(project, &a, k)
+		if rule == nil {
+			rule = new(engine.Rule)
+		}
+		ports[i] = engine.OpenPort{Port: k.Port(), Type: k.Type(), Status: status, Rule: rule.Name, Reason: rule.Reason, Seen: time.UnixMicro(known.ledger.since(k)).UTC()}
 	}
 	return engine.AssetPorts{Asset: a, Ports: ports}, nil
 }
@@ -299,17 +329,23 @@ func Means(set *engine.HostSet, has func(engine.Asset) bool) *engine.HostSet {
 	return set
 }
 
+// meaning returns what a set of assets means, which must be known.
+func meaning(set *engine.HostSet) func(engine.Asset) bool {
+	means, _ := meanings.Load(set)
+	has, ok := means.(func(engine.Asset) bool)
+	if !ok {
+		panic("oracle: nobody has said what the set of assets means")
+	}
+	return has
+}
+
 // those returns the assets of a view that are in a set, by id. The set's meaning must be known.
 func (inv *inventory) those(category engine.Category, v engine.View, where *engine.HostSet) map[string]*asset {
 	assets := inv.in(v)
 	if where == nil {
 		return assets
 	}
-	means, _ := meanings.Load(where)
-	has, ok := means.(func(engine.Asset) bool)
-	if !ok {
-		panic("oracle: nobody has said what the set of assets means")
-	}
+	has := meaning(where)
 	for id := range assets {
 		if !has(inv.asset(category, id)) {
 			delete(assets, id)

@@ -82,8 +82,11 @@ func (t *Tally) Ports(_ context.Context, q engine.PortQuery) (engine.PortPage, e
 			}
 		}
 	}
-	r := Reference{policy: t.policy}
-	rows := r.portRows(&q, sum)
+	statuses := make(map[index.Key]engine.Status, len(sum))
+	for k := range sum {
+		statuses[k] = t.policy.Status(k)
+	}
+	rows := portRows(&q, sum, statuses)
 	return engine.PortPage{Total: len(rows), Rows: append(q.Into[:0], pageOf(rows, q.Offset, q.Limit)...)}, nil
 }
 
