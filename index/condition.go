@@ -21,7 +21,7 @@ type Condition struct {
 	ids    []string
 	label  string
 	lets   func(value string) bool // with label
-	row    func(*Row) bool
+	row    rowTest
 }
 
 type conditionKind uint8
@@ -54,11 +54,21 @@ func HasLabel(name string, lets func(value string) bool) *Condition {
 }
 
 // HasRow holds for the assets for whose rows the function does. It is called concurrently.
-func HasRow(f func(*Row) bool) *Condition { return &Condition{kind: byRow, row: f} }
+func HasRow(f func(*Row) bool) *Condition {
+	return HasRowWith(func() func(*Row) bool { return f })
+}
+
+// HasRowWith is HasRow of a function that is made for each goroutine, and search, which looks at rows:
+// it may remember what it has seen of one snapshot.
+func HasRowWith(test func() func(*Row) bool) *Condition { return &Condition{kind: byRow, row: test} }
+
+// rowTest makes a function that says whether a row is let through, for one goroutine.
+type rowTest = func() func(*Row) bool
 
 // AllOf holds where all of the conditions do: everywhere, if there are none.
 func AllOf(parts ...*Condition) *Condition {
-	return joined(byAll, parts, func(rows []func(*Row) bool) func(*Row) bool {
+	return joined(byAll, parts, func(tests []rowTest) func(*Row) bool {
+		rows := made(tests)
 		return func(r *Row) bool {
 			for _, row := range rows {
 				if !row(r) {
@@ -72,7 +82,8 @@ func AllOf(parts ...*Condition) *Condition {
 
 // AnyOf holds where one of the conditions does.
 func AnyOf(parts ...*Condition) *Condition {
-	return joined(byAny, parts, func(rows []func(*Row) bool) func(*Row) bool {
+	return joined(byAny, parts, func(tests []rowTest) func(*Row) bool {
+		rows := made(tests)
 		return func(r *Row) bool {
 			for _, row := range rows {
 				if row(r) {
@@ -87,16 +98,19 @@ func AnyOf(parts ...*Condition) *Condition {
 // NoneOf holds where the condition does not.
 func NoneOf(c *Condition) *Condition {
 	if c.kind == byRow {
-		return HasRow(func(r *Row) bool { return !c.row(r) })
+		return HasRowWith(func() func(*Row) bool {
+			row := c.row()
+			return func(r *Row) bool { return !row(r) }
+		})
 	}
 	return &Condition{kind: byNone, parts: []*Condition{c}}
 }
 
 // joined returns several conditions as one. Those that look at each asset become one, so that it
 // is looked at once, and come last, as fewer are left then.
-func joined(kind conditionKind, parts []*Condition, join func([]func(*Row) bool) func(*Row) bool) *Condition {
+func joined(kind conditionKind, parts []*Condition, join func([]rowTest) func(*Row) bool) *Condition {
 	var sorted []*Condition
-	var rows []func(*Row) bool
+	var rows []rowTest
 	for _, part := range parts {
 		if part.kind == byRow {
 			rows = append(rows, part.row)
@@ -105,7 +119,7 @@ func joined(kind conditionKind, parts []*Condition, join func([]func(*Row) bool)
 		}
 	}
 	if len(rows) > 0 {
-		row := HasRow(join(rows))
+		row := HasRowWith(func() func(*Row) bool { return join(rows) })
 		if len(sorted) == 0 {
 			return row
 		}
@@ -113,6 +127,15 @@ func joined(kind conditionKind, parts []*Condition, join func([]func(*Row) bool)
 	}
 	slices.SortStableFunc(sorted, func(a, b *Condition) int { return cmp.Compare(a.cost(), b.cost()) })
 	return &Condition{kind: kind, parts: sorted}
+}
+
+// made makes the functions of tests.
+func made(tests []rowTest) []func(*Row) bool {
+	rows := make([]func(*Row) bool, len(tests))
+	for i, test := range tests {
+		rows[i] = test()
+	}
+	return rows
 }
 
 func (c *Condition) cost() conditionKind {
@@ -162,6 +185,31 @@ func (r *Row) Address() (address netip.Addr, ok bool) {
 	default:
 		return address, false
 	}
+}
+
+// Interned returns the bytes that a number in the note stands for, which must not be changed.
+func (r *Row) Interned(n uint32) []byte { return r.s.Interned(n) }
+
+// EachRow shows the assets of a set to functions, of which each is made for its goroutine, on all
+// processors; done is called for each that has seen the last of its own. The error is that of the
+// context.
+func (s *Snapshot) EachRow(ctx context.Context, set Set, worker func() (look func(*Row), done func())) error {
+	if set.p == nil {
+		return ctx.Err()
+	}
+	words := set.bitmap()
+	return inParallel(ctx, len(words), set.Len()/worthWorker, func() (do func(from, to int), end func()) {
+		row := &Row{s: s}
+		look, done := worker()
+		return func(from, to int) {
+			for w := from; w < to; w++ {
+				row.those(words[w], w, func(r *Row) bool {
+					look(r)
+					return true
+				})
+			}
+		}, done
+	})
 }
 
 // AddressText returns the address as it is, valid until the next call; empty is none.
@@ -347,7 +395,9 @@ const rowCost = 16
 // holders returns those of a set that have one of the keys open: by what holds the keys, or by
 // what the assets have, whichever is less.
 func (f *finder) holders(keys *KeySet, within Set) (Set, error) {
-	hasOne := func(r *Row) bool { return slices.ContainsFunc(r.Keys(), keys.Contains) }
+	hasOne := func() func(*Row) bool {
+		return func(r *Row) bool { return slices.ContainsFunc(r.Keys(), keys.Contains) }
+	}
 	if within.Len() <= fewAssets {
 		return f.rows(within, hasOne)
 	}
@@ -368,10 +418,10 @@ func (f *finder) holders(keys *KeySet, within Set) (Set, error) {
 	return f.rows(within, hasOne)
 }
 
-// rows returns those of a set that a function lets through.
-func (f *finder) rows(within Set, lets func(*Row) bool) (Set, error) {
+// rows returns those of a set that a test lets through.
+func (f *finder) rows(within Set, test rowTest) (Set, error) {
 	if within.Len() < f.s.ordinals/stripeSize {
-		row, found := Row{s: f.s}, []Ordinal(nil)
+		row, found, lets := Row{s: f.s}, []Ordinal(nil), test()
 		for o := range within.From(0) {
 			if row.o = o; o%lookEvery == 0 && f.ctx.Err() != nil {
 				break
@@ -384,7 +434,7 @@ func (f *finder) rows(within Set, lets func(*Row) bool) (Set, error) {
 	}
 	words := within.bitmap()
 	err := inParallel(f.ctx, len(words), within.Len()/worthWorker, func() (do func(from, to int), end func()) {
-		row := &Row{s: f.s}
+		row, lets := &Row{s: f.s}, test()
 		return func(from, to int) {
 			for w := from; w < to; w++ {
 				words[w] = row.those(words[w], w, lets)

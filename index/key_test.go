@@ -163,6 +163,15 @@ func TestKeySetRanges(t *testing.T) {
 		if left := differ.Build().Len(); left != 0 || built.Len() != set.Len() || n != set.Len() {
 			t.Fatalf("%d keys, in ranges %d, built of them %d, %d others", set.Len(), n, built.Len(), left)
 		}
+		probe := index.Range{Type: rapid.SampledFrom(index.Types()).Draw(t, "type met"), Lo: rapid.Uint16Range(1, 400).Draw(t, "from")}
+		probe.Hi = probe.Lo + rapid.Uint16Range(0, 200).Draw(t, "to")
+		meets := false
+		for port := probe.Lo; port <= probe.Hi; port++ {
+			meets = meets || set.Contains(index.MakeKey(port, probe.Type))
+		}
+		if set.Meets(probe) != meets {
+			t.Fatalf("it meets %v: %t", probe, !meets)
+		}
 		for range set.Ranges() { // which may be left
 			break
 		}

@@ -56,6 +56,27 @@ func (s *KeySet) Len() int {
 	return n
 }
 
+// Meets says whether the set has one of the keys of a range.
+func (s *KeySet) Meets(r Range) bool {
+	if !r.Valid() {
+		return false
+	}
+	words := s.words(r.Type)
+	for w := int(r.Lo >> 6); w <= int(r.Hi>>6); w++ {
+		mask := ^uint64(0)
+		if w == int(r.Lo>>6) {
+			mask &= ^uint64(0) << (r.Lo & 63)
+		}
+		if w == int(r.Hi>>6) {
+			mask &= ^uint64(0) >> (63 - r.Hi&63)
+		}
+		if words[w]&mask != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Ranges yields the keys as ranges, by type, then port: as few as there can be.
 func (s *KeySet) Ranges() iter.Seq[Range] {
 	return func(yield func(Range) bool) {

@@ -146,8 +146,9 @@ func newKeySets() *keySets {
 	return sets
 }
 
-// keys returns the keys that the selector in a parameter has under a policy, nil if it is absent.
-func (s *Server) keys(a *asked, field string, policy *engine.Policy) (*engine.KeySet, error) {
+// keys returns the keys that the selector has under a policy, nil if it is absent.
+func (s *Server) keys(a *asked, policy *engine.Policy) (*engine.KeySet, error) {
+	const field = "ports"
 	text, given := a.values[field]
 	if !given {
 		return nil, nil

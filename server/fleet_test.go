@@ -210,6 +210,10 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 		everything := func(*cell) bool { return true }
 		switch required {
 		case "":
+			if strings.HasSuffix(rt.Pattern, "/coverage") { // numbers alone: see wantCoverage
+				all = append(all, question{route: rt, project: project, group: group, category: category, target: path(c, rt, project, "") + "?category=" + category.String() + "&" + group})
+				continue
+			}
 			if strings.HasSuffix(rt.Pattern, "/groups") {
 				add("", nil)
 				add("&by=team", everything)

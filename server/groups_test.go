@@ -11,7 +11,7 @@ import (
 // TestGroups holds the answers of the calls that count by label, to the byte.
 func TestGroups(t *testing.T) {
 	r := newRig(t, nil).dated()
-	const groups, labels = "/v1/projects/p1/groups", "/v1/projects/p1/labels"
+	const groups, labels, coverage = "/v1/projects/p1/groups", "/v1/projects/p1/labels", "/v1/projects/p1/coverage"
 	for target, want := range map[string]string{
 		groups:                                     `{"assets":3,"without":0,"total_num":2,"data_list":[{"value":"0","num":2},{"value":"shop","num":1}]}`,
 		groups + "?sort=num&limit=1":               `{"assets":3,"without":0,"total_num":2,"data_list":[{"value":"shop","num":1}]}`,
@@ -43,6 +43,9 @@ func TestGroups(t *testing.T) {
 		groups + "?label=env":        `want one of by, where, enterprise_project_id, category, sort, desc, limit, offset`,
 		groups + "?where=label(env)": `where: at the end: want =`,
 		groups + "?limit=0":          `limit: "0" is not allowed`,
+		coverage + "?limit=1":        `want one of ports, where, enterprise_project_id, category`,
+		coverage + "?ports=htps":     `ports: character 1, at "htps"`,
+		coverage + "?where=looked(":  `where: at the end: want a port, a range`,
 		labels + "?by=env":           `want one of enterprise_project_id, category, limit, offset`,
 		labels + "?limit=x":          `limit: "x" is not allowed`,
 	} {

@@ -18,7 +18,7 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	keys, err := s.keys(l.asked, "ports", l.snapshot.Policy())
+	keys, err := s.keys(l.asked, l.snapshot.Policy())
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if q.Keys, err = s.keys(l.asked, "ports", l.snapshot.Policy()); err != nil {
+	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
 		return err
 	}
 	if q.Keys == nil && q.Port == 0 {

@@ -174,7 +174,25 @@ func (c *colony) want(who *citizen, q *question, status int) *httptest.ResponseR
 	if status == http.StatusOK && (strings.HasSuffix(q.route.Pattern, "/port/statistics") || strings.HasSuffix(q.route.Pattern, "/ports") && q.own()) {
 		c.wantCounts(who, q, w.Body.Bytes())
 	}
+	if status == http.StatusOK && strings.HasSuffix(q.route.Pattern, "/coverage") {
+		c.wantCoverage(who, q, w.Body.Bytes())
+	}
 	return w
+}
+
+// wantCoverage holds how many assets there are against the cells.
+func (c *colony) wantCoverage(who *citizen, q *question, body []byte) {
+	c.Helper()
+	want := 0
+	for i := range c.cells {
+		if one := &c.cells[i]; visible(who, q, one) {
+			want += len(one.ids())
+		}
+	}
+	var got struct{ Assets, Looked int }
+	if err := json.Unmarshal(body, &got); err != nil || got.Assets != want || got.Looked != want {
+		c.Fatalf("%s: %s: got %+v, %v, want %d", who.name, q.target, got, err, want)
+	}
 }
 
 // wantCounts holds numbers, which leave no traces, against the cells.

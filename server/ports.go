@@ -38,7 +38,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if q.Keys, err = s.keys(a, "ports", snapshot.Policy()); err != nil {
+	if q.Keys, err = s.keys(a, snapshot.Policy()); err != nil {
 		return err
 	}
 	var timely bool

@@ -31,6 +31,7 @@ func TestGolden(t *testing.T) {
 		formats("host", "host 192.0.2.10 "+scanXML),
 		formats("assets", "assets --limit 3 "+scanXML),
 		formats("groups", "groups --by env --sort num --desc "+labelsFile),
+		formats("coverage", "coverage --ports 22/tcp "+scanXML),
 		formats("labels", "labels "+labelsFile),
 		formats("assets-labels", "assets "+labelsFile),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
@@ -88,6 +89,8 @@ func filters(both string) []goldenCase {
 		{name: "groups-none", line: "groups --by nobody " + labelsFile},
 		{name: "labels-given", line: "labels --label site=a --label env= " + scanXML},
 		{name: "host-labels", line: "host web-1 " + labelsFile},
+		{name: "coverage-where", line: "coverage --where not(looked(9999/udp)) " + agentsFile},
+		{name: "coverage-none", line: "coverage --ports 9/sctp --category container " + scanXML},
 		{name: "ports-label", line: "ports --where label(env)=prod " + labelsFile},
 		{name: "convert-label", line: "convert --label site=a --label owner=b " + labelsFile},
 		{name: "ports-sort-type", line: "ports --sort type --desc --max-num 1 --limit 4" + both},
@@ -155,8 +158,8 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "groups", "labels", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
-		cases = append(cases, goldenCase{name: "help-" + name, line: name + " --help"})
+	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "groups", "labels", "coverage", "policy", "policy check", "policy show", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
+		cases = append(cases, goldenCase{name: "help-" + strings.ReplaceAll(name, " ", "-"), line: name + " --help"})
 	}
 	return cases
 }

@@ -85,3 +85,24 @@ func TestPolicyFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestSameOfServer: what is asked of a server is answered as of its files.
+func TestSameOfServer(t *testing.T) {
+	var log safeBuffer
+	e := env{"PORTOLAN_TOKEN": testToken}
+	s := serveTo(t, &log, e, "--import", labelsFile)
+	for _, line := range []string{
+		"groups --by env", "groups --by env --sort num --desc --limit 1", "groups", "groups --by owner --where open(443)", "groups --enterprise-project back --by env",
+		"labels", "labels --limit 1 --offset 1", "coverage", "coverage --ports 22 --where label(env)=prod", "coverage --where not(looked(22))",
+		"assets", "assets --where label(owner)=shop", "host web-1", "ports --where label(env)!=prod",
+	} {
+		for _, format := range []string{asTable, asJSON, asCSV} {
+			args := append(strings.Fields(line), "-o", format)
+			local := call(t, nil, append(args, labelsFile)...)
+			remote := call(t, e, append(args, "--server", s.url)...)
+			if local.code != exitOK || remote.code != exitOK || local.stdout != remote.stdout || local.stderr != remote.stderr {
+				t.Errorf("portolan %s -o %s:\n%s%swith a server, exit %d:\n%s%s", line, format, local.stdout, local.stderr, remote.code, remote.stdout, remote.stderr)
+			}
+		}
+	}
+}

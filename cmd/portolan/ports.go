@@ -34,21 +34,38 @@ func newFilterFlags() filterFlags {
 }
 
 func (f *filterFlags) addTo(cmd *cobra.Command) {
+	f.addView(cmd)
+	f.addRows(cmd)
+}
+
+func (f *filterFlags) addView(cmd *cobra.Command) {
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(&f.enterprise, "enterprise-project", "count the assets of these enterprise projects; all when left out")
 	})
-	f.addRows(cmd)
+}
+
+// addOne adds the flags of a command whose answer is one row.
+func (f *filterFlags) addOne(cmd *cobra.Command) {
+	f.addView(cmd)
+	f.addForm(cmd)
+}
+
+// addForm adds the flags of the category and of what rows look like.
+func (f *filterFlags) addForm(cmd *cobra.Command) {
+	under(topicFilter, cmd, func() { f.category.addTo(cmd, "category", "", "count assets of this category") })
+	under(topicRows, cmd, func() {
+		f.output.addTo(cmd, "output", "o", "write the rows in this format")
+		f.color.addTo(cmd, "color", "", "colour the status in tables; auto does on a terminal, unless NO_COLOR is set")
+	})
 }
 
 // addRows adds the flags of a command that asks of one asset.
 func (f *filterFlags) addRows(cmd *cobra.Command) {
-	under(topicFilter, cmd, func() { f.category.addTo(cmd, "category", "", "count assets of this category") })
 	under(topicRows, cmd, func() {
 		cmd.Flags().Var(f.limit, "limit", "show at most this many rows; 0 shows all")
 		cmd.Flags().Var(f.offset, "offset", "skip this many rows")
-		f.output.addTo(cmd, "output", "o", "write the rows in this format")
-		f.color.addTo(cmd, "color", "", "colour the status in tables; auto does on a terminal, unless NO_COLOR is set")
 	})
+	f.addForm(cmd)
 }
 
 const allGranted = engine.AllEnterpriseProjects
@@ -96,8 +113,8 @@ A SELECTOR lists ports, ranges, services and conditions: what is listed adds up,
 ! takes out. 22,80,8000-8999,!8080  -1024  https,rdp/tcp  /udp  match=44  prefix=80
 suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each.
 
-ASSETS is a set of them: open(22/tcp)  only(2000,5060)  ports > 10  seen < 7d
-address in (10.0.0.0/8, fd00::/8)  name ~ "web-*"  id in (a, b)  ep = "shop"
+ASSETS is a set of them: open(22/tcp)  only(2000,5060)  looked(22)  ports > 10
+seen < 7d  address in (10.0.0.0/8, fd00::/8)  name ~ "web-*"  id in (a, b)  ep = "shop"
 label(env) = "prod"  status = danger. "and", "or", "not" and brackets join such
 conditions.`,
 		Example: `  portolan ports scan.xml

@@ -247,6 +247,15 @@ func askAssets(q engine.AssetQuery) question {
 	}}
 }
 
+func askCoverage(q engine.CoverageQuery) question {
+	text := fmt.Sprintf("coverage of %q %s in %s %s: keys %s", q.Project, q.Category, describeView(q.View), describeWhere(q.Where), describeKeys(q.Keys))
+	return question{text, func(ctx context.Context, e Engine) any {
+		c, err := e.Coverage(ctx, q)
+		c.Version = 0
+		return answer{c, kindOf(err)}
+	}}
+}
+
 func askValues(q engine.GroupQuery) question {
 	text := fmt.Sprintf("groups of %q %s in %s %s: by %q, by number %t, descending %t, offset %d, limit %d",
 		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Label, q.ByNum, q.Descending, q.Offset, q.Limit)

@@ -170,6 +170,9 @@ func (m *model) ask(t *rapid.T) {
 	hosts := smallHostQuery(d)
 	assets := smallAssetQuery(d)
 	questions := append(make([]question, 0, 7), askHosts(hosts), askAssets(assets), askValues(smallGroupQuery(d)))
+	if q := smallCoverageQuery(d); !m.joins(q.Project, q.Category) {
+		questions = append(questions, askCoverage(q))
+	}
 	for range 4 {
 		questions = append(questions, askPorts(smallPortQuery(d)))
 	}
@@ -182,6 +185,11 @@ func (m *model) ask(t *rapid.T) {
 	if err := assetPagesAreWhole(context.Background(), m.engine, assets, 1+d(3)); err != nil {
 		t.Fatalf("assets %s: %v", describeAssets(assets), err)
 	}
+}
+
+// joins says whether looks at one of the assets of an inventory may have been joined.
+func (m *model) joins(project string, category engine.Category) bool {
+	return slices.ContainsFunc(smallAssets, func(id string) bool { return m.want.Joins(project, category, id) })
 }
 
 func diceOf(t *rapid.T) dice {

@@ -23,6 +23,7 @@ func Run(t *testing.T, open Open) {
 		{"hosts", hostCases()},
 		{"sets", setCases()},
 		{"labels", labelCases()},
+		{"coverage", coverageCases()},
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
 		{"sequence", sequenceCases()},

@@ -239,6 +239,7 @@ var smallWheres = []*engine.HostSet{
 	oracle.Means(engine.AllOf(), func(engine.Asset) bool { return true }),
 	oracle.Means(engine.AnyOf(), func(engine.Asset) bool { return false }),
 	oracle.Means(engine.HasLabel("env", func(value string) bool { return value == "prod" }), func(a engine.Asset) bool { return a.Labels["env"] == "prod" }),
+	oracle.Means(engine.NoneOf(engine.HasOpen(smallSets[2]), engine.HasID("b")), func(a engine.Asset) bool { return !hasOpen(smallSets[2])(a) && a.ID != "b" }),
 	oracle.Means(engine.AnyOf(engine.HasLabel("rack", func(value string) bool { return value != "1" }), engine.HasID("a")), func(a engine.Asset) bool {
 		return a.Labels["rack"] != "1" || a.ID == "a"
 	}),
@@ -321,6 +322,13 @@ func smallGroupQuery(d dice) engine.GroupQuery {
 		Descending: d(2) == 1,
 		Offset:     given(d, []int{1, 2, 5, -1}),
 		Limit:      given(d, []int{1, 2, 5, -1}),
+	}
+}
+
+// smallCoverageQuery returns a question about what was looked at.
+func smallCoverageQuery(d dice) engine.CoverageQuery {
+	return engine.CoverageQuery{
+		Project: one(d, smallProjects), Category: engine.Category(d(2)), View: one(d, smallViews), Where: given(d, smallWheres), Keys: smallKeys(d),
 	}
 }
 

@@ -24,12 +24,13 @@ type (
 		Parts []*whereOne `parser:"@@ ( 'and' @@ )*"`
 	}
 	whereOne struct {
-		Pos   lexer.Position
-		Not   *whereOne     `parser:"  'not' @@"`
-		Any   *whereAny     `parser:"| '(' @@ ')'"`
-		Open  *portSelector `parser:"| 'open' '(' @@ ')'"`
-		Only  *portSelector `parser:"| 'only' '(' @@ ')'"`
-		Field *whereField   `parser:"| @@"`
+		Pos    lexer.Position
+		Not    *whereOne     `parser:"  'not' @@"`
+		Any    *whereAny     `parser:"| '(' @@ ')'"`
+		Open   *portSelector `parser:"| 'open' '(' @@ ')'"`
+		Only   *portSelector `parser:"| 'only' '(' @@ ')'"`
+		Looked *portSelector `parser:"| 'looked' '(' @@ ')'"`
+		Field  *whereField   `parser:"| @@"`
 	}
 	whereField struct {
 		Label *value   `parser:"( 'label' '(' @@ ')'"`
@@ -54,7 +55,7 @@ var whereGrammar = participle.MustBuild[whereAny](participle.Lexer(tokens), part
 
 // What may stand where in a set of assets.
 const (
-	wantCondition = "open(PORTS), only(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
+	wantCondition = "open(PORTS), only(PORTS), looked(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	wantOperator  = "=, !=, <, <=, >, >=, ~, !~ or in"
 	wantValue     = `a word, or a text in quotes`
 	wantLabel     = `the name of a label`
@@ -70,7 +71,7 @@ func whereFollows(before []string) string {
 	}
 	if n >= 2 && before[n-1] == "(" {
 		switch strings.ToLower(before[n-2]) {
-		case "open", "only":
+		case "open", "only", "looked":
 			return wantItem
 		case "label":
 			return wantLabel
@@ -81,7 +82,7 @@ func whereFollows(before []string) string {
 		return wantCondition
 	case "=", "!=", "<", "<=", ">", ">=", "~", "!~", "in":
 		return wantValue
-	case "open", "only":
+	case "open", "only", "looked":
 		return `"(" and ports`
 	case "label":
 		return `"(" and ` + wantLabel
@@ -189,19 +190,22 @@ func (c *compiler) one(w *whereOne) (*engine.HostSet, *Error) {
 	case w.Any != nil:
 		return c.any(w.Any)
 	case w.Open != nil:
-		ports, wrong := w.Open.lists()
-		if wrong != nil {
-			return nil, wrong
-		}
-		return engine.HasOpen(ports.Keys(c.policy)), nil
+		return c.keys(w.Open, engine.HasOpen)
 	case w.Only != nil:
-		ports, wrong := w.Only.lists()
-		if wrong != nil {
-			return nil, wrong
-		}
-		return engine.HasOnly(ports.Keys(c.policy)), nil
+		return c.keys(w.Only, engine.HasOnly)
+	case w.Looked != nil:
+		return c.keys(w.Looked, engine.LookedAt)
 	}
 	return c.field(w.Field)
+}
+
+// keys returns the set of a condition on ports.
+func (c *compiler) keys(s *portSelector, set func(*engine.KeySet) *engine.HostSet) (*engine.HostSet, *Error) {
+	ports, wrong := s.lists()
+	if wrong != nil {
+		return nil, wrong
+	}
+	return set(ports.Keys(c.policy)), nil
 }
 
 // field returns the set of a condition on a field.

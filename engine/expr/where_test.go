@@ -76,9 +76,9 @@ func whereFleet(t testing.TB, seed uint64, assets int) (*engine.Engine, *oracle.
 
 // drawWhere draws a set of assets as text, and what it means.
 func drawWhere(t *rapid.T, depth int) (text string, has func(engine.Asset) bool) {
-	kinds := 13
+	kinds := 14
 	if depth == 0 {
-		kinds = 9
+		kinds = 10
 	}
 	space := rapid.SampledFrom([]string{"", " ", "\t "}).Draw(t, "space")
 	op := rapid.SampledFrom([]string{"=", "!="}).Draw(t, "op")
@@ -149,14 +149,16 @@ func drawWhere(t *rapid.T, depth int) (text string, has func(engine.Asset) bool)
 		return "label (" + text + ") in (prod, web," + quoted(value) + ")", func(a engine.Asset) bool {
 			return slices.Contains([]string{"prod", "web", value}, a.Labels[name])
 		}
-	case 9:
+	case 9: // every asset of the fleet was looked at in full
+		return "looked(53/udp)", func(engine.Asset) bool { return true }
+	case 10:
 		inner, one := drawWhere(t, depth-1)
 		return "not (" + inner + ")", func(a engine.Asset) bool { return !one(a) }
-	case 10:
+	case 11:
 		left, a := drawWhere(t, depth-1)
 		right, b := drawWhere(t, depth-1)
 		return "(" + left + ") and " + right, func(x engine.Asset) bool { return a(x) && b(x) }
-	case 11:
+	case 12:
 		left, a := drawWhere(t, depth-1)
 		right, b := drawWhere(t, depth-1)
 		return "((" + left + ")  OR (" + right + "))", func(x engine.Asset) bool { return a(x) || b(x) }
@@ -248,7 +250,7 @@ func TestWhereAddsUp(t *testing.T) {
 }
 
 func TestWhereRefused(t *testing.T) {
-	const condition = "open(PORTS), only(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
+	const condition = "open(PORTS), only(PORTS), looked(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	for text, want := range map[string]string{
 		"":                                       "where: at the end: want " + condition,
 		"open":                                   `where: at the end: want "(" and ports`,

@@ -231,6 +231,61 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
 }
 
+// Coverage looks at what was looked at.
+func (r *Reference) Coverage(_ context.Context, q engine.CoverageQuery) (engine.Coverage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.AtLeast, 0, 0, engine.AnyType, engine.AnyStatus); err != nil {
+		return engine.Coverage{}, err
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	c := engine.Coverage{Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}
+	for _, a := range inv.those(q.Category, q.View, q.Where) {
+		c.Assets++
+		at, open := a.lookedAt(q.Keys)
+		if open {
+			c.Open++
+		}
+		if at == never {
+			continue
+		}
+		c.Looked++
+		when := time.UnixMicro(at).UTC()
+		if c.Oldest.IsZero() || when.Before(c.Oldest) {
+			c.Oldest = when
+		}
+		if when.After(c.Newest) {
+			c.Newest = when
+		}
+	}
+	return c, nil
+}
+
+// lookedAt returns the time of the newest look at one of the keys, never if there was none, and
+// whether one of them is open.
+func (a *asset) lookedAt(set *engine.KeySet) (at int64, open bool) {
+	at = never
+	for _, l := range a.looks {
+		if l.scope.IsAll() && (set == nil || set.Len() > 0) {
+			at = max(at, l.at)
+		}
+		for _, part := range l.scope.Ranges() {
+			for port := int(part.Lo); port <= int(part.Hi); port++ {
+				if set == nil || set.Contains(index.MakeKey(uint16(port), part.Type)) {
+					at = max(at, l.at)
+					break
+				}
+			}
+		}
+	}
+	for k := range a.open {
+		if set == nil || set.Contains(k) {
+			at, open = max(at, a.ledger.since(k)), true
+		}
+	}
+	return at, open
+}
+
 // Groups counts the assets of each value, one by one.
 func (r *Reference) Groups(_ context.Context, q engine.GroupQuery) (engine.GroupPage, error) {
 	r.mu.RLock()
