@@ -223,6 +223,9 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 			continue
 		case "port":
 			add(fmt.Sprintf("&port=%d", sharedPort), everything)
+		case "open": // of which each cell has one port, too
+			add(fmt.Sprintf("&open=%d", sharedPort), everything)
+			continue
 		case "host_id":
 		default:
 			c.Fatalf("this test does not know what to ask %s for %s", rt.Pattern, required)

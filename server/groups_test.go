@@ -11,7 +11,7 @@ import (
 // TestGroups holds the answers of the calls that count by label, to the byte.
 func TestGroups(t *testing.T) {
 	r := newRig(t, nil).dated()
-	const groups, labels, coverage = "/v1/projects/p1/groups", "/v1/projects/p1/labels", "/v1/projects/p1/coverage"
+	const groups, labels, coverage, together = "/v1/projects/p1/groups", "/v1/projects/p1/labels", "/v1/projects/p1/coverage", "/v1/projects/p1/together"
 	for target, want := range map[string]string{
 		groups:                                     `{"assets":3,"without":0,"total_num":2,"data_list":[{"value":"0","num":2},{"value":"shop","num":1}]}`,
 		groups + "?sort=num&limit=1":               `{"assets":3,"without":0,"total_num":2,"data_list":[{"value":"shop","num":1}]}`,
@@ -36,18 +36,21 @@ func TestGroups(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]string{
-		groups + "?by=":              `by: "" is not allowed: want the name of a label`,
-		groups + "?by=a%3Db":         `by: "a=b" is not allowed: want the name of a label`,
-		groups + "?by=env&sort=port": `sort: "port" is not allowed: want value or num`,
-		groups + "?desc=maybe":       `desc: "maybe" is not allowed`,
-		groups + "?label=env":        `want one of by, where, enterprise_project_id, category, sort, desc, limit, offset`,
-		groups + "?where=label(env)": `where: at the end: want =`,
-		groups + "?limit=0":          `limit: "0" is not allowed`,
-		coverage + "?limit=1":        `want one of ports, where, enterprise_project_id, category`,
-		coverage + "?ports=htps":     `ports: character 1, at "htps"`,
-		coverage + "?where=looked(":  `where: at the end: want a port, a range`,
-		labels + "?by=env":           `want one of enterprise_project_id, category, limit, offset`,
-		labels + "?limit=x":          `limit: "x" is not allowed`,
+		groups + "?by=":                  `by: "" is not allowed: want the name of a label`,
+		groups + "?by=a%3Db":             `by: "a=b" is not allowed: want the name of a label`,
+		groups + "?by=env&sort=port":     `sort: "port" is not allowed: want value or num`,
+		groups + "?desc=maybe":           `desc: "maybe" is not allowed`,
+		groups + "?label=env":            `want one of by, where, enterprise_project_id, category, sort, desc, limit, offset`,
+		groups + "?where=label(env)":     `where: at the end: want =`,
+		groups + "?limit=0":              `limit: "0" is not allowed`,
+		together:                         `open: at the end: want a port, a range`,
+		together + "?open=22&sort=port":  `sort: "port" is not allowed: want num or lift`,
+		together + "?open=22&min_num=-1": `min_num: "-1" is not allowed`,
+		coverage + "?limit=1":            `want one of ports, where, enterprise_project_id, category`,
+		coverage + "?ports=htps":         `ports: character 1, at "htps"`,
+		coverage + "?where=looked(":      `where: at the end: want a port, a range`,
+		labels + "?by=env":               `want one of enterprise_project_id, category, limit, offset`,
+		labels + "?limit=x":              `limit: "x" is not allowed`,
 	} {
 		wantFailure(t, r.ask(http.MethodGet, target, ""), 400, "HSS.0001", want)
 	}

@@ -256,6 +256,16 @@ func askCoverage(q engine.CoverageQuery) question {
 	}}
 }
 
+func askTogether(q engine.TogetherQuery) question {
+	text := fmt.Sprintf("together with %s of %q %s in %s %s: num %d, by lift %t, offset %d, limit %d",
+		describeKeys(q.Open), q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.MinNum, q.ByLift, q.Offset, q.Limit)
+	return question{text, func(ctx context.Context, e Engine) any {
+		page, err := e.Together(ctx, q)
+		page.Version, page.Rows = 0, append([]engine.TogetherCount{}, page.Rows...)
+		return answer{page, kindOf(err)}
+	}}
+}
+
 func askValues(q engine.GroupQuery) question {
 	text := fmt.Sprintf("groups of %q %s in %s %s: by %q, by number %t, descending %t, offset %d, limit %d",
 		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Label, q.ByNum, q.Descending, q.Offset, q.Limit)

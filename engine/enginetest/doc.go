@@ -38,6 +38,7 @@ type Engine interface {
 	AssetPorts(ctx context.Context, project string, category engine.Category, id string) (engine.AssetPorts, error)
 	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
 	Coverage(ctx context.Context, q engine.CoverageQuery) (engine.Coverage, error)
+	Together(ctx context.Context, q engine.TogetherQuery) (engine.TogetherPage, error)
 	Groups(ctx context.Context, q engine.GroupQuery) (engine.GroupPage, error)
 	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
 	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error)

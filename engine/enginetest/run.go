@@ -24,6 +24,7 @@ func Run(t *testing.T, open Open) {
 		{"sets", setCases()},
 		{"labels", labelCases()},
 		{"coverage", coverageCases()},
+		{"together", togetherCases()},
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
 		{"sequence", sequenceCases()},

@@ -332,6 +332,14 @@ func smallCoverageQuery(d dice) engine.CoverageQuery {
 	}
 }
 
+// smallTogetherQuery returns a question about what is open together.
+func smallTogetherQuery(d dice) engine.TogetherQuery {
+	return engine.TogetherQuery{
+		Project: one(d, smallProjects), Category: engine.Category(d(2)), View: one(d, smallViews), Where: given(d, smallWheres), Open: smallKeys(d),
+		MinNum: one(d, []int{0, 0, 0, 1, 2, -1}), ByLift: d(2) == 1, Offset: given(d, []int{1, 2, 30}), Limit: given(d, []int{1, 2, 30}),
+	}
+}
+
 // pagesAreWhole reads a list of hosts in pages and says how it differs from the whole.
 func pagesAreWhole(ctx context.Context, e Engine, q engine.HostQuery, limit int) error {
 	return wholeInPages(limit, func(offset, limit int) ([]engine.HostPort, int, error) {

@@ -286,6 +286,56 @@ func (a *asset) lookedAt(set *engine.KeySet) (at int64, open bool) {
 	return at, open
 }
 
+// Together counts the assets that have each key open, those with one of the keys apart.
+func (r *Reference) Together(_ context.Context, q engine.TogetherQuery) (engine.TogetherPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
+		return engine.TogetherPage{}, err
+	}
+	switch {
+	case q.Open == nil:
+		return engine.TogetherPage{}, &engine.FieldError{Field: "open"}
+	case q.MinNum < 0:
+		return engine.TogetherPage{}, &engine.FieldError{Field: "min_num"}
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	page := engine.TogetherPage{Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}
+	both, all, statuses := map[index.Key]int{}, map[index.Key]int{}, map[index.Key]engine.Status{}
+	for id, a := range inv.those(q.Category, q.View, q.Where) {
+		known, has := inv.asset(q.Category, id), false
+		for k := range a.open {
+			all[k]++
+			has = has || q.Open.Contains(k)
+		}
+		page.Assets++
+		if !has {
+			continue
+		}
+		page.Holders++
+		for k := range a.open {
+			both[k]++
+			status, _ := r.judge(q.Project, &known, k)
+			statuses[k] = worse(statuses[k], status)
+		}
+	}
+	var rows []engine.TogetherCount
+	for _, k := range slices.Sorted(maps.Keys(both)) {
+		if !q.Open.Contains(k) && both[k] >= q.MinNum {
+			lift := float64(both[k]) / float64(page.Holders) / (float64(all[k]) / float64(page.Assets))
+			rows = append(rows, engine.TogetherCount{Num: both[k], Of: all[k], Port: k.Port(), Type: k.Type(), Status: statuses[k], Lift: lift})
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b engine.TogetherCount) int {
+		if q.ByLift && a.Lift != b.Lift {
+			return cmp.Compare(b.Lift, a.Lift)
+		}
+		return cmp.Compare(b.Num, a.Num)
+	})
+	page.Total, page.Rows = len(rows), append([]engine.TogetherCount{}, pageOf(rows, q.Offset, q.Limit)...)
+	return page, nil
+}
+
 // Groups counts the assets of each value, one by one.
 func (r *Reference) Groups(_ context.Context, q engine.GroupQuery) (engine.GroupPage, error) {
 	r.mu.RLock()
