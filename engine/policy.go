@@ -44,8 +44,9 @@ const (
 type Policy struct {
 	rules    []Rule // in the order in which they were given
 	version  string
-	flat     verdict               // of keys whose status does not depend on the asset
-	profiles []profile             // of the others, disjoint
+	flat     verdict   // of keys whose status does not depend on the asset
+	profiles []profile // of the others, disjoint
+	expected *expectations
 	keys     [numStatuses]*KeySet  // that have the status on some assets
 	assets   [numStatuses]*HostSet // that have a key of the status open
 
@@ -86,9 +87,10 @@ type profile struct {
 	chain []int  // the rules with sets, in their order; the last one counts
 }
 
-// NewPolicy returns the policy of the rules; where several are about a key of an asset, the
-// last one counts. The error is a [*FieldError] that names the rule by its number, from 1.
-func NewPolicy(rules []Rule) (*Policy, error) {
+// NewPolicy returns the policy of the rules, of which the last one about a key of an asset counts,
+// and of what is expected. The error is a [*FieldError] that names the rule, or the expectation, by
+// its number, from 1.
+func NewPolicy(rules []Rule, expected ...Expectation) (*Policy, error) {
 	if len(rules) > MaxRules {
 		return nil, &FieldError{Field: "rules", Value: strconv.Itoa(len(rules)), Allowed: fmt.Sprintf("at most %d", MaxRules)}
 	}
@@ -103,6 +105,14 @@ func NewPolicy(rules []Rule) (*Policy, error) {
 			return nil, err
 		}
 		r.Projects = slices.Clone(r.Projects)
+	}
+	p.expected = &expectations{list: slices.Clone(expected)}
+	for i := range p.expected.list {
+		x := &p.expected.list[i]
+		if err := x.check(i + 1); err != nil {
+			return nil, err
+		}
+		x.Projects = slices.Clone(x.Projects)
 	}
 	if err := cmp.Or(p.compile(), p.part()); err != nil {
 		return nil, err
@@ -141,6 +151,11 @@ func (p *Policy) compile() error {
 	for i := range p.rules {
 		p.rules[i].describe(text)
 	}
+	expected, err := compileExpected(p.expected.list, text)
+	if err != nil {
+		return err
+	}
+	p.expected = expected
 	p.version = hex.EncodeToString(text.Sum(nil)[:8])
 	parts := []profile{{keys: index.AllKeys(), base: Unknown}}
 	for i := 0; i < len(p.rules); i++ {
@@ -337,6 +352,11 @@ func (p *Policy) part() error {
 			named[name] = true
 		}
 	}
+	for i := range p.expected.list {
+		for _, name := range p.expected.list[i].Projects {
+			named[name] = true
+		}
+	}
 	if len(named) == 0 {
 		return nil
 	}
@@ -346,7 +366,12 @@ func (p *Policy) part() error {
 	named[""] = true
 	p.tenants = make(map[string]*Policy, len(named))
 	for name := range named {
-		own := new(Policy)
+		own := &Policy{expected: new(expectations)}
+		for _, x := range p.expected.list {
+			if len(x.Projects) == 0 || slices.Contains(x.Projects, name) {
+				own.expected.list = append(own.expected.list, x)
+			}
+		}
 		for _, r := range p.rules {
 			if len(r.Projects) == 0 || slices.Contains(r.Projects, name) {
 				own.rules = append(own.rules, r)

@@ -65,6 +65,12 @@ func (s *Snapshot) Search(ctx context.Context, c *Condition) (Set, error) {
 	return search.find(c, View{snapshot: s, counts: s.whole}.Assets())
 }
 
+// SearchIn is Search of a set.
+func (s *Snapshot) SearchIn(ctx context.Context, c *Condition, within Set) (Set, error) {
+	search := finder{s: s, ctx: ctx}
+	return search.find(c, within)
+}
+
 // Identity is the same for views of a snapshot that have the same counts, comparable.
 func (v View) Identity() any { return v.counts }
 

@@ -82,3 +82,44 @@ func TestLabelsOfBodies(t *testing.T) {
 		wantFailure(t, r.ask(http.MethodPost, reports+"?"+query, body), 400, "HSS.0001", want)
 	}
 }
+
+// TestFindings holds the answers of the call that says what is not as expected, to the byte.
+func TestFindings(t *testing.T) {
+	r := newRig(t, nil).dated()
+	const findings = "/v1/projects/p1/findings"
+	if w := r.ask(http.MethodGet, findings, ""); w.Code != http.StatusOK || w.Body.String() != `{"total_num":0,"data_list":[]}` {
+		t.Errorf("nothing is expected: %d %s", w.Code, w.Body)
+	}
+	key := func(text string) *engine.KeySet {
+		k := keysOf(t, text)[0]
+		return engine.KeysOf(engine.Range{Type: k.Type(), Lo: k.Port(), Hi: k.Port()})
+	}
+	both := new(engine.KeySetBuilder)
+	both.AddSet(key("443/tcp"))
+	both.AddSet(key("443/udp"))
+	policy, err := engine.NewPolicy(nil, engine.Expectation{Name: "ssh", Keys: key("22/tcp")}, engine.Expectation{Keys: both.Build(), KeysText: "443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.engine.SetPolicy(policy); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		ntp = `{"finding":"unexpected","num":1,"port":123,"type":"UDP"}`
+		ssh = `{"finding":"closed","num":1,"unseen":0,"port":22,"type":"TCP","expectation":"ssh"}`
+		tls = `{"finding":"closed","num":2,"unseen":0,"port":443,"expectation":"443"}`
+	)
+	for target, want := range map[string]string{
+		findings:                                      `{"total_num":3,"data_list":[` + ntp + "," + ssh + "," + tls + `]}`,
+		findings + "?limit=1&offset=1":                `{"total_num":3,"data_list":[` + ssh + `]}`,
+		findings + "?enterprise_project_id=shop":      `{"total_num":2,"data_list":[` + ntp + `,{"finding":"closed","num":1,"unseen":0,"port":443,"expectation":"443"}]}`,
+		findings + "?where=open(443)":                 `{"total_num":0,"data_list":[]}`,
+		ownAssets + "?where=missing(22)":              `{"total_num":1,"data_list":[{"asset":"c","address":"fd00::1","enterprise_project_id":"0","labels":{"env":"test"},"num":0,"last_seen":"2026-01-02T03:04:05.6Z"}]}`,
+		ownHosts + "?where=unexpected(/udp)&port=123": `{"total_num":1,"data_list":[{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":123,"type":"UDP","status":"unknown"}]}`,
+	} {
+		if w := r.ask(http.MethodGet, target, ""); w.Code != http.StatusOK || w.Body.String() != want {
+			t.Errorf("%s: %d\ngot  %s\nwant %s", target, w.Code, w.Body, want)
+		}
+	}
+	wantFailure(t, r.ask(http.MethodGet, findings+"?ports=22", ""), 400, "HSS.0001", "want one of where, enterprise_project_id, category, limit, offset")
+}

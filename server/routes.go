@@ -19,6 +19,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/assets", access: reads, serve: s.assets},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/coverage", access: reads, serve: s.coverage},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/together", access: reads, serve: s.together},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/findings", access: reads, serve: s.findings},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/groups", access: reads, serve: s.groups},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/labels", access: reads, serve: s.labels},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},

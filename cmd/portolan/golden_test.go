@@ -33,6 +33,7 @@ func TestGolden(t *testing.T) {
 		formats("groups", "groups --by env --sort num --desc "+labelsFile),
 		formats("coverage", "coverage --ports 22/tcp "+scanXML),
 		formats("together", "together 22/tcp --sort lift "+scanXML),
+		formats("findings", "findings --policy testdata/expected.yaml "+scanXML),
 		formats("labels", "labels "+labelsFile),
 		formats("assets-labels", "assets "+labelsFile),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
@@ -91,6 +92,8 @@ func filters(both string) []goldenCase {
 		{name: "labels-given", line: "labels --label site=a --label env= " + scanXML},
 		{name: "host-labels", line: "host web-1 " + labelsFile},
 		{name: "coverage-where", line: "coverage --where not(looked(9999/udp)) " + agentsFile},
+		{name: "findings-hosts", line: "hosts --where missing(443)or(unexpected(1-65535)) --policy testdata/expected.yaml " + scanXML + " -o csv"},
+		{name: "policy-show", line: "policy show testdata/expected.yaml -o csv"},
 		{name: "coverage-none", line: "coverage --ports 9/sctp --category container " + scanXML},
 		{name: "ports-label", line: "ports --where label(env)=prod " + labelsFile},
 		{name: "convert-label", line: "convert --label site=a --label owner=b " + labelsFile},
@@ -142,7 +145,7 @@ func wrongUse() []goldenCase {
 		"bad-selector": "ports --ports 22,htps" + scan, "empty-selector": "ports --ports=" + scan, "bad-sort": "ports --sort count" + scan, "top-and-sort": "ports --top 3 --sort num" + scan,
 		"top-and-limit": "ports --top 3 --limit 4" + scan, "bad-top": "ports --top 0" + scan, "no-number": "ports --min-num 3 --max-num 2" + scan, "bad-status": "ports --status bad" + scan, "bad-category": "hosts --port 1 --category vm" + scan,
 		"bad-limit": "ports --limit -1" + scan, "bad-offset": "ports --offset x" + scan, "bad-output": "ports -o xml" + scan,
-		"bad-label": "ports --label env" + scan, "label-twice": "ports --label env=a --label env=b" + scan, "bad-by": "groups --by a=b" + scan, "groups-nothing": "groups", "together-nothing": "together", "bad-together": "together htps" + scan, "labels-nothing": "labels",
+		"bad-label": "ports --label env" + scan, "label-twice": "ports --label env=a --label env=b" + scan, "bad-by": "groups --by a=b" + scan, "groups-nothing": "groups", "together-nothing": "together", "findings-no-policy": "findings" + scan, "findings-no-expectation": "findings --policy cloud" + scan, "bad-together": "together htps" + scan, "labels-nothing": "labels",
 		"bad-scope": "ports --scope 1-x/tcp" + scan, "bad-format": "ports --format gif" + scan,
 		"empty-enterprise-project": "ports --enterprise-project=" + scan, "no-port": "hosts" + scan, "no-files": "hosts --port 1", "hosts-two-sources": "hosts --port 1 --server http://127.0.0.1:1" + scan,
 		"hosts-no-port": "hosts --server http://127.0.0.1:1", "host-nothing": "host", "bad-where": "hosts --where open(22" + scan, "hosts-name-alone": "hosts --where open(22) --name web" + scan, "assets-nothing": "assets",
@@ -159,7 +162,7 @@ func wrongUse() []goldenCase {
 
 func helpTexts() []goldenCase {
 	cases := []goldenCase{{name: "help", line: "--help"}, {name: "help-nothing"}}
-	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "groups", "labels", "coverage", "together", "policy", "policy check", "policy show", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
+	for _, name := range []string{"serve", "ports", "hosts", "host", "assets", "groups", "labels", "coverage", "together", "findings", "policy", "policy check", "policy show", "import", "remove", "verify", "backup", "restore", "bench", "version"} {
 		cases = append(cases, goldenCase{name: "help-" + strings.ReplaceAll(name, " ", "-"), line: name + " --help"})
 	}
 	return cases

@@ -81,6 +81,11 @@ only what the cloud's own service calls dangerous. A file goes on from one of th
       projects: [shop]      # all when left out
       status: normal
       reason: this is what they are for
+  expected:                 # what else is open on such assets is unexpected
+    - name: web servers
+      where: name ~ "web-*"
+      ports: http,https     # of each number one port is to be open
+      allowed: ssh          # may be open, too
 
 Where the assets that have a port open do not agree on its status, the row of the port
 has danger before unknown before normal.`,
@@ -158,6 +163,13 @@ func ruleRows(p *engine.Policy) []ruleRow {
 	var rows []ruleRow
 	for _, r := range slices.Backward(p.Rules()) {
 		rows = append(rows, ruleRow{r.Status.String(), r.KeysText, r.WhereText, r.Projects, r.Name, r.Reason})
+	}
+	for _, x := range p.Expected() {
+		for _, part := range [][2]string{{"expected", x.KeysText}, {"allowed", x.AllowedText}} {
+			if part[1] != "" {
+				rows = append(rows, ruleRow{part[0], part[1], x.WhereText, x.Projects, x.Name, ""})
+			}
+		}
 	}
 	return rows
 }

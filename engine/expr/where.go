@@ -24,13 +24,15 @@ type (
 		Parts []*whereOne `parser:"@@ ( 'and' @@ )*"`
 	}
 	whereOne struct {
-		Pos    lexer.Position
-		Not    *whereOne     `parser:"  'not' @@"`
-		Any    *whereAny     `parser:"| '(' @@ ')'"`
-		Open   *portSelector `parser:"| 'open' '(' @@ ')'"`
-		Only   *portSelector `parser:"| 'only' '(' @@ ')'"`
-		Looked *portSelector `parser:"| 'looked' '(' @@ ')'"`
-		Field  *whereField   `parser:"| @@"`
+		Pos        lexer.Position
+		Not        *whereOne     `parser:"  'not' @@"`
+		Any        *whereAny     `parser:"| '(' @@ ')'"`
+		Open       *portSelector `parser:"| 'open' '(' @@ ')'"`
+		Only       *portSelector `parser:"| 'only' '(' @@ ')'"`
+		Looked     *portSelector `parser:"| 'looked' '(' @@ ')'"`
+		Unexpected *portSelector `parser:"| 'unexpected' '(' @@ ')'"`
+		Missing    *portSelector `parser:"| 'missing' '(' @@ ')'"`
+		Field      *whereField   `parser:"| @@"`
 	}
 	whereField struct {
 		Label *value   `parser:"( 'label' '(' @@ ')'"`
@@ -55,7 +57,7 @@ var whereGrammar = participle.MustBuild[whereAny](participle.Lexer(tokens), part
 
 // What may stand where in a set of assets.
 const (
-	wantCondition = "open(PORTS), only(PORTS), looked(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
+	wantCondition = "open(PORTS), only(PORTS), looked(PORTS), unexpected(PORTS), missing(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	wantOperator  = "=, !=, <, <=, >, >=, ~, !~ or in"
 	wantValue     = `a word, or a text in quotes`
 	wantLabel     = `the name of a label`
@@ -71,7 +73,7 @@ func whereFollows(before []string) string {
 	}
 	if n >= 2 && before[n-1] == "(" {
 		switch strings.ToLower(before[n-2]) {
-		case "open", "only", "looked":
+		case "open", "only", "looked", "unexpected", "missing":
 			return wantItem
 		case "label":
 			return wantLabel
@@ -82,7 +84,7 @@ func whereFollows(before []string) string {
 		return wantCondition
 	case "=", "!=", "<", "<=", ">", ">=", "~", "!~", "in":
 		return wantValue
-	case "open", "only", "looked":
+	case "open", "only", "looked", "unexpected", "missing":
 		return `"(" and ports`
 	case "label":
 		return `"(" and ` + wantLabel
@@ -195,6 +197,10 @@ func (c *compiler) one(w *whereOne) (*engine.HostSet, *Error) {
 		return c.keys(w.Only, engine.HasOnly)
 	case w.Looked != nil:
 		return c.keys(w.Looked, engine.LookedAt)
+	case w.Unexpected != nil:
+		return c.keys(w.Unexpected, c.policy.Unexpected)
+	case w.Missing != nil:
+		return c.keys(w.Missing, c.policy.Missing)
 	}
 	return c.field(w.Field)
 }

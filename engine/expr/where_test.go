@@ -250,7 +250,7 @@ func TestWhereAddsUp(t *testing.T) {
 }
 
 func TestWhereRefused(t *testing.T) {
-	const condition = "open(PORTS), only(PORTS), looked(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
+	const condition = "open(PORTS), only(PORTS), looked(PORTS), unexpected(PORTS), missing(PORTS), ports, address, name, id, ep, label(NAME), seen, status, not or ("
 	for text, want := range map[string]string{
 		"":                                       "where: at the end: want " + condition,
 		"open":                                   `where: at the end: want "(" and ports`,

@@ -13,6 +13,12 @@
 //	    projects: [shop]      # of these tenants; all when left out
 //	    status: normal        # danger, normal or unknown
 //	    reason: this is what they are for
+//	expected:                 # what else is open on the assets that one of these is about is unexpected
+//	  - name: web servers
+//	    where: name ~ "web-*"
+//	    ports: 80,443         # of each number one of its ports is to be open
+//	    allowed: ssh          # may be open, too
+//	    projects: [shop]
 //
 // Where is a set of assets of package expr; all when it is left out. It must not look at ages: what
 // a status is follows from the data and the policy. The status that a selector or a set asks for is
@@ -49,7 +55,7 @@ const None = "none"
 // Error is what is wrong with a file. It matches [engine.ErrInvalid].
 type Error struct {
 	Line int    // from 1; 0 where there is none
-	Rule string // which rule it is in, such as rule 2 "jump hosts"; empty where it is in none
+	Rule string // which rule it is in, such as rule 2 "jump hosts", or expected 1; empty where it is in none
 	Err  error
 }
 
@@ -115,7 +121,7 @@ func Read(from io.Reader) (*engine.Policy, error) {
 
 // policyOf returns the policy of a document.
 func policyOf(doc *yaml.Node) (*engine.Policy, error) {
-	fields, err := fieldsOf(doc, "extends", "rules")
+	fields, err := fieldsOf(doc, "extends", "rules", "expected")
 	if err != nil {
 		return nil, err
 	}
@@ -123,56 +129,89 @@ func policyOf(doc *yaml.Node) (*engine.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := fields["rules"]
-	if list == nil {
-		return nil, &Error{Line: doc.Line, Err: errors.New("rules: want a list of rules")}
+	if fields["rules"] == nil && fields["expected"] == nil {
+		return nil, &Error{Line: doc.Line, Err: errors.New("rules: want a list of rules, or of what is expected")}
 	}
-	if list.Kind != yaml.SequenceNode {
-		return nil, &Error{Line: list.Line, Err: errors.New("rules: want a list of rules")}
+	rules, err := listOf(fields["rules"], "rule", func(node *yaml.Node) (engine.Rule, string, error) {
+		rule, err := ruleOf(node, base)
+		return rule, rule.Name, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	own := make([]engine.Rule, 0, len(list.Content))
-	for i, node := range list.Content {
-		rule, err := ruleOf(resolved(node), base)
-		if err != nil {
-			return nil, within(err, i+1, rule.Name)
-		}
-		own = append(own, rule)
+	expected, err := listOf(fields["expected"], "expected", func(node *yaml.Node) (engine.Expectation, string, error) {
+		x, err := expectationOf(node, base)
+		return x, x.Name, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	all := slices.Concat(base.Rules(), own)
-	p, err := engine.NewPolicy(all)
+	p, err := engine.NewPolicy(slices.Concat(base.Rules(), rules), expected...)
 	if wrong := (*engine.FieldError)(nil); errors.As(err, &wrong) {
-		return nil, located(wrong, list, own, len(base.Rules()))
+		return nil, located(wrong, fields, len(base.Rules()))
 	}
 	return p, err
 }
 
-// within says which rule an error is in.
-func within(err error, number int, name string) error {
+// listOf returns the items of a list, none of one that is not there.
+func listOf[T any](list *yaml.Node, what string, read func(*yaml.Node) (item T, name string, err error)) ([]T, error) {
+	if list == nil {
+		return nil, nil
+	}
+	if list.Kind != yaml.SequenceNode {
+		return nil, &Error{Line: list.Line, Err: fmt.Errorf("%s: want a list of %s", lists[what], lists[what])}
+	}
+	items := make([]T, 0, len(list.Content))
+	for i, node := range list.Content {
+		item, name, err := read(resolved(node))
+		if err != nil {
+			return nil, within(err, what, i+1, name)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// lists are the names of lists by what is in them.
+var lists = map[string]string{"rule": "rules", "expected": "expected"}
+
+// within says which item of a list an error is in.
+func within(err error, what string, number int, name string) error {
 	wrong := (*Error)(nil)
 	if errors.As(err, &wrong) {
-		wrong.Rule = ruleName(number, name)
+		wrong.Rule = itemName(what, number, name)
 	}
 	return err
 }
 
-func ruleName(number int, name string) string {
-	text := "rule " + strconv.Itoa(number)
+func itemName(what string, number int, name string) string {
+	text := what + " " + strconv.Itoa(number)
 	if name != "" {
 		text += " " + strconv.Quote(name)
 	}
 	return text
 }
 
-// located says where a rule is that the engine refuses, which counts those that are built in, too.
-func located(wrong *engine.FieldError, list *yaml.Node, own []engine.Rule, before int) error {
-	number, err := strconv.Atoi(strings.TrimPrefix(wrong.Field, "rule "))
-	if number -= before; err != nil || number < 1 || number > len(own) {
-		return &Error{Line: list.Line, Err: wrong}
+// located says where a rule or an expectation is that the engine refuses, which counts rules that are
+// built in, too.
+func located(wrong *engine.FieldError, fields map[string]*yaml.Node, builtIn int) error {
+	what, text, _ := strings.Cut(wrong.Field, " ")
+	number, err := strconv.Atoi(text)
+	if what == "rule" {
+		number -= builtIn
 	}
-	return &Error{
-		Line: list.Content[number-1].Line, Rule: ruleName(number, own[number-1].Name),
-		Err: fmt.Errorf("%q is not allowed: want %s", wrong.Value, wrong.Allowed),
+	list := fields[lists[what]]
+	if err != nil || list == nil || number < 1 || number > len(list.Content) {
+		return &Error{Err: wrong}
 	}
+	node := resolved(list.Content[number-1])
+	name := ""
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == "name" {
+			name = node.Content[i+1].Value
+		}
+	}
+	return &Error{Line: node.Line, Rule: itemName(what, number, name), Err: fmt.Errorf("%q is not allowed: want %s", wrong.Value, wrong.Allowed)}
 }
 
 // baseOf returns the policy that a file goes on from.
@@ -196,32 +235,20 @@ func baseOf(node *yaml.Node) (*engine.Policy, error) {
 
 // ruleOf returns a rule. Its name is that of the rule also with an error, if it was read.
 func ruleOf(node *yaml.Node, base *engine.Policy) (rule engine.Rule, err error) {
-	fields, err := fieldsOf(node, "name", "ports", "where", "projects", "status", "reason")
+	fields, texts, err := textsOf(node, []string{"name", "ports", "where", "status", "reason"}, "name", "ports", "where", "projects", "status", "reason")
+	rule.Name, rule.Reason = texts["name"], texts["reason"]
 	if err != nil {
 		return rule, err
 	}
-	texts := map[string]string{}
-	for _, field := range []string{"name", "ports", "where", "status", "reason"} {
-		value := fields[field]
-		if value == nil {
-			continue
-		}
-		if texts[field], err = textOf(value, field); err != nil {
-			return rule, err
-		}
-		rule.Name = texts["name"]
-	}
-	rule.Reason = texts["reason"]
 	for _, field := range []string{"ports", "status"} {
 		if fields[field] == nil {
 			return rule, &Error{Line: node.Line, Err: fmt.Errorf("%s is missing", field)}
 		}
 	}
-	ports, err := expr.ParsePorts("ports", texts["ports"])
-	if err != nil {
-		return rule, &Error{Line: fields["ports"].Line, Err: err}
+	if rule.Keys, err = keysOf(fields["ports"], "ports", base); err != nil {
+		return rule, err
 	}
-	rule.Keys, rule.KeysText = ports.Keys(base), ports.String()
+	rule.KeysText = texts["ports"]
 	if rule.Status, err = engine.ParseStatus(texts["status"]); err != nil {
 		return rule, &Error{Line: fields["status"].Line, Err: err}
 	}
@@ -232,6 +259,57 @@ func ruleOf(node *yaml.Node, base *engine.Policy) (rule engine.Rule, err error) 
 	}
 	rule.Projects, err = projectsOf(fields["projects"])
 	return rule, err
+}
+
+// expectationOf returns what is expected. Its name is that of it also with an error, if it was read.
+func expectationOf(node *yaml.Node, base *engine.Policy) (x engine.Expectation, err error) {
+	fields, texts, err := textsOf(node, []string{"name", "ports", "allowed", "where"}, "name", "ports", "allowed", "where", "projects")
+	x.Name, x.KeysText, x.AllowedText = texts["name"], texts["ports"], texts["allowed"]
+	if err != nil {
+		return x, err
+	}
+	if fields["ports"] == nil && fields["allowed"] == nil {
+		return x, &Error{Line: node.Line, Err: errors.New("ports and allowed are missing: want one of them, or both")}
+	}
+	for field, keys := range map[string]**engine.KeySet{"ports": &x.Keys, "allowed": &x.Allowed} {
+		if value := fields[field]; value != nil {
+			if *keys, err = keysOf(value, field, base); err != nil {
+				return x, err
+			}
+		}
+	}
+	if value := fields["where"]; value != nil {
+		if x.Where, x.WhereText, err = assetsOf(value, texts["where"], base); err != nil {
+			return x, err
+		}
+	}
+	x.Projects, err = projectsOf(fields["projects"])
+	return x, err
+}
+
+// textsOf returns the values of a mapping by name, and those that are texts.
+func textsOf(node *yaml.Node, wanted []string, known ...string) (fields map[string]*yaml.Node, texts map[string]string, err error) {
+	if fields, err = fieldsOf(node, known...); err != nil {
+		return nil, nil, err
+	}
+	texts = map[string]string{}
+	for _, field := range wanted {
+		if value := fields[field]; value != nil {
+			if texts[field], err = textOf(value, field); err != nil {
+				return fields, texts, err
+			}
+		}
+	}
+	return fields, texts, nil
+}
+
+// keysOf returns the keys of a selector.
+func keysOf(node *yaml.Node, field string, base *engine.Policy) (*engine.KeySet, error) {
+	ports, err := expr.ParsePorts(field, node.Value)
+	if err != nil {
+		return nil, &Error{Line: node.Line, Err: err}
+	}
+	return ports.Keys(base), nil
 }
 
 // assetsOf returns the set of assets that a rule is about.

@@ -86,6 +86,33 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestExpected: what a file expects is found to be so or not.
+func TestExpected(t *testing.T) {
+	p := read(t, "expected:\n  - {name: web, ports: 'http,https', allowed: ssh, where: name ~ \"web-*\"}\n")
+	e, err := engine.Open(&engine.Options{Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for name, ports := range map[string]string{"web-1": "80/tcp 443/tcp 22/tcp", "web-2": "80/tcp 3306/tcp", "db": "3306/tcp"} {
+		open, err := engine.ParseKeys(strings.Fields(ports)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Apply(t.Context(), []engine.Report{{Project: "p", Asset: name, Name: name, Open: open, Scope: engine.ScopeAll()}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := e.Findings(t.Context(), engine.FindingQuery{Project: "p"})
+	if err != nil || page.Total != 2 || page.Rows[0].Port != 3306 || page.Rows[0].Num != 1 ||
+		page.Rows[1].Port != 443 || page.Rows[1].Num != 1 || page.Rows[1].Expectation != "web" || page.Rows[1].Finding != engine.ExpectedClosed {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if len(p.Expected()) != 1 || len(p.Rules()) == 0 {
+		t.Errorf("%+v", p.Expected())
+	}
+}
+
 // TestExtends: a file goes on from the policy exposed where it does not say.
 func TestExtends(t *testing.T) {
 	rdp := index.MakeKey(3389, index.TCP)
@@ -105,13 +132,13 @@ func TestRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                             "it is empty: want rules",
 		"rules: 3":                     "line 1: rules: want a list of rules",
-		"extends: cloud":               "line 1: rules: want a list of rules",
-		"- a":                          "line 1: want fields: extends, rules",
+		"extends: cloud":               "line 1: rules: want a list of rules, or of what is expected",
+		"- a":                          "line 1: want fields: extends, rules, expected",
 		"rules: []\n---\nrules: []":    "it goes on behind its first document: want one",
 		"rules: [":                     "yaml: line 1",
 		"\nextends: strict\nrules: []": `line 2: extends: "strict" is not allowed: want exposed, cloud or none`,
 		"extends: [a]\nrules: []":      "line 1: extends: want a text",
-		"rule: []":                     `line 1: field: "rule" is not allowed: want extends, rules`,
+		"rule: []":                     `line 1: field: "rule" is not allowed: want extends, rules, expected`,
 		"rules: []\nrules: []":         `line 2: field "rules" is given twice`,
 		"rules:\n  - 22":               "line 2: rule 1: want fields: name, ports, where, projects, status, reason",
 		rule("ports: 22"):              "line 2: rule 1: status is missing",
@@ -128,7 +155,13 @@ func TestRefused(t *testing.T) {
 		rule("ports: 22", "status: danger", "projects: ['']"):                               `line 4: rule 1: projects: want ids that are not empty`,
 		rule("ports: [22]", "status: danger"):                                               `line 2: rule 1: ports: want a text`,
 		"rules:\n" + strings.Repeat("  - {ports: 22, status: danger, where: id = a}\n", 65): `line 66: rule 65: "id = a" is not allowed: want at most 64 rules with sets of assets`,
-		strings.Repeat("#", policyfile.MaxBytes+1):                                          "it has more than 1048576 bytes",
+		"expected: 3":    "line 1: expected: want a list of expected",
+		"expected: [{}]": "line 1: expected 1: ports and allowed are missing",
+		"expected:\n  - {name: n, ports: 80, allow: 22}":           `line 2: expected 1: field: "allow" is not allowed: want name, ports, allowed, where, projects`,
+		"expected:\n  - {name: n, allowed: htps}":                  `line 2: expected 1 "n": allowed: character 1, at "htps"`,
+		"expected:\n  - {ports: 80, where: seen < 7d}":             `line 2: expected 1: where: seen is not allowed`,
+		"expected:\n  - {ports: 80}\n  - {name: n, ports: 1-1024}": `line 3: expected 2 "n": "1-1024" is not allowed: want at most 256 ports`,
+		strings.Repeat("#", policyfile.MaxBytes+1):                 "it has more than 1048576 bytes",
 	} {
 		_, err := policyfile.Read(strings.NewReader(text))
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, engine.ErrInvalid) {
