@@ -50,7 +50,7 @@ func (e *Engine) Coverage(ctx context.Context, q CoverageQuery) (Coverage, error
 
 // Coverage answers the query from this snapshot. A query that names another project is refused, and
 // so is one that names containers of a snapshot of hosts. It looks at each of the assets asked of,
-// some 0.1 µs each, on all processors.
+// some 0.3 µs each, on all processors.
 func (s Snapshot) Coverage(ctx context.Context, q CoverageQuery) (Coverage, error) {
 	if err := ctx.Err(); err != nil {
 		return Coverage{}, err
@@ -74,7 +74,7 @@ func (s Snapshot) Coverage(ctx context.Context, q CoverageQuery) (Coverage, erro
 	oldest, newest := micros(0), never
 	var mu sync.Mutex
 	err = s.s.EachRow(ctx, assets, func() (look func(*index.Row), done func()) {
-		of := looker{keys: keys, scopes: make(map[uint32]bool)}
+		of := newLooker(keys)
 		return of.count, func() {
 			mu.Lock()
 			defer mu.Unlock()
@@ -98,6 +98,7 @@ func (s Snapshot) Coverage(ctx context.Context, q CoverageQuery) (Coverage, erro
 // looker finds out when assets were looked at for one of its keys. It belongs to one goroutine.
 type looker struct {
 	keys   *KeySet
+	some   bool            // there are keys
 	scopes map[uint32]bool // whether the scope of a ref has one of the keys
 	e      evidence
 
@@ -105,10 +106,14 @@ type looker struct {
 	oldest, newest micros
 }
 
+func newLooker(keys *KeySet) *looker {
+	return &looker{keys: keys, some: keys.Len() > 0, scopes: make(map[uint32]bool)}
+}
+
 // has says whether the scope of a look has one of the keys.
 func (l *looker) has(r *index.Row, ref uint32) bool {
 	if ref == refAll {
-		return l.keys.Len() > 0
+		return l.some
 	}
 	has, known := l.scopes[ref]
 	if !known {
@@ -159,7 +164,7 @@ func (l *looker) count(r *index.Row) {
 // LookedAt is the assets that were looked at for one of the keys, as [Coverage] counts them.
 func LookedAt(keys *KeySet) *HostSet {
 	return &HostSet{index.HasRowWith(func() func(*index.Row) bool {
-		of := looker{keys: keys, scopes: make(map[uint32]bool)}
+		of := newLooker(keys)
 		return func(r *index.Row) bool {
 			at, _ := of.at(r)
 			return at != never

@@ -121,7 +121,11 @@ func (s Snapshot) groupRows(ctx context.Context, label string, assets index.Set)
 	}
 	var rows []GroupCount
 	var sets []index.Set
+	w := walk{ctx: ctx}
 	for value, set := range groups {
+		if err := w.step(); err != nil {
+			return nil, err
+		}
 		rows, sets = append(rows, GroupCount{Value: value}), append(sets, set)
 	}
 	shared, err := s.s.ShareOf(ctx, sets, assets)

@@ -36,7 +36,7 @@ type Rule struct {
 
 // Bounds of a policy.
 const (
-	MaxRules      = 10_000
+	MaxRules      = 2000
 	MaxWhereRules = 64 // with Where
 )
 

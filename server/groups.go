@@ -24,8 +24,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 		return err
 	}
 	q := engine.GroupQuery{View: l.view, Where: l.where}
-	by, given := l.values["by"]
-	if given {
+	if by, given := l.values["by"]; given {
 		if err := engine.CheckLabelName(by); err != nil {
 			return &engine.FieldError{Field: "by", Value: by, Allowed: "the name of a label"}
 		}
@@ -48,7 +47,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 		return nil
 	}
 	var page engine.GroupPage
-	err = s.search(ctx, q.Where != nil || given && !q.View.IsAll(), func(ctx context.Context) (err error) {
+	err = s.search(ctx, true, func(ctx context.Context) (err error) {
 		page, err = l.snapshot.Groups(ctx, q)
 		return err
 	})
@@ -82,7 +81,7 @@ func (s *Server) labels(ctx context.Context, c *call) error {
 		return nil
 	}
 	var labels []engine.LabelCount
-	err = s.search(ctx, !l.view.IsAll(), func(ctx context.Context) (err error) {
+	err = s.search(ctx, true, func(ctx context.Context) (err error) {
 		labels, err = l.snapshot.Labels(ctx, l.view)
 		return err
 	})
