@@ -6,8 +6,11 @@
 // [Open] an [Engine] and [Engine.Apply] a [Report] for every look that was taken
 // at a host or container. Then ask: [Engine.Ports] counts the assets that have
 // each port and type open and pages through the rows, [Engine.Hosts] lists the
-// assets behind a row, [Engine.Asset] shows one and [Engine.Assets] all. [Engine.Snapshot] returns an
-// immutable state for several questions whose answers must agree.
+// assets behind a row, [Engine.Asset] shows one and [Engine.Assets] all. [Engine.Groups] counts assets
+// by the values of their labels, [Engine.Together] what is open together, [Engine.Findings]
+// what is not as the policy expects, and [Engine.Coverage] what was looked at. A question is
+// asked of a [View] or of any [HostSet]. [Engine.Snapshot] returns an immutable state for
+// several questions whose answers must agree.
 //
 // Everything belongs to a project, the tenant; nothing is visible across
 // projects. Within a project, hosts and containers are counted apart, and an

@@ -38,18 +38,41 @@ func expects(t *testing.T) ([]engine.Expectation, []func(engine.Asset) bool) {
 	}
 }
 
-// lookedAtFor returns the assets that were looked at for one of the keys.
-func lookedAtFor(t *testing.T, s engine.Snapshot, keys *engine.KeySet) map[string]bool {
+// unit is one port that is expected, as the test knows it.
+type unit struct {
+	line   string
+	keys   *engine.KeySet
+	looked map[string]bool // the assets that were looked at for it
+}
+
+// unitsOf returns the ports of an expectation.
+func unitsOf(t *testing.T, s engine.Snapshot, x *engine.Expectation) []unit {
 	t.Helper()
-	page, err := s.Assets(t.Context(), engine.AssetQuery{Where: engine.LookedAt(keys)})
-	if err != nil {
-		t.Fatal(err)
+	if x.Keys == nil {
+		return nil
 	}
-	ids := map[string]bool{}
-	for i := range page.Rows {
-		ids[page.Rows[i].ID] = true
+	byPort := map[uint16]*engine.KeySetBuilder{}
+	for r := range x.Keys.Ranges() {
+		for port := r.Lo; port <= r.Hi; port++ {
+			if byPort[port] == nil {
+				byPort[port] = new(engine.KeySetBuilder)
+			}
+			byPort[port].AddRange(engine.Range{Type: r.Type, Lo: port, Hi: port})
+		}
 	}
-	return ids
+	var units []unit
+	for port, b := range byPort {
+		u := unit{fmt.Sprintf("closed %d %s%s", port, x.Name, x.KeysText), b.Build(), map[string]bool{}}
+		page, err := s.Assets(t.Context(), engine.AssetQuery{Where: engine.LookedAt(u.keys)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page.Rows {
+			u.looked[page.Rows[i].ID] = true
+		}
+		units = append(units, u)
+	}
+	return units
 }
 
 // wantFindings says what there is to find, asset by asset.
@@ -58,42 +81,36 @@ func wantFindings(t *testing.T, s engine.Snapshot, project string, assets []engi
 	list, means := expects(t)
 	counts, unseen := map[string]int{}, map[string]int{}
 	unexpected, missing = map[string]bool{}, map[string]bool{}
+	units := make([][]unit, len(list))
+	for i := range list {
+		units[i] = unitsOf(t, s, &list[i])
+	}
 	for _, a := range assets {
-		covered, allowed := false, engine.KeySetBuilder{}
+		var allowed []*engine.KeySet
+		covered := false
 		for i, x := range list {
 			if !means[i](a) || len(x.Projects) > 0 && !slices.Contains(x.Projects, project) {
 				continue
 			}
 			covered = true
-			if x.Allowed != nil {
-				allowed.AddSet(x.Allowed)
-			}
-			if x.Keys == nil {
-				continue
-			}
-			allowed.AddSet(x.Keys)
-			for port := 1; port < 2000; port++ {
-				var of engine.KeySetBuilder
-				for r := range x.Keys.Ranges() {
-					if int(r.Lo) <= port && port <= int(r.Hi) {
-						of.AddRange(engine.Range{Type: r.Type, Lo: uint16(port), Hi: uint16(port)})
-					}
+			for _, keys := range []*engine.KeySet{x.Keys, x.Allowed} {
+				if keys != nil {
+					allowed = append(allowed, keys)
 				}
-				keys := of.Build()
-				if keys.Len() == 0 || slices.ContainsFunc(a.Open, keys.Contains) {
-					continue
-				}
-				line := fmt.Sprintf("closed %d %s%s", port, x.Name, x.KeysText)
-				if lookedAtFor(t, s, keys)[a.ID] {
-					counts[line]++
+			}
+			for _, u := range units[i] {
+				switch {
+				case slices.ContainsFunc(a.Open, u.keys.Contains):
+				case u.looked[a.ID]:
+					counts[u.line]++
 					missing[a.ID] = true
-				} else {
-					unseen[line]++
+				default:
+					unseen[u.line]++
 				}
 			}
 		}
 		for _, k := range a.Open {
-			if all := allowed.Build(); covered && !all.Contains(k) {
+			if covered && !slices.ContainsFunc(allowed, func(keys *engine.KeySet) bool { return keys.Contains(k) }) {
 				counts[fmt.Sprintf("unexpected %v", k)]++
 				unexpected[a.ID] = true
 			}

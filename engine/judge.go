@@ -96,6 +96,9 @@ func (s Snapshot) judge(ctx context.Context, view index.View) (*verdict, error) 
 		left := new(index.KeySetBuilder)
 		left.AddSet(p.profiles[i].keys)
 		for _, status := range bySeverity {
+			if st.profiles[i][status].Len() == 0 {
+				continue
+			}
 			open, err := view.OpenIn(ctx, left.Build(), st.profiles[i][status])
 			if err != nil {
 				return nil, err

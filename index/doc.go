@@ -9,7 +9,8 @@
 //
 // A [Key] is a port and a type such as 443/tcp. A [KeySet] is a set of keys, such
 // as those that a policy calls dangerous. A [View] is what a question is asked of:
-// the whole inventory, or one or several groups of it. How many of its assets have
+// the whole inventory, one or several groups of it, or the assets that meet a
+// [Condition]. How many of its assets have
 // each key open is read with a [Cursor], which [View.Select] returns for a
 // [Filter]; which assets they are is a [Set], from [View.Holders]; and what one
 // asset has open is [Snapshot.Asset]. Every asset has a dense number, its
@@ -18,7 +19,7 @@
 //	Index ── atomic pointer ──> Snapshot
 //	                             ├── whole, groups: counts per key   (pages of answers come from here)
 //	                             ├── postings: B-tree key -> ordinals (what the counts are checked against)
-//	                             ├── members: group -> ordinals
+//	                             ├── members: group -> ordinals; labels -> ordinals
 //	                             ├── stripes: ordinal -> id, name, address, group, note, keys
 //	                             └── dictionary: id -> ordinal
 //
