@@ -5,12 +5,20 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 
 	"portolan/index"
 )
 
 // standing is which assets of a snapshot the rules of a policy are about.
 type standing struct {
+	*places
+
+	views atomic.Pointer[judged] // that were asked for so far
+}
+
+// places is the sets of a standing. It holds on to nothing else of its snapshot.
+type places struct {
 	rules    []index.Set              // by rule; of those with a set alone
 	profiles [][numStatuses]index.Set // by profile: the assets on which its keys have each status
 }
@@ -44,33 +52,104 @@ func (s Snapshot) findStanding(ctx context.Context) (*standing, error) {
 	if known, ok := s.s.Recall(p).(*standing); ok { // made since
 		return known, nil
 	}
-	st := &standing{rules: make([]index.Set, len(p.rules)), profiles: make([][numStatuses]index.Set, len(p.profiles))}
+	all := s.s.View(index.Groups{}).Assets()
+	earlier, changed := s.s.Earlier(p)
+	was, known := earlier.(*places)
+	if known { // only what has changed since is looked at
+		all = index.Intersect(all, changed)
+	}
+	found, err := s.findPlaces(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		found.amend(was, changed)
+	}
+	st := &standing{places: found}
+	s.s.Remember(p, st)
+	s.s.Keep(p, found)
+	return st, nil
+}
+
+// findPlaces finds them among some assets.
+func (s Snapshot) findPlaces(ctx context.Context, all index.Set) (*places, error) {
+	p := s.policy
+	at := &places{rules: make([]index.Set, len(p.rules)), profiles: make([][numStatuses]index.Set, len(p.profiles))}
 	for i := range p.rules {
 		if where := p.rules[i].Where; where != nil {
 			var err error
-			if st.rules[i], err = s.s.Search(ctx, where.c); err != nil {
+			if at.rules[i], err = s.s.SearchIn(ctx, where.c, all); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i := range p.profiles {
-		part, sets := &p.profiles[i], &st.profiles[i]
-		left := s.s.View(index.Groups{}).Assets()
+		part, sets := &p.profiles[i], &at.profiles[i]
+		left := all
 		for _, n := range slices.Backward(part.chain) { // the last one counts
-			here, status := index.Intersect(left, st.rules[n]), p.rules[n].Status
+			here, status := index.Intersect(left, at.rules[n]), p.rules[n].Status
 			sets[status] = index.Unite(sets[status], here)
 			left = index.Subtract(left, here)
 		}
 		sets[part.base] = index.Unite(sets[part.base], left)
 	}
-	s.s.Remember(p, st)
-	return st, nil
+	return at, nil
 }
 
-// judged is what is remembered of a view.
+// amend makes what was found among those that have changed what was found among all.
+func (at *places) amend(was *places, changed index.Set) {
+	for i := range at.rules {
+		at.rules[i] = index.Amend(was.rules[i], changed, at.rules[i])
+	}
+	for i := range at.profiles {
+		for status := range at.profiles[i] {
+			at.profiles[i][status] = index.Amend(was.profiles[i][status], changed, at.profiles[i][status])
+		}
+	}
+}
+
+// standingOf is which assets a set of a standing is.
+type standingOf struct {
+	policy  *Policy
+	profile int
+	status  Status
+}
+
+// judged is a list of what is remembered of views, newest first, at most maxJudged long.
 type judged struct {
-	policy *Policy
-	view   any
+	view    any // its identity
+	verdict *verdict
+	next    *judged
+	length  int
+}
+
+// maxJudged bounds the memory: a verdict takes 100 KB at most.
+const maxJudged = 16
+
+// of returns what is remembered of a view, nil for nothing.
+func (st *standing) of(view index.View) *verdict {
+	identity := view.Identity()
+	for j := st.views.Load(); j != nil; j = j.next {
+		if j.view == identity {
+			return j.verdict
+		}
+	}
+	return nil
+}
+
+func (st *standing) remember(view index.View, v *verdict) {
+	head := st.views.Load()
+	j := &judged{view: view.Identity(), verdict: v, length: 1}
+	if head != nil && head.length < maxJudged {
+		j.next, j.length = head, head.length+1
+	}
+	st.views.CompareAndSwap(head, j) // losing to another reader loses a memory only
+}
+
+// Settled says whether it is known which status the keys of each asset have. If not, the next question
+// about statuses finds it, which may take a look at every asset for each rule with a set.
+func (s Snapshot) Settled() bool {
+	return s.s == nil || s.policy == nil || len(s.policy.profiles) == 0 || s.s.Recall(s.policy) != nil
 }
 
 // judge returns which keys have which status in a view: the one that counts most of those that they
@@ -80,13 +159,12 @@ func (s Snapshot) judge(ctx context.Context, view index.View) (*verdict, error) 
 	if len(p.profiles) == 0 {
 		return &p.flat, nil
 	}
-	of := judged{p, view.Identity()}
-	if known, ok := s.s.Recall(of).(*verdict); ok {
-		return known, nil
-	}
 	st, err := s.standing(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if known := st.of(view); known != nil {
+		return known, nil
 	}
 	var builders [numStatuses]index.KeySetBuilder
 	for status := Unknown; status < numStatuses; status++ {
@@ -99,7 +177,7 @@ func (s Snapshot) judge(ctx context.Context, view index.View) (*verdict, error) 
 			if st.profiles[i][status].Len() == 0 {
 				continue
 			}
-			open, err := view.OpenIn(ctx, left.Build(), st.profiles[i][status])
+			open, err := view.OpenIn(ctx, left.Build(), st.profiles[i][status], standingOf{p, i, status})
 			if err != nil {
 				return nil, err
 			}
@@ -113,7 +191,7 @@ func (s Snapshot) judge(ctx context.Context, view index.View) (*verdict, error) 
 		v.sets[status] = builders[status].Build()
 	}
 	v.order()
-	s.s.Remember(of, v)
+	st.remember(view, v)
 	return v, nil
 }
 

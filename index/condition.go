@@ -253,13 +253,25 @@ func (v View) Where(ctx context.Context, c *Condition) (View, error) {
 		return *view, nil
 	}
 	view := View{snapshot: v.snapshot, groups: []string{}, set: &f.set}
-	if view.counts, err = v.snapshot.countsIn(ctx, f.set); err != nil {
+	if v.set == nil {
+		by := v.findKey(c)
+		view.by = &by
+	}
+	if view.counts, err = view.count(ctx); err != nil {
 		return View{}, err
 	}
 	if f.view.CompareAndSwap(nil, &view) {
 		return view, nil
 	}
 	return *f.view.Load(), nil // another reader's, by whose counts more may be remembered
+}
+
+// count counts what the set of a view has open.
+func (v View) count(ctx context.Context) (*counts, error) {
+	if v.by == nil {
+		return v.snapshot.countsIn(ctx, *v.set)
+	}
+	return v.snapshot.countsAgain(ctx, *v.by, *v.set)
 }
 
 func (v View) find(ctx context.Context, c *Condition) (*found, error) {
@@ -273,7 +285,7 @@ func (v View) find(ctx context.Context, c *Condition) (*found, error) {
 	f := &found{condition: c, of: v, length: 1}
 	search := finder{s: s, ctx: ctx}
 	var err error
-	if f.set, err = search.find(c, v.Assets()); err != nil {
+	if f.set, err = search.findAgain(c, v); err != nil {
 		return nil, err
 	}
 	if head != nil && head.length < maxFound {

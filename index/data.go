@@ -14,7 +14,9 @@ type data struct {
 	version    uint64
 	naming     uint64 // grows when a group comes or goes
 	posted     uint64 // changes made to counts, ever
+	copied     uint64 // stripes copied to be changed, ever
 	merges     *merges
+	recalls    *recalls
 	assets     int
 	ordinals   int // in use or free; all are below
 	stripes    vec[*stripe]

@@ -34,3 +34,18 @@ func Counted(ctx context.Context, v View, way string) (View, error) {
 
 // ByOrdinal holds for ordinals.
 func ByOrdinal(f func(Ordinal) bool) *Condition { return HasRow(func(r *Row) bool { return f(r.o) }) }
+
+// Forgetful returns the snapshot without what is known of earlier ones.
+func Forgetful(s *Snapshot) *Snapshot {
+	c := &Snapshot{data: s.data}
+	c.recalls, c.merges = new(recalls), new(merges)
+	return c
+}
+
+// Recalled returns how much is remembered of earlier versions.
+func Recalled(x *Index) int {
+	if list := x.next.recalls.list.Load(); list != nil {
+		return len(*list)
+	}
+	return 0
+}

@@ -69,7 +69,7 @@ func New() *Index {
 	x.next.tree = btree.NewMap[Key, *posting](0)
 	x.next.groupNames = btree.NewMap[string, uint32](0)
 	x.next.labels.numbers = btree.NewMap[string, uint32](0)
-	x.next.merges = new(merges)
+	x.next.merges, x.next.recalls = new(merges), new(recalls)
 	x.Publish()
 	return x
 }
@@ -95,6 +95,7 @@ func (x *Index) Freeze() *Snapshot {
 	x.dropBuffers()
 	x.giveBack()
 	x.next.merges.forget(&x.next)
+	x.next.recalls.forget(&x.next)
 	s := &Snapshot{data: x.next}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
@@ -224,6 +225,7 @@ func (x *Index) mutStripe(o Ordinal) *stripe {
 		(*at).idents.data = make([]byte, 0, x.stripeHint[0])
 		(*at).states.data = make([]byte, 0, x.stripeHint[1])
 	case (*at).epoch != x.epoch:
+		x.next.copied++
 		*at = (*at).clone(x.epoch)
 	}
 	return *at

@@ -6,12 +6,13 @@ import (
 )
 
 // OpenIn returns those of the keys that assets of the view have open that are in a set, too. It reads
-// who has each of the keys, or counts what those assets have. The error is that of the context.
-func (v View) OpenIn(ctx context.Context, keys *KeySet, set Set) (*KeySet, error) {
+// who has each of the keys, or counts what those assets have, which is kept for later snapshots: as is
+// what the set is there, comparable. The error is that of the context.
+func (v View) OpenIn(ctx context.Context, keys *KeySet, set Set, as any) (*KeySet, error) {
 	var open KeySetBuilder
 	c := v.Select(Filter{Keys: keys})
 	if c.Total() > oneByOne {
-		counts, err := v.snapshot.countsIn(ctx, Intersect(v.Assets(), set))
+		counts, err := v.countIn(ctx, set, as)
 		if err != nil {
 			return nil, err
 		}
@@ -31,6 +32,21 @@ func (v View) OpenIn(ctx context.Context, keys *KeySet, set Set) (*KeySet, error
 		}
 	}
 	return open.Build(), nil
+}
+
+// openKey is what [View.OpenIn] keeps counts by.
+type openKey struct{ as, in any }
+
+// countIn counts what assets of the view have open that are in a set, too.
+func (v View) countIn(ctx context.Context, set Set, as any) (*counts, error) {
+	both := Intersect(v.Assets(), set)
+	switch {
+	case v.by != nil:
+		return v.snapshot.countsAgain(ctx, openKey{as, *v.by}, both)
+	case v.set != nil:
+		return v.snapshot.countsIn(ctx, both)
+	}
+	return v.snapshot.countsAgain(ctx, openKey{as, v.findKey(nil)}, both)
 }
 
 // oneByOne is how many keys are looked at one by one.
@@ -59,13 +75,8 @@ func Meet(a, b Set) bool {
 	return false
 }
 
-// Search is View.Find of the whole snapshot, but nothing is remembered.
-func (s *Snapshot) Search(ctx context.Context, c *Condition) (Set, error) {
-	search := finder{s: s, ctx: ctx}
-	return search.find(c, View{snapshot: s, counts: s.whole}.Assets())
-}
-
-// SearchIn is Search of a set.
+// SearchIn returns those of a set that meet a condition; nothing is remembered. The error is that of
+// the context.
 func (s *Snapshot) SearchIn(ctx context.Context, c *Condition, within Set) (Set, error) {
 	search := finder{s: s, ctx: ctx}
 	return search.find(c, within)
@@ -81,7 +92,7 @@ type kept struct {
 	length     int
 }
 
-const maxKept = 16
+const maxKept = 4
 
 // keeping is what a snapshot remembers for those who use it.
 type keeping struct{ list atomic.Pointer[kept] }

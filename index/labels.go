@@ -63,6 +63,7 @@ func (x *Index) Label(o Ordinal, l Label) {
 		d.numbers.Set(l.key(), n)
 	}
 	d.list.mut(n, x.epoch).assets++
+	x.mutStripe(o) // for those who remember what assets are alike
 	x.changes = append(x.changes, makeChange(labelling, o, n, true))
 }
 
@@ -70,6 +71,7 @@ func (x *Index) Label(o Ordinal, l Label) {
 func (x *Index) Unlabel(o Ordinal, l Label) {
 	d := &x.next.labels
 	n, _ := d.numbers.Get(l.key())
+	x.mutStripe(o)
 	x.changes = append(x.changes, makeChange(labelling, o, n, false))
 	at := d.list.mut(n, x.epoch)
 	if at.assets--; at.assets == 0 {

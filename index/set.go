@@ -108,6 +108,27 @@ func Subtract(a, b Set) Set {
 	return setOfBitmap(roaring.FromDense(words, false))
 }
 
+// Amend returns a set of which those that have changed are taken out, and some of them are put back.
+func Amend(set, changed, back Set) Set {
+	switch {
+	case changed.p == nil || back.p == nil && !Meet(set, changed):
+		return set
+	case set.p == nil:
+		return back
+	case set.p.dense == nil:
+		return Unite(Subtract(set, changed), back)
+	}
+	words := make([]uint64, max(set.p.wordLen(), changed.p.wordLen()))
+	set.p.dense.WriteDenseTo(words)
+	for o := range changed.From(0) {
+		words[o>>6] &^= 1 << (o & 63)
+	}
+	for o := range back.From(0) {
+		words[o>>6] |= 1 << (o & 63)
+	}
+	return setOfBitmap(roaring.FromDense(words, false))
+}
+
 // Unite returns the assets that are in any of the sets.
 func Unite(sets ...Set) Set {
 	total, length, only := 0, 0, Set{}

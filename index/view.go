@@ -53,6 +53,7 @@ type View struct {
 	groups   []string    // nil: the whole
 	merged   *mergedView // of several groups
 	set      *Set        // of a condition; then there are no groups
+	by       *findKey    // of that condition, in what are no assets of another
 }
 
 // View returns the view of the groups. Names that do not exist add nothing. The

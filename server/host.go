@@ -26,7 +26,11 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	a, err := l.snapshot.AssetPorts(ctx, c.caller.EnterpriseProjects.View(), c.asset)
+	var a engine.AssetPorts
+	err = s.search(ctx, !l.snapshot.Settled(), func(ctx context.Context) (err error) {
+		a, err = l.snapshot.AssetPorts(ctx, c.caller.EnterpriseProjects.View(), c.asset)
+		return err
+	})
 	if err != nil {
 		return err
 	}

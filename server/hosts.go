@@ -73,7 +73,7 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 		return nil
 	}
 	var page engine.HostPage
-	searches := q.Where != nil || q.Name != "" || q.Address != ""
+	searches := q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled()
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
 		page, err = l.snapshot.Hosts(ctx, q)
 		return err

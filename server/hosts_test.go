@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +198,45 @@ func TestSearchesTakeTurns(t *testing.T) {
 	release()
 	if w := r.ask(http.MethodGet, ownPorts+"?where=open(22)", ""); w.Code != http.StatusOK {
 		t.Errorf("when there is room: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestStatusesTakeTurns: whoever asks first under a policy with sets of assets waits for room, as the
+// sets are looked for; afterwards nobody does.
+func TestStatusesTakeTurns(t *testing.T) {
+	r := newRig(t, nil).dated()
+	policy, err := engine.NewPolicy([]engine.Rule{{
+		Keys: engine.KeysOf(engine.Range{Type: engine.TCP, Lo: 22, Hi: 22}), Status: engine.Danger, WhereText: "all",
+		Where: engine.HasName(func([]byte) bool { return true }),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.engine.SetPolicy(policy); err != nil {
+		t.Fatal(err)
+	}
+	targets := []string{
+		statistics, "/v5/p1/asset/ports/detail?port=22", "/v5/p1/asset/ports?host_id=b", ownPorts, ownHosts, ownHosts + "/b",
+	}
+	ask := func() (codes []int) {
+		release := server.HoldSearches(r.handler.(*server.Server), 20*time.Millisecond)
+		defer release()
+		for _, target := range targets {
+			w := r.ask(http.MethodGet, target, "")
+			codes = append(codes, w.Code)
+			if w.Code != http.StatusOK && w.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: no time to come again: %s", target, w.Body)
+			}
+		}
+		return codes
+	}
+	if got := ask(); slices.ContainsFunc(got, func(code int) bool { return code != http.StatusServiceUnavailable }) {
+		t.Errorf("no room: %v", got)
+	}
+	if w := r.ask(http.MethodGet, statistics, ""); w.Code != http.StatusOK {
+		t.Errorf("room: %d %s", w.Code, w.Body)
+	}
+	if got := ask(); slices.ContainsFunc(got, func(code int) bool { return code != http.StatusOK }) {
+		t.Errorf("known: %v", got)
 	}
 }

@@ -62,7 +62,11 @@ func (s *Server) assetRows(ctx context.Context, c *call, p *assetParams, list as
 	}
 	var page engine.HostPage
 	if known := p.typ.exactType(&q.Type); known {
-		if page, err = snapshot.Hosts(ctx, q); err != nil {
+		err = s.search(ctx, !snapshot.Settled(), func(ctx context.Context) (err error) {
+			page, err = snapshot.Hosts(ctx, q)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	}
 	q.Into = c.rows
 	var page engine.PortPage
-	err = s.search(ctx, q.Where != nil, func(ctx context.Context) (err error) {
+	err = s.search(ctx, q.Where != nil || !snapshot.Settled(), func(ctx context.Context) (err error) {
 		page, err = snapshot.Ports(ctx, q)
 		return err
 	})

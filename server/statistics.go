@@ -153,7 +153,7 @@ func (s *Server) statistics(ctx context.Context, c *call) error {
 	}
 	var page engine.PortPage
 	if known := p.typ.exactType(&q.Type); known {
-		if page, err = snapshot.Ports(ctx, q); err != nil {
+		if page, err = s.statisticsPage(ctx, snapshot, &q); err != nil {
 			return err
 		}
 	}
@@ -161,6 +161,19 @@ func (s *Server) statistics(ctx context.Context, c *call) error {
 	s.answers.note(c, question, q.Category, c.buf)
 	c.reply(http.StatusOK, c.buf)
 	return nil
+}
+
+// statisticsPage asks a snapshot. Nothing is allocated where nobody has to be waited for.
+func (s *Server) statisticsPage(ctx context.Context, snapshot engine.Snapshot, q *engine.PortQuery) (page engine.PortPage, err error) {
+	if snapshot.Settled() {
+		return snapshot.Ports(ctx, *q)
+	}
+	var found engine.PortPage
+	err = s.search(ctx, true, func(ctx context.Context) (err error) {
+		found, err = snapshot.Ports(ctx, *q)
+		return err
+	})
+	return found, err
 }
 
 // snapshot returns the newest state of a project. One without data is no error

@@ -34,11 +34,7 @@ them. ASSETS is as in portolan ports --help.`,
 		Args: arguments(0, math.MaxInt, ""),
 		RunE: body(func(ctx context.Context, args []string) error {
 			f.read.files = append(f.read.files, args...)
-			server, err := fromServer(f.read, f.server)
-			if err != nil {
-				return err
-			}
-			return c.list(ctx, f, server)
+			return c.list(ctx, f)
 		}),
 	}
 	f.read.addTo(cmd)
@@ -52,52 +48,25 @@ them. ASSETS is as in portolan ports --help.`,
 }
 
 // list writes the assets that are asked for.
-func (c *cli) list(ctx context.Context, f *assetList, server bool) error {
-	ask := func() ([]assetRow, int, error) { return c.serverAssets(ctx, f) }
-	if !server {
-		e, err := c.memory(ctx, f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]assetRow, int, error) { return localAssets(ctx, e, f) }
+func (c *cli) list(ctx context.Context, f *assetList) error {
+	l := listing[assetRow]{
+		filter: f.filterFlags, read: f.read, server: f.server, columns: assetColumns, explain: true,
+		local: func(ctx context.Context, s engine.Snapshot) ([]assetRow, int, error) {
+			page, err := s.Assets(ctx, engine.AssetQuery{
+				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Prefix: f.prefix,
+				Offset: int(f.offset.value), Limit: int(f.limit.value),
+			})
+			return rowsOf(page.Rows, page.Total, err, newAssetRow)
+		},
+		remote: func() question {
+			return f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix})
+		},
 	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, assetColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	c.noteMore(*f.filterFlags, len(rows), total)
-	c.whyEmpty(f.filterFlags, total, nil, func() (int, error) {
-		_, total, err := ask()
-		return total, err
-	})
-	return nil
+	return l.write(ctx, c)
 }
 
-func localAssets(ctx context.Context, e *engine.Engine, f *assetList) ([]assetRow, int, error) {
-	s, err := snapshotOf(e, f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	page, err := s.Assets(ctx, engine.AssetQuery{
-		View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Prefix: f.prefix,
-		Offset: int(f.offset.value), Limit: int(f.limit.value),
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	rows := make([]assetRow, len(page.Rows))
-	for i := range page.Rows {
-		a := &page.Rows[i]
-		rows[i] = assetRow{a.ID, a.Name, a.Address, a.EnterpriseProject, len(a.Open), a.LastSeen.Format(time.RFC3339Nano), a.Labels}
-	}
-	return rows, page.Total, nil
-}
-
-func (c *cli) serverAssets(ctx context.Context, f *assetList) ([]assetRow, int, error) {
-	return readPages[assetRow](ctx, c, f.server, f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix}), f.filterFlags)
+func newAssetRow(a *engine.Asset) assetRow {
+	return assetRow{a.ID, a.Name, a.Address, a.EnterpriseProject, len(a.Open), a.LastSeen.Format(time.RFC3339Nano), a.Labels}
 }
 
 // assetRow is a row about an asset, in the words of the HTTP API.

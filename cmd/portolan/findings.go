@@ -52,51 +52,17 @@ func (c *cli) findings(ctx context.Context, f *findingsFlags) error {
 	if !server && (f.read.policy.policy == nil || len(f.read.policy.policy.Expected()) == 0) {
 		return misuse("nothing is expected: give a --policy FILE that says what is")
 	}
-	ask := c.localFindings
-	if server {
-		ask = c.serverFindings
+	l := listing[findingRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: findingColumns,
+		local: func(ctx context.Context, s engine.Snapshot) ([]findingRow, int, error) {
+			page, err := s.Findings(ctx, engine.FindingQuery{
+				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Offset: int(f.offset.value), Limit: int(f.limit.value),
+			})
+			return rowsOf(page.Rows, page.Total, err, newFindingRow)
+		},
+		remote: func() question { return f.question("/findings", map[string]string{"where": f.where.String()}) },
 	}
-	rows, total, err := ask(ctx, f)
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, findingColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	return nil
-}
-
-func (c *cli) localFindings(ctx context.Context, f *findingsFlags) ([]findingRow, int, error) {
-	e, err := c.memory(ctx, &f.read)
-	if err != nil {
-		return nil, 0, err
-	}
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	page, err := s.Findings(ctx, engine.FindingQuery{
-		View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Offset: int(f.offset.value), Limit: int(f.limit.value),
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	rows := make([]findingRow, len(page.Rows))
-	for i, row := range page.Rows {
-		rows[i] = findingRow{Finding: row.Finding.String(), Num: row.Num, Port: row.Port, Expectation: row.Expectation}
-		if row.Type != engine.AnyType {
-			rows[i].Type = row.Type.String()
-		}
-		if row.Finding == engine.ExpectedClosed {
-			rows[i].Unseen = &page.Rows[i].Unseen
-		}
-	}
-	return rows, page.Total, nil
-}
-
-func (c *cli) serverFindings(ctx context.Context, f *findingsFlags) ([]findingRow, int, error) {
-	return readPages[findingRow](ctx, c, &f.server, f.question("/findings", map[string]string{"where": f.where.String()}), &f.filterFlags)
+	return l.write(ctx, c)
 }
 
 // findingRow is a row of the findings command, in the words of the HTTP API.
@@ -107,6 +73,17 @@ type findingRow struct {
 	Port        uint16 `json:"port"`
 	Type        string `json:"type,omitempty"`
 	Expectation string `json:"expectation,omitempty"`
+}
+
+func newFindingRow(r *engine.FindingCount) findingRow {
+	row := findingRow{Finding: r.Finding.String(), Num: r.Num, Port: r.Port, Expectation: r.Expectation}
+	if r.Type != engine.AnyType {
+		row.Type = r.Type.String()
+	}
+	if r.Finding == engine.ExpectedClosed {
+		row.Unseen = &r.Unseen
+	}
+	return row
 }
 
 var findingColumns = []string{"finding", "num", "unseen", "port", "type", "expectation"}

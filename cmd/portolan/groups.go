@@ -57,65 +57,33 @@ func (c *cli) groups(ctx context.Context, f *groupsFlags) error {
 			return misuse("--by: %w", err)
 		}
 	}
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
-	}
 	about := new(groupsAbout)
-	ask := func() ([]groupRow, int, error) { return c.serverGroups(ctx, f, about) }
-	if !server {
-		e, err := c.memory(ctx, &f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]groupRow, int, error) { return localGroups(ctx, e, f, about) }
+	l := listing[groupRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: groupColumns, explain: true,
+		local: func(ctx context.Context, s engine.Snapshot) ([]groupRow, int, error) {
+			page, err := s.Groups(ctx, engine.GroupQuery{
+				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Label: f.by, ByNum: f.order.value == "num",
+				Descending: f.descending, Offset: int(f.offset.value), Limit: int(f.limit.value),
+			})
+			*about = groupsAbout{page.Assets, page.Without}
+			return rowsOf(page.Rows, page.Total, err, func(g *engine.GroupCount) groupRow { return groupRow{g.Value, g.Num} })
+		},
+		remote: func() question {
+			filters := map[string]string{"by": f.by, "where": f.where.String(), "sort": f.order.value}
+			if f.descending {
+				filters["desc"] = "true"
+			}
+			q := f.question("/groups", filters)
+			q.about = about
+			return q
+		},
+		note: func() {
+			if about.Without > 0 {
+				fmt.Fprintf(c.stderr, "%d of %d assets have no label %s.\n", about.Without, about.Assets, printable(strconv.Quote(f.by)))
+			}
+		},
 	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, groupColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	if f.output.value == asTable && about.Without > 0 {
-		fmt.Fprintf(c.stderr, "%d of %d assets have no label %s.\n", about.Without, about.Assets, printable(strconv.Quote(f.by)))
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	c.whyEmpty(&f.filterFlags, total, nil, func() (int, error) {
-		_, total, err := ask()
-		return total, err
-	})
-	return nil
-}
-
-func localGroups(ctx context.Context, e *engine.Engine, f *groupsFlags, about *groupsAbout) ([]groupRow, int, error) {
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	page, err := s.Groups(ctx, engine.GroupQuery{
-		View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Label: f.by, ByNum: f.order.value == "num",
-		Descending: f.descending, Offset: int(f.offset.value), Limit: int(f.limit.value),
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	*about = groupsAbout{page.Assets, page.Without}
-	rows := make([]groupRow, len(page.Rows))
-	for i, row := range page.Rows {
-		rows[i] = groupRow{row.Value, row.Num}
-	}
-	return rows, page.Total, nil
-}
-
-func (c *cli) serverGroups(ctx context.Context, f *groupsFlags, about *groupsAbout) ([]groupRow, int, error) {
-	filters := map[string]string{"by": f.by, "where": f.where.String(), "sort": f.order.value}
-	if f.descending {
-		filters["desc"] = "true"
-	}
-	q := f.question("/groups", filters)
-	q.about = about
-	return readPages[groupRow](ctx, c, &f.server, q, &f.filterFlags)
+	return l.write(ctx, c)
 }
 
 // groupsAbout is what an answer has besides its rows, in the words of the HTTP API.
@@ -163,54 +131,16 @@ server: how many values of each there are, and how many assets have it.`,
 }
 
 func (c *cli) labels(ctx context.Context, f *labelsFlags) error {
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
+	l := listing[labelRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: labelColumns, explain: true,
+		local: func(ctx context.Context, s engine.Snapshot) ([]labelRow, int, error) {
+			labels, err := s.Labels(ctx, f.view())
+			labels, total := cutTo(labels, &f.filterFlags)
+			return rowsOf(labels, total, err, func(l *engine.LabelCount) labelRow { return labelRow{l.Name, l.Values, l.Num} })
+		},
+		remote: func() question { return f.question("/labels", nil) },
 	}
-	ask := func() ([]labelRow, int, error) {
-		return readPages[labelRow](ctx, c, &f.server, f.question("/labels", nil), &f.filterFlags)
-	}
-	if !server {
-		e, err := c.memory(ctx, &f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]labelRow, int, error) { return localLabels(ctx, e, &f.filterFlags) }
-	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, labelColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	c.whyEmpty(&f.filterFlags, total, nil, func() (int, error) {
-		_, total, err := ask()
-		return total, err
-	})
-	return nil
-}
-
-func localLabels(ctx context.Context, e *engine.Engine, f *filterFlags) ([]labelRow, int, error) {
-	s, err := snapshotOf(e, f)
-	if err != nil {
-		return nil, 0, err
-	}
-	labels, err := s.Labels(ctx, f.view())
-	if err != nil {
-		return nil, 0, err
-	}
-	total := len(labels)
-	labels = labels[min(int(f.offset.value), total):]
-	if limit := int(f.limit.value); limit > 0 {
-		labels = labels[:min(limit, len(labels))]
-	}
-	rows := make([]labelRow, len(labels))
-	for i, l := range labels {
-		rows[i] = labelRow{l.Name, l.Values, l.Num}
-	}
-	return rows, total, nil
+	return l.write(ctx, c)
 }
 
 // labelRow is a row of the labels command, in the words of the HTTP API.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"portolan/engine"
 )
 
 // hostFlags are the flags of the host command.
@@ -45,64 +47,33 @@ anything about it was made. SELECTOR is as in portolan ports --help.`,
 }
 
 func (c *cli) host(ctx context.Context, f *hostFlags, id string) error {
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
-	}
-	ask := c.localHost
-	if server {
-		ask = c.serverHost
-	}
-	rows, total, about, err := ask(ctx, f, id)
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, openColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	if f.output.value == asTable {
-		fmt.Fprintln(c.stderr, printable(about.String()))
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	return nil
-}
-
-// localHost answers from files.
-func (c *cli) localHost(ctx context.Context, f *hostFlags, id string) ([]openRow, int, *hostAbout, error) {
-	e, err := c.memory(ctx, &f.read)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	a, err := s.AssetPorts(ctx, f.view(), id)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	var rows []openRow
-	keys := f.ports.ports.Keys(s.Policy())
-	for _, p := range a.Ports {
-		if keys.Contains(p.Key()) {
-			rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Rule, p.Reason, p.Seen.Format(time.RFC3339Nano)})
-		}
-	}
-	total := len(rows)
-	rows = rows[min(int(f.offset.value), total):]
-	if limit := int(f.limit.value); limit > 0 {
-		rows = rows[:min(limit, len(rows))]
-	}
-	return rows, total, &hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.Labels, a.LastSeen.Format(time.RFC3339Nano)}, nil
-}
-
-// serverHost answers by asking a server.
-func (c *cli) serverHost(ctx context.Context, f *hostFlags, id string) ([]openRow, int, *hostAbout, error) {
 	about := new(hostAbout)
-	q := f.question("/hosts/"+escape(id), map[string]string{"ports": f.ports.String()})
-	q.about = about
-	rows, total, err := readPages[openRow](ctx, c, &f.server, q, &f.filterFlags)
-	return rows, total, about, err
+	l := listing[openRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: openColumns,
+		local: func(ctx context.Context, s engine.Snapshot) ([]openRow, int, error) {
+			a, err := s.AssetPorts(ctx, f.view(), id)
+			if err != nil {
+				return nil, 0, err
+			}
+			*about = hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.Labels, a.LastSeen.Format(time.RFC3339Nano)}
+			var rows []openRow
+			keys := f.ports.ports.Keys(s.Policy())
+			for _, p := range a.Ports {
+				if keys.Contains(p.Key()) {
+					rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Rule, p.Reason, p.Seen.Format(time.RFC3339Nano)})
+				}
+			}
+			rows, total := cutTo(rows, &f.filterFlags)
+			return rows, total, nil
+		},
+		remote: func() question {
+			q := f.question("/hosts/"+escape(id), map[string]string{"ports": f.ports.String()})
+			q.about = about
+			return q
+		},
+		note: func() { fmt.Fprintln(c.stderr, printable(about.String())) },
+	}
+	return l.write(ctx, c)
 }
 
 // hostAbout is what is known of an asset besides its ports, in the words of the HTTP API.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"math"
 	"time"
 
@@ -75,42 +74,24 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 	case !f.byPort() && (f.name != "" || f.address != ""):
 		return misuse(`--name and --address go with a port: without one, say it in --where, such as name ~ "*web*"`)
 	}
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
-	}
 	if !f.byPort() {
-		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""}, server)
+		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""})
 	}
-	ask := func() ([]hostRow, int, error) { return c.serverHosts(ctx, f) }
-	if !server {
-		e, err := c.memory(ctx, &f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]hostRow, int, error) { return localHosts(ctx, e, f) }
+	l := listing[hostRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: hostColumns, local: f.local,
+		remote: func() question {
+			return f.question("/hosts", map[string]string{
+				"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
+				"name": f.name, "address": f.address,
+			})
+		},
+		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true,
 	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, hostColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	c.whyEmpty(&f.filterFlags, total, map[string]*choice{"type": f.typ, "status": f.status}, func() (int, error) {
-		_, total, err := ask()
-		return total, err
-	})
-	return nil
+	return l.write(ctx, c)
 }
 
-// localHosts answers from files.
-func localHosts(ctx context.Context, e *engine.Engine, f *hostsFlags) ([]hostRow, int, error) {
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
+// local answers from files.
+func (f *hostsFlags) local(ctx context.Context, s engine.Snapshot) ([]hostRow, int, error) {
 	q := engine.HostQuery{
 		View:    f.view(),
 		Where:   f.where.where.Assets(s.Policy(), time.Now()),
@@ -127,29 +108,5 @@ func localHosts(ctx context.Context, e *engine.Engine, f *hostsFlags) ([]hostRow
 		q.Keys = f.ports.ports.Keys(s.Policy())
 	}
 	page, err := s.Hosts(ctx, q)
-	if err != nil {
-		return nil, 0, err
-	}
-	rows := make([]hostRow, len(page.Rows))
-	for i, r := range page.Rows {
-		rows[i] = newHostRow(r)
-	}
-	return rows, page.Total, nil
-}
-
-// snapshotOf returns what an engine filled from files has of the category that is asked for.
-func snapshotOf(e *engine.Engine, f *filterFlags) (engine.Snapshot, error) {
-	s, err := e.Snapshot(localProject, parsedCategory(f.category))
-	if errors.Is(err, engine.ErrNoProject) { // the files hold no asset
-		err = nil
-	}
-	return s, err
-}
-
-// serverHosts answers by asking a server.
-func (c *cli) serverHosts(ctx context.Context, f *hostsFlags) ([]hostRow, int, error) {
-	return readPages[hostRow](ctx, c, &f.server, f.question("/hosts", map[string]string{
-		"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
-		"name": f.name, "address": f.address,
-	}), &f.filterFlags)
+	return rowsOf(page.Rows, page.Total, err, newHostRow)
 }

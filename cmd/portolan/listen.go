@@ -159,6 +159,16 @@ func (c *cli) guard(f *listenFlags) (g server.AdminGuard, err error) {
 	return g, checkToken(g.Token, f.adminTokenEnv)
 }
 
+// closeAccessLog closes what openAccessLog has opened and says what of it was lost.
+func closeAccessLog(q *server.LogQueue, log *slog.Logger) {
+	if q == nil {
+		return
+	}
+	if lost := q.Close(); lost != nil {
+		log.Warn(lost.Error())
+	}
+}
+
 // loggerOf returns what writes to the queue, nil for none.
 func loggerOf(q *server.LogQueue) *slog.Logger {
 	if q == nil {

@@ -41,7 +41,7 @@ func (r portRow) cells() []string {
 	return []string{strconv.Itoa(r.Num), strconv.Itoa(int(r.Port)), r.Type, r.Status}
 }
 
-func newPortRow(c engine.PortCount) portRow {
+func newPortRow(c *engine.PortCount) portRow {
 	return portRow{Num: c.Num, Port: c.Port, Type: c.Type.String(), Status: c.Status.String()}
 }
 
@@ -63,7 +63,7 @@ func (r hostRow) cells() []string {
 	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(int(r.Port)), r.Type, r.Status}
 }
 
-func newHostRow(h engine.HostPort) hostRow {
+func newHostRow(h *engine.HostPort) hostRow {
 	return hostRow{
 		Asset: h.Asset, Name: h.Name, Address: h.Address, EnterpriseProject: h.EnterpriseProject,
 		Port: h.Port, Type: h.Type.String(), Status: h.Status.String(),

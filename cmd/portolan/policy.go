@@ -91,7 +91,12 @@ Where the assets that have a port open do not agree on its status, the row of th
 has danger before unknown before normal.`,
 		Args: arguments(0, 0, ""),
 	}
-	check := &cobra.Command{
+	cmd.AddCommand(c.policyCheckCommand(), c.policyShowCommand())
+	return cmd
+}
+
+func (c *cli) policyCheckCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "check FILE…",
 		Short:   "Say what is wrong with policy files",
 		Long:    `Say what is wrong with policy files, by line and rule, and end with 1 if anything is.`,
@@ -101,8 +106,11 @@ has danger before unknown before normal.`,
 		},
 		RunE: body(func(_ context.Context, args []string) error { return c.checkPolicies(args) }),
 	}
+}
+
+func (c *cli) policyShowCommand() *cobra.Command {
 	f := &struct{ output, color *choice }{newOutput(asTable, asJSON, asNDJSON, asCSV), newColor()}
-	show := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "show [POLICY]",
 		Short:   "List the rules of a policy",
 		Long:    `List the rules of a policy, built in by name or in a file, the last one first: it counts.`,
@@ -120,9 +128,8 @@ has danger before unknown before normal.`,
 			return writeRows(c.stdout, f.output.value, ruleColumns, ruleRows(policy), c.look(f.color.value))
 		}),
 	}
-	f.output.addTo(show, "output", "o", "write the rows in this format")
-	f.color.addTo(show, "color", "", "colour the status in tables; auto does on a terminal, unless NO_COLOR is set")
-	cmd.AddCommand(check, show)
+	f.output.addTo(cmd, "output", "o", "write the rows in this format")
+	f.color.addTo(cmd, "color", "", "colour the status in tables; auto does on a terminal, unless NO_COLOR is set")
 	return cmd
 }
 

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -160,76 +158,19 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 	if f.most.value > 0 && f.most.value < f.least.value {
 		return misuse("--max-num is %d and --min-num %d: no number is both", f.most.value, f.least.value)
 	}
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
+	l := listing[portRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: portColumns, remote: f.remote,
+		local: func(ctx context.Context, s engine.Snapshot) ([]portRow, int, error) {
+			page, err := s.Ports(ctx, f.query(s.Policy(), time.Now()))
+			return rowsOf(page.Rows, page.Total, err, newPortRow)
+		},
+		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true,
 	}
-	ask := func() ([]portRow, int, error) { return c.serverPorts(ctx, f) }
-	if !server {
-		e, err := c.memory(ctx, &f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]portRow, int, error) { return localPorts(ctx, e, f) }
-	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, portColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	c.whyEmpty(&f.filterFlags, total, map[string]*choice{"type": f.typ, "status": f.status}, func() (int, error) {
-		_, total, err := ask()
-		return total, err
-	})
-	return nil
+	return l.write(ctx, c)
 }
 
-// whyEmpty tells why an answer has no rows where there would be some with another category, in
-// every enterprise project, or without one of the filters by choice.
-func (c *cli) whyEmpty(f *filterFlags, total int, filters map[string]*choice, ask func() (total int, err error)) {
-	if total > 0 {
-		return
-	}
-	try := func(instead string, change, restore func()) {
-		change()
-		defer restore()
-		if n, err := ask(); err == nil && n > 0 { // the question itself was answered
-			c.complain(fmt.Sprintf("no rows; %s there would be %d", instead, n))
-		}
-	}
-	category := f.category.value
-	other := engine.Container.String()
-	if category == other {
-		other = engine.Host.String()
-	}
-	try("with --category "+other, func() { f.category.value = other }, func() { f.category.value = category })
-	if groups := f.enterprise.list; len(groups) > 0 {
-		try("without --enterprise-project", func() { f.enterprise.list = nil }, func() { f.enterprise.list = groups })
-	}
-	for _, name := range slices.Sorted(maps.Keys(filters)) {
-		filter := filters[name]
-		if value := filter.value; value != "" {
-			try("without --"+name, func() { filter.value = "" }, func() { filter.value = value })
-		}
-	}
-}
-
-// noteMore tells of an offset past the end, and a reader of a table that there
-// are more rows than it shows.
-func (c *cli) noteMore(f filterFlags, shown, total int) {
-	switch offset := f.offset.value; {
-	case shown == 0 && offset > 0 && offset >= int64(total):
-		fmt.Fprintf(c.stderr, "--offset %d is past the end: there are %d rows.\n", offset, total)
-	case f.output.value == asTable && shown < total:
-		fmt.Fprintf(c.stderr, "%d of %d rows; --limit 0 shows all.\n", shown, total)
-	}
-}
-
-// serverPorts answers by asking a server.
-func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, error) {
+// remote is what a server is asked.
+func (f *portsFlags) remote() question {
 	filters := map[string]string{
 		"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "match": f.match.text, "type": f.typ.value, "status": f.status.value,
 		"min_num": given(f.least), "max_num": given(f.most), "sort": f.order.value,
@@ -237,24 +178,7 @@ func (c *cli) serverPorts(ctx context.Context, f *portsFlags) ([]portRow, int, e
 	if f.descending {
 		filters["desc"] = "true"
 	}
-	return readPages[portRow](ctx, c, &f.server, f.question("/ports", filters), &f.filterFlags)
-}
-
-// localPorts answers from files.
-func localPorts(ctx context.Context, e *engine.Engine, f *portsFlags) ([]portRow, int, error) {
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	page, err := s.Ports(ctx, f.query(s.Policy(), time.Now()))
-	if err != nil {
-		return nil, 0, err
-	}
-	rows := make([]portRow, len(page.Rows))
-	for i, r := range page.Rows {
-		rows[i] = newPortRow(r)
-	}
-	return rows, page.Total, nil
+	return f.question("/ports", filters)
 }
 
 func (f *portsFlags) query(policy *engine.Policy, now time.Time) engine.PortQuery {

@@ -113,13 +113,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if accesses != nil {
-		defer func() {
-			if lost := accesses.Close(); lost != nil {
-				log.Warn(lost.Error())
-			}
-		}()
-	}
+	defer closeAccessLog(accesses, log)
 	data, err := c.openData(f, log)
 	if err != nil {
 		return err
@@ -134,11 +128,7 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 			return err
 		}
 	}
-	s, err := server.New(data.engine, &server.Options{
-		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
-		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
-		TrustedProxies: f.proxies.list, AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
-	})
+	s, err := server.New(data.engine, f.serverOptions(who, accesses, log))
 	if err != nil {
 		return err
 	}
@@ -167,6 +157,15 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	defer watchdog(log, func() { _, _ = data.engine.Stats() })()
 	c.greet(f, l.at, who.token, held)
 	return l.until(ctx, s, f.drainDelay.value)
+}
+
+// serverOptions returns what the server is told, which is loading still.
+func (f *serveFlags) serverOptions(who *identity, accesses *server.LogQueue, log *slog.Logger) *server.Options {
+	return &server.Options{
+		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
+		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
+		TrustedProxies: f.proxies.list, AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
+	}
 }
 
 // logger returns the server's own log.

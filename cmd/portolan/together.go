@@ -58,57 +58,27 @@ without what is rare. SELECTOR and ASSETS are as in portolan ports --help.`,
 }
 
 func (c *cli) together(ctx context.Context, f *togetherFlags) error {
-	server, err := fromServer(&f.read, &f.server)
-	if err != nil {
-		return err
-	}
 	about := new(togetherAbout)
-	ask := func() ([]togetherRow, int, error) { return c.serverTogether(ctx, f, about) }
-	if !server {
-		e, err := c.memory(ctx, &f.read)
-		if err != nil {
-			return err
-		}
-		ask = func() ([]togetherRow, int, error) { return localTogether(ctx, e, f, about) }
+	l := listing[togetherRow]{
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: togetherColumns,
+		local: func(ctx context.Context, s engine.Snapshot) ([]togetherRow, int, error) {
+			page, err := s.Together(ctx, engine.TogetherQuery{
+				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Open: f.open.Keys(s.Policy()), MinNum: int(f.least.value),
+				ByLift: f.order.value == "lift", Offset: int(f.offset.value), Limit: int(f.limit.value),
+			})
+			*about = togetherAbout{page.Assets, page.Holders}
+			return rowsOf(page.Rows, page.Total, err, newTogetherRow)
+		},
+		remote: func() question {
+			q := f.question("/together", map[string]string{"open": f.open.String(), "where": f.where.String(), "min_num": given(f.least), "sort": f.order.value})
+			q.about = about
+			return q
+		},
+		note: func() {
+			fmt.Fprintf(c.stderr, "%d of %d assets have %s open.\n", about.Holders, about.Assets, printable(f.open.String()))
+		},
 	}
-	rows, total, err := ask()
-	if err != nil {
-		return err
-	}
-	if err := writeRows(c.stdout, f.output.value, togetherColumns, rows, c.look(f.color.value)); err != nil {
-		return err
-	}
-	if f.output.value == asTable {
-		fmt.Fprintf(c.stderr, "%d of %d assets have %s open.\n", about.Holders, about.Assets, printable(f.open.String()))
-	}
-	c.noteMore(f.filterFlags, len(rows), total)
-	return nil
-}
-
-func localTogether(ctx context.Context, e *engine.Engine, f *togetherFlags, about *togetherAbout) ([]togetherRow, int, error) {
-	s, err := snapshotOf(e, &f.filterFlags)
-	if err != nil {
-		return nil, 0, err
-	}
-	page, err := s.Together(ctx, engine.TogetherQuery{
-		View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Open: f.open.Keys(s.Policy()), MinNum: int(f.least.value),
-		ByLift: f.order.value == "lift", Offset: int(f.offset.value), Limit: int(f.limit.value),
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	*about = togetherAbout{page.Assets, page.Holders}
-	rows := make([]togetherRow, len(page.Rows))
-	for i, row := range page.Rows {
-		rows[i] = togetherRow{row.Num, row.Of, math.Round(row.Lift*1000) / 1000, row.Port, row.Type.String(), row.Status.String()}
-	}
-	return rows, page.Total, nil
-}
-
-func (c *cli) serverTogether(ctx context.Context, f *togetherFlags, about *togetherAbout) ([]togetherRow, int, error) {
-	q := f.question("/together", map[string]string{"open": f.open.String(), "where": f.where.String(), "min_num": given(f.least), "sort": f.order.value})
-	q.about = about
-	return readPages[togetherRow](ctx, c, &f.server, q, &f.filterFlags)
+	return l.write(ctx, c)
 }
 
 // togetherAbout is what an answer has besides its rows, in the words of the HTTP API.
@@ -125,6 +95,10 @@ type togetherRow struct {
 	Port   uint16  `json:"port"`
 	Type   string  `json:"type"`
 	Status string  `json:"status"`
+}
+
+func newTogetherRow(r *engine.TogetherCount) togetherRow {
+	return togetherRow{r.Num, r.Of, math.Round(r.Lift*1000) / 1000, r.Port, r.Type.String(), r.Status.String()}
 }
 
 var togetherColumns = []string{"num", "of", "lift", "port", "type", "status"}

@@ -59,6 +59,7 @@ type Error struct {
 	Err  error
 }
 
+// Error returns the line, the rule and what is wrong, those that are known.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Line > 0 {

@@ -62,6 +62,7 @@ func TestNDJSONRejects(t *testing.T) {
 		`{"asset":"h"}`:                       `open: "" is not allowed: want an array`,
 		`{"asset":"h","open":[],"labels":[]}`: `labels: [] is not allowed: want an object`,
 		`{"asset":"h","open":[],"labels":{"a":1}}`:                            `labels: "{\"a\":1}" is not allowed: want an object of strings, each name once`,
+		`{"asset":"h","open":[],"labels":{"b":"","a":null}}`:                  `labels: "{\"b\":\"\",\"a\":null}" is not allowed: want an object of strings, each name once`,
 		`{"asset":"h","open":[],"labels":{"a":"1","a":"2"}}`:                  `labels: "{\"a\":\"1\",\"a\":\"2\"}" is not allowed: want an object of strings, each name once`,
 		`{"asset":"h","open":[],"labels":{"a=b":"1"}}`:                        `labels: "a=b" is not allowed`,
 		`{"asset":"h","open":[],"labels":{"":"1"}}`:                           `labels: "" is not allowed`,

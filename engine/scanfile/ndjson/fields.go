@@ -3,6 +3,7 @@ package ndjson
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math"
 	"strconv"
@@ -125,6 +126,8 @@ func (p *parser) scopeValue() (engine.Scope, error) {
 	return scope, err
 }
 
+var errNull = errors.New("null is no string")
+
 // labelsValue remembers what the last object meant: neighbours mostly share it. What it does not
 // have is that of the options.
 func (p *parser) labelsValue() (map[string]string, error) {
@@ -135,15 +138,22 @@ func (p *parser) labelsValue() (map[string]string, error) {
 	if p.labels != nil && bytes.Equal(object, p.labelText) {
 		return p.labels, nil
 	}
-	var given map[string]string
-	if err := jsonv2.Unmarshal(object, &given); err != nil { // which refuses a name that is there twice
-		return nil, &engine.FieldError{Field: "labels", Value: reader.Clip(object), Allowed: `an object of strings, each name once, such as {"env":"prod"}`}
-	}
+	var given map[string]*string           // nil is a null
+	err = jsonv2.Unmarshal(object, &given) // which refuses a name that is there twice
 	labels := maps.Clone(p.base.Labels)
 	if labels == nil {
 		labels = make(map[string]string, len(given))
 	}
-	maps.Copy(labels, given)
+	for name, value := range given {
+		if value == nil {
+			err = errNull
+			break
+		}
+		labels[name] = *value
+	}
+	if err != nil {
+		return nil, &engine.FieldError{Field: "labels", Value: reader.Clip(object), Allowed: `an object of strings, each name once, such as {"env":"prod"}`}
+	}
 	p.labelText, p.labels = append(p.labelText[:0], object...), labels
 	return labels, nil
 }
