@@ -36,6 +36,9 @@ func (run *run) facets(ctx context.Context, hosts int) error {
 	if err := run.measureFacets(ctx, r, list); err != nil {
 		return err
 	}
+	if err := run.exports(ctx, r); err != nil {
+		return err
+	}
 	run.progress("facets: labels")
 	if list, err = r.labelled(ctx, run.c); err != nil {
 		return err

@@ -242,6 +242,9 @@ func (e *evidence) ownOf(i int) micros {
 	return e.own[i]
 }
 
+// noteHasHome says whether a note's asset was ever given an enterprise project.
+func noteHasHome(note []byte) bool { return note[0]>>6&3 != neverGiven }
+
 // noteNewest returns the newest time of a note.
 func noteNewest(note []byte) micros {
 	v, _ := binary.Varint(note[1:])

@@ -36,6 +36,14 @@ const MaxKeys = MaxPort * numTypes
 
 var typeNames = [typeLimit]string{"any", "SCTP", "SCTP6", "TCP", "TCP6", "UDP", "UDP6"}
 
+// lowerNames are the names in lower case.
+var lowerNames = func() (names [typeLimit]string) {
+	for t, name := range typeNames {
+		names[t] = strings.ToLower(name)
+	}
+	return names
+}()
+
 // errKey is wrapped, with the text at fault, by errors about keys, types and ranges
 // that cannot be parsed.
 var errKey = errors.New("invalid port")
@@ -94,6 +102,9 @@ func (k Key) String() string { return string(k.Append(nil)) }
 func (k Key) Append(dst []byte) []byte {
 	dst = strconv.AppendUint(dst, uint64(k>>3), 10)
 	dst = append(dst, '/')
+	if t := k.Type(); t < typeLimit {
+		return append(dst, lowerNames[t]...)
+	}
 	return append(dst, strings.ToLower(k.Type().String())...)
 }
 

@@ -86,6 +86,12 @@ func (s *Snapshot) Note(o Ordinal) []byte {
 	return s.noteOf(&st)
 }
 
+// AppendKeys appends the open keys of the asset with the ordinal, which must be there, in order, to dst.
+func (s *Snapshot) AppendKeys(dst []Key, o Ordinal) []Key {
+	st := s.stateOf(o)
+	return appendKeys(dst, s.listOf(&st))
+}
+
 // AppendKeysOf appends the open keys of the asset with the ordinal, which must be there, in
 // their portable form, to dst.
 func (s *Snapshot) AppendKeysOf(dst []byte, o Ordinal) []byte {

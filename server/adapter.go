@@ -16,6 +16,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.body.begin = func() error { return s.beginUpload(c) }
 		c.Body = c.body
 	}
+	c.streams = r.ProtoAtLeast(1, 1)
 	s.answer(r.Context(), c)
 	h, a := w.Header(), &c.answered
 	if r.ProtoMajor == 1 && c.body.unread() {
@@ -31,9 +32,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h[a.fields[i].name] = a.fields[i].values
 	}
 	w.WriteHeader(a.status)
-	if len(a.body) > 0 {
+	var cut error
+	switch {
+	case a.write != nil:
+		cut = a.write(newStreamWriter(w, &s.opts))
+	case len(a.body) > 0:
 		_, _ = w.Write(a.body) // whoever asked is gone
 	}
 	s.observe(c)
 	c.end()
+	if cut != nil {
+		panic(http.ErrAbortHandler)
+	}
 }

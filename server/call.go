@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -37,6 +38,7 @@ type call struct {
 	tag    tag
 
 	answered response
+	streams  bool // the transport can send an answer as it is written
 	panicked bool // somebody may still use this call's memory
 
 	statistics statisticsParams // here, as it would be allocated for each
@@ -52,7 +54,8 @@ type response struct {
 	id     []string // the value of X-Request-Id, if it is made already
 	fields []field  // the other header fields
 	body   []byte
-	room   [8]field // where fields are, if nobody remembers them
+	write  func(io.Writer) error // writes what takes the body's place, if it is not nil
+	room   [8]field              // where fields are, if nobody remembers them
 }
 
 // field is a header field, its name in canonical form.
@@ -141,6 +144,9 @@ func (c *call) reply(status int, body []byte) {
 	c.head(status, len(body))
 }
 
+// unknownLength is the length of a body that is written when it is sent.
+const unknownLength = -1
+
 // head sets the headers of every answer. Their values are parts of one text and
 // one slice, which makes two allocations of eight.
 func (c *call) head(status, length int) {
@@ -162,7 +168,9 @@ func (c *call) head(status, length int) {
 			media = jsonType
 		}
 		a.add("Content-Type", media)
-		a.add("Content-Length", values[1:2:2])
+		if length != unknownLength {
+			a.add("Content-Length", values[1:2:2])
+		}
 	}
 	if !c.tagged {
 		a.add("Cache-Control", noStore)

@@ -154,20 +154,27 @@ func (l *conns) serve(next http.Handler, c *conn, w http.ResponseWriter, r *http
 		watched.Body = &watchedBody{ReadCloser: r.Body, l: l, c: c}
 		r = &watched
 	}
-	next.ServeHTTP(&watchedWriter{w, c}, r)
+	next.ServeHTTP(&watchedWriter{ResponseWriter: w, l: l, c: c}, r)
 }
 
 // watchedWriter is the writer of an answer. While it writes, the connection waits.
 type watchedWriter struct {
 	http.ResponseWriter
-	c *conn
+	l    *conns
+	c    *conn
+	went int // since the connection's last progress
 }
 
 // Write writes to the client.
 func (w *watchedWriter) Write(p []byte) (int, error) {
 	w.c.working.Add(-1)
-	defer w.c.working.Add(1)
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	w.c.working.Add(1)
+	if w.went += n; w.went >= progress {
+		w.went = 0
+		w.l.advance(w.c)
+	}
+	return n, err
 }
 
 // Unwrap is for [http.ResponseController].

@@ -106,3 +106,15 @@ func Working(ctx context.Context) func() bool {
 	c, _ := ctx.Value(connKey{}).(*conn) // every request of such a server has one
 	return func() bool { return c.working.Load() > 0 }
 }
+
+// TakeExports takes places of exports for a caller, at most so many, and returns what gives each back.
+func TakeExports(s *Server, caller string, most int) (give []func()) {
+	for range most {
+		g, err := s.exports.take(holder{name: caller})
+		if err != nil {
+			break
+		}
+		give = append(give, g)
+	}
+	return give
+}

@@ -218,6 +218,12 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 				all = append(all, question{route: rt, project: project, group: group, category: category, target: path(c, rt, project, "") + "?category=" + category.String() + "&" + group})
 				continue
 			}
+			if strings.HasSuffix(rt.Pattern, "/export") { // which has no pages
+				base = strings.Replace(base, "limit=200&", "", 1)
+				add("", everything)
+				add("&format=csv", everything)
+				continue
+			}
 			if strings.HasSuffix(rt.Pattern, "/groups") {
 				add("", nil)
 				add("&by=team", everything)

@@ -20,6 +20,7 @@ import (
 
 // description is openapi.yaml.
 var description = sync.OnceValues(func() (*openapi3.T, error) {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
 	return openapi3.NewLoader().LoadFromFile("openapi.yaml")
 })
 

@@ -34,6 +34,7 @@ type Server struct {
 	answers  *answers
 	keySets  *keySets
 	searches *searches
+	exports  *exports
 }
 
 // The phases of a server.
@@ -74,6 +75,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.answers = newAnswers()
 	s.keySets = newKeySets()
 	s.searches = newSearches()
+	s.exports = &exports{places: newPool(maxExports)}
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}

@@ -38,6 +38,7 @@ func TestGolden(t *testing.T) {
 		formats("assets-labels", "assets "+labelsFile),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
 		filters(both),
+		exports(both),
 		badFiles(),
 		wrongUse(),
 		helpTexts(),
@@ -58,6 +59,20 @@ func formats(name, line string) []goldenCase {
 		cases = append(cases, goldenCase{name: name + "-" + format, line: line + " -o " + format})
 	}
 	return cases
+}
+
+// exports are whole assets, and rows in the formats that are for others to read.
+func exports(both string) []goldenCase {
+	return []goldenCase{
+		{name: "export-ndjson", line: "export" + both},
+		{name: "export-csv", line: "export -o csv --ports 22,/udp" + both},
+		{name: "export-list", line: "export -o list" + both},
+		{name: "export-where", line: "export --where open(22)and(not(open(443))) --type tcp " + scanXML},
+		{name: "export-wrong", line: "export -o json " + scanXML},
+		{name: "ports-list", line: "ports -o list --ports 1-1024" + both},
+		{name: "ports-list-type", line: "ports -o list --type tcp --top 3" + both},
+		{name: "ports-prometheus", line: "ports -o prometheus --ports 22,123" + both},
+	}
 }
 
 func filters(both string) []goldenCase {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -18,8 +19,9 @@ type listing[R row] struct {
 	columns []string
 
 	local  func(ctx context.Context, s engine.Snapshot) (rows []R, total int, err error)
-	remote func() question // the same of a server
-	note   func()          // tells a reader of a table what else there is to say; nil is nothing
+	remote func() question                              // the same of a server
+	forms  map[string]func(w io.Writer, rows []R) error // the output formats besides those of all commands
+	note   func()                                       // tells a reader of a table what else there is to say; nil is nothing
 	// choices are the filters by choice that may be why an answer is empty. With explain false nothing
 	// is said about that.
 	choices map[string]*choice
@@ -50,7 +52,12 @@ func (l *listing[R]) write(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	if err := writeRows(c.stdout, l.filter.output.value, l.columns, rows, c.look(l.filter.color.value)); err != nil {
+	if form := l.forms[l.filter.output.value]; form != nil {
+		err = form(c.stdout, rows)
+	} else {
+		err = writeRows(c.stdout, l.filter.output.value, l.columns, rows, c.look(l.filter.color.value))
+	}
+	if err != nil {
 		return err
 	}
 	if l.note != nil && l.filter.output.value == asTable {

@@ -106,4 +106,15 @@ func TestSameOfServer(t *testing.T) {
 			}
 		}
 	}
+	for _, line := range []string{
+		"export", "export -o csv", "export -o list", "export --ports 22 --type tcp", "export --status danger -o csv", "export -o list --where label(env)=prod",
+		"export --category container", "export --enterprise-project back -o csv", "export --where open(9) -o list",
+		"ports -o list", "ports -o list --type tcp --sort num", "ports -o prometheus", "ports -o prometheus --limit 1", "ports -o list --ports 9", "ports -o prometheus --category container",
+	} {
+		local := call(t, nil, append(strings.Fields(line), labelsFile)...)
+		remote := call(t, e, append(strings.Fields(line), "--server", s.url)...)
+		if local.code != exitOK || remote.code != exitOK || local.stdout != remote.stdout || local.stderr != remote.stderr {
+			t.Errorf("portolan %s:\n%s%swith a server, exit %d:\n%s%s", line, local.stdout, local.stderr, remote.code, remote.stdout, remote.stderr)
+		}
+	}
 }

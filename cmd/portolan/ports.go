@@ -92,6 +92,7 @@ type portsFlags struct {
 	typ        *choice
 	status     *choice
 	descending bool
+	unlimited  bool // without --limit all rows are written
 }
 
 func (c *cli) portsCommand() *cobra.Command {
@@ -99,7 +100,9 @@ func (c *cli) portsCommand() *cobra.Command {
 		filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus(),
 		order: newOrder(), top: &number{min: 1, what: "number"}, least: newCount(0), most: newCount(0),
 	}
-	cmd := &cobra.Command{
+	f.output.words = append(f.output.words, asList, asPrometheus)
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   "ports {FILE… | --server URL}",
 		Short: "Count the assets that have each port open",
 		Long: `Count the assets that have each port open, from files of scanners or agents
@@ -110,6 +113,9 @@ type; rows come by port, then type, unless --sort or --top says otherwise.
 A SELECTOR lists ports, ranges, services and conditions: what is listed adds up, and
 ! takes out. 22,80,8000-8999,!8080  -1024  https,rdp/tcp  /udp  match=44  prefix=80
 suffix=0  type=tcp*  status=danger. Of lists that "and" joins, a port is in each.
+
+-o list and -o prometheus write all rows unless --limit says otherwise: the ports on one
+line, parted by commas, or a gauge for the node exporter's textfile collector.
 
 ASSETS is a set of them: open(22/tcp)  only(2000,5060)  looked(22)  ports > 10
 seen < 7d  address in (10.0.0.0/8, fd00::/8)  name ~ "web-*"  id in (a, b)  ep = "shop"
@@ -124,6 +130,9 @@ conditions.`,
 		Args: arguments(0, math.MaxInt, ""),
 		RunE: body(func(ctx context.Context, args []string) error {
 			f.read.files = append(f.read.files, args...)
+			if f.output.value == asList || f.output.value == asPrometheus {
+				f.unlimited = !cmd.Flags().Changed("limit")
+			}
 			return c.ports(ctx, f)
 		}),
 	}
@@ -155,6 +164,9 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 	if f.top.value > 0 {
 		f.order.value, f.descending, f.limit.value = engine.ByNum.String(), true, f.top.value
 	}
+	if f.unlimited && f.top.value == 0 {
+		f.limit.value = 0
+	}
 	if f.most.value > 0 && f.most.value < f.least.value {
 		return misuse("--max-num is %d and --min-num %d: no number is both", f.most.value, f.least.value)
 	}
@@ -164,7 +176,7 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 			page, err := s.Ports(ctx, f.query(s.Policy(), time.Now()))
 			return rowsOf(page.Rows, page.Total, err, newPortRow)
 		},
-		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true,
+		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true, forms: f.portForms(),
 	}
 	return l.write(ctx, c)
 }
