@@ -170,10 +170,14 @@ func (r *Row) Note() []byte { return r.s.Note(r.o) }
 // Address returns the address, of either family, if the asset's is one.
 func (r *Row) Address() (address netip.Addr, ok bool) {
 	id := r.s.ident(r.o)
-	kind, data := id.addrKind, id.addr
-	if kind == kindSame {
-		kind, data = id.kind, id.id
+	if id.addrKind == kindSame {
+		return r.addressIn(id.kind, id.id)
 	}
+	return r.addressIn(id.addrKind, id.addr)
+}
+
+// addressIn returns the address that a stored form is.
+func (r *Row) addressIn(kind idKind, data []byte) (address netip.Addr, ok bool) {
 	switch kind {
 	case kindIPv4:
 		return netip.AddrFrom4([4]byte(data)), true
@@ -210,6 +214,18 @@ func (s *Snapshot) EachRow(ctx context.Context, set Set, worker func() (look fun
 			}
 		}, done
 	})
+}
+
+// ID returns the id.
+func (r *Row) ID() string {
+	id := r.s.ident(r.o)
+	return id.idText()
+}
+
+// IDAddress is Address of the id.
+func (r *Row) IDAddress() (address netip.Addr, ok bool) {
+	id := r.s.ident(r.o)
+	return r.addressIn(id.kind, id.id)
 }
 
 // AddressText returns the address as it is, valid until the next call; empty is none.

@@ -177,7 +177,35 @@ func (c *colony) want(who *citizen, q *question, status int) *httptest.ResponseR
 	if status == http.StatusOK && strings.HasSuffix(q.route.Pattern, "/coverage") {
 		c.wantCoverage(who, q, w.Body.Bytes())
 	}
+	if status == http.StatusOK && strings.HasSuffix(q.route.Pattern, "/doctor") {
+		c.wantShared(who, q, w.Body.Bytes())
+	}
 	return w
+}
+
+// wantShared holds which assets have the address that one of every cell has against the cells.
+func (c *colony) wantShared(who *citizen, q *question, body []byte) {
+	c.Helper()
+	var want []string
+	for i := range c.cells {
+		if one := &c.cells[i]; visible(who, q, one) {
+			want = append(want, one.ids()[1])
+		}
+	}
+	var got struct {
+		Assets int
+		Total  int                         `json:"total_num"`
+		List   []struct{ Assets []string } `json:"data_list"`
+	}
+	err := json.Unmarshal(body, &got)
+	switch {
+	case err != nil:
+	case len(want) < 2 && got.Assets+got.Total+len(got.List) == 0:
+		return
+	case len(want) > 1 && got.Total == 1 && len(got.List) == 1 && got.Assets == len(want) && slices.Equal(got.List[0].Assets, want):
+		return
+	}
+	c.Fatalf("%s: %s: got %+v, %v, want %q", who.name, q.target, got, err, want)
 }
 
 // wantCoverage holds how many assets there are against the cells.

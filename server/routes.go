@@ -22,6 +22,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/findings", access: reads, serve: s.findings},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/groups", access: reads, serve: s.groups},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/labels", access: reads, serve: s.labels},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/doctor", access: reads, serve: s.doctor},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/export", access: reads, serve: s.export},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}", access: writes, serve: s.removeProject},

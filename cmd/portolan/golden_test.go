@@ -34,6 +34,7 @@ func TestGolden(t *testing.T) {
 		formats("coverage", "coverage --ports 22/tcp "+scanXML),
 		formats("together", "together 22/tcp --sort lift "+scanXML),
 		formats("findings", "findings --policy testdata/expected.yaml "+scanXML),
+		formats("doctor", "doctor "+scanXML+" testdata/twice.ndjson"),
 		formats("labels", "labels "+labelsFile),
 		formats("assets-labels", "assets "+labelsFile),
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
@@ -66,6 +67,8 @@ func exports(both string) []goldenCase {
 	return []goldenCase{
 		{name: "export-ndjson", line: "export" + both},
 		{name: "export-csv", line: "export -o csv --ports 22,/udp" + both},
+		{name: "doctor-none", line: "doctor " + scanXML},
+		{name: "ports-shared", line: "ports --top 1 " + scanXML + " testdata/twice.ndjson"},
 		{name: "export-list", line: "export -o list" + both},
 		{name: "export-where", line: "export --where open(22)and(not(open(443))) --type tcp " + scanXML},
 		{name: "export-wrong", line: "export -o json " + scanXML},

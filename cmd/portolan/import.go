@@ -94,7 +94,16 @@ func (c *cli) importFiles(ctx context.Context, f *importFlags, files []string) e
 		}
 		all.add(src.Name, sum)
 	}
+	c.remarkServer(ctx, cl)
 	return all.err()
+}
+
+// remarkServer says that hosts on the server have the same address, if it can tell.
+func (c *cli) remarkServer(ctx context.Context, cl *client) {
+	page, err := getPage[sharedRow](ctx, cl, question{path: "/doctor", query: url.Values{}}, 0, 1)
+	if err == nil {
+		c.complain(remarkShared(page.Rows, page.Total))
+	}
 }
 
 // outcome is what became of files that were read to their ends.

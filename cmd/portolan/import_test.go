@@ -38,6 +38,23 @@ func TestImportThenAsk(t *testing.T) {
 	}
 }
 
+// TestImportShared: an import says when hosts of the project have an address in common.
+func TestImportShared(t *testing.T) {
+	s := serve(t, nil)
+	if r := mustCall(t, s.env(), "import", scanXML); strings.Contains(r.stderr, "address") {
+		t.Error(r.stderr)
+	}
+	const want = "192.0.2.11 is the address of 3 assets"
+	if r := mustCall(t, s.env(), "import", "testdata/twice.ndjson"); !strings.Contains(r.stderr, want) || !strings.Contains(r.stderr, "with 1 more;") {
+		t.Error(r.stderr)
+	}
+	var log safeBuffer
+	serveTo(t, &log, env{"PORTOLAN_TOKEN": testToken}, "--import", scanXML, "--import", "testdata/twice.ndjson")
+	if !strings.Contains(log.String(), want) {
+		t.Error(log.String())
+	}
+}
+
 func TestImportFlags(t *testing.T) {
 	s := serve(t, nil)
 	lines := `{"asset":"h1","open":["123/udp"]}` + "\n" + `{"asset":"h2","enterprise_project_id":"other","open":["123/udp"]}` + "\n"

@@ -26,6 +26,8 @@ type readFlags struct {
 	labels labelFlag
 	policy policyFlag
 	strict bool
+
+	listsShared bool // the command lists addresses that several assets have itself
 }
 
 // addTo adds the flags of a command that reads files itself.
@@ -88,6 +90,9 @@ func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) 
 		return nil, summedError{err, sum}
 	}
 	c.remark(sum)
+	if !f.listsShared {
+		c.complain(sharedIn(ctx, e, localProject))
+	}
 	return e, nil
 }
 

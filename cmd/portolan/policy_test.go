@@ -94,7 +94,7 @@ func TestSameOfServer(t *testing.T) {
 	for _, line := range []string{
 		"groups --by env", "groups --by env --sort num --desc --limit 1", "groups", "groups --by owner --where open(443)", "groups --enterprise-project back --by env",
 		"together 22", "together 443 --sort lift --min-num 1", "together 443/tcp --where label(env)=prod --limit 1",
-		"labels", "labels --limit 1 --offset 1", "coverage", "coverage --ports 22 --where label(env)=prod", "coverage --where not(looked(22))",
+		"doctor", "labels", "labels --limit 1 --offset 1", "coverage", "coverage --ports 22 --where label(env)=prod", "coverage --where not(looked(22))",
 		"assets", "assets --where label(owner)=shop", "host web-1", "ports --where label(env)!=prod",
 	} {
 		for _, format := range []string{asTable, asJSON, asCSV} {

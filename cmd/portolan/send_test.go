@@ -22,6 +22,10 @@ type shy struct {
 }
 
 func (s *shy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost { // afterwards it is asked for addresses that several assets have
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
 	if s.asked.Add(1) <= s.refuses {
 		_, _ = io.CopyN(io.Discard, r.Body, s.reads)
 		if s.retry != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -218,6 +219,9 @@ func (c *cli) fill(ctx context.Context, data *data, f *serveFlags, opts *scanfil
 			return engine.Stats{}, summedError{err, sum}
 		}
 		logSummary(log, sum)
+		if shared := sharedIn(ctx, e, f.project); shared != "" {
+			log.Warn(strings.TrimPrefix(shared, "warning: "))
+		}
 	}
 	if f.demo.value > 0 {
 		if err := fillDemo(ctx, e, f.project, int(f.demo.value)); err != nil {

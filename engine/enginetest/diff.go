@@ -266,6 +266,15 @@ func askTogether(q engine.TogetherQuery) question {
 	}}
 }
 
+func askShared(q engine.SharedQuery) question {
+	text := fmt.Sprintf("shared addresses of %q %s in %s %s: offset %d, limit %d", q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Offset, q.Limit)
+	return question{text, func(ctx context.Context, e Engine) any {
+		page, err := e.Shared(ctx, q)
+		page.Version, page.Rows = 0, append([]engine.SharedAddress{}, page.Rows...)
+		return answer{page, kindOf(err)}
+	}}
+}
+
 func askValues(q engine.GroupQuery) question {
 	text := fmt.Sprintf("groups of %q %s in %s %s: by %q, by number %t, descending %t, offset %d, limit %d",
 		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Label, q.ByNum, q.Descending, q.Offset, q.Limit)

@@ -39,6 +39,7 @@ type Engine interface {
 	Assets(ctx context.Context, q engine.AssetQuery) (engine.AssetPage, error)
 	Coverage(ctx context.Context, q engine.CoverageQuery) (engine.Coverage, error)
 	Together(ctx context.Context, q engine.TogetherQuery) (engine.TogetherPage, error)
+	Shared(ctx context.Context, q engine.SharedQuery) (engine.SharedPage, error)
 	Groups(ctx context.Context, q engine.GroupQuery) (engine.GroupPage, error)
 	EnterpriseProjects(ctx context.Context, project string) ([]engine.EnterpriseProject, error)
 	Remove(ctx context.Context, project string, category engine.Category, ids ...string) (engine.Result, error)

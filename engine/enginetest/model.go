@@ -169,7 +169,7 @@ func (m *model) ask(t *rapid.T) {
 	d := diceOf(t)
 	hosts := smallHostQuery(d)
 	assets := smallAssetQuery(d)
-	questions := append(make([]question, 0, 9), askTogether(smallTogetherQuery(d)), askHosts(hosts), askAssets(assets), askValues(smallGroupQuery(d)))
+	questions := append(make([]question, 0, 10), askShared(smallSharedQuery(d)), askTogether(smallTogetherQuery(d)), askHosts(hosts), askAssets(assets), askValues(smallGroupQuery(d)))
 	if q := smallCoverageQuery(d); !m.joins(q.Project, q.Category) {
 		questions = append(questions, askCoverage(q))
 	}

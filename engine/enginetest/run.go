@@ -25,6 +25,7 @@ func Run(t *testing.T, open Open) {
 		{"labels", labelCases()},
 		{"coverage", coverageCases()},
 		{"together", togetherCases()},
+		{"shared addresses", sharedCases()},
 		{"lifecycle", lifecycleCases()},
 		{"isolation", isolationCases()},
 		{"sequence", sequenceCases()},

@@ -340,6 +340,14 @@ func smallTogetherQuery(d dice) engine.TogetherQuery {
 	}
 }
 
+// smallSharedQuery returns a question about addresses that several assets have.
+func smallSharedQuery(d dice) engine.SharedQuery {
+	return engine.SharedQuery{
+		Project: one(d, smallProjects), Category: engine.Category(d(2)), View: one(d, smallViews), Where: given(d, smallWheres),
+		Offset: given(d, []int{1, -1}), Limit: given(d, []int{1, -1}),
+	}
+}
+
 // pagesAreWhole reads a list of hosts in pages and says how it differs from the whole.
 func pagesAreWhole(ctx context.Context, e Engine, q engine.HostQuery, limit int) error {
 	return wholeInPages(limit, func(offset, limit int) ([]engine.HostPort, int, error) {

@@ -14,6 +14,7 @@ var (
 	smallAssets   = []string{"a", "b", "c", "d"}
 	smallGroups   = []string{engine.DefaultEnterpriseProject, "e1", "e2"}
 	smallTexts    = []string{"m", "n", "nm"}
+	smallHomes    = []string{"m", "nm", "10.0.0.1", "::ffff:10.0.0.1"} // addresses
 	smallLabels   = []map[string]string{{"env": "prod"}, {"env": "test"}, {"env": ""}, {"env": "prod", "rack": "1"}, {"rack": "2", "owner": ""}}
 	smallPorts    = []uint16{1, 2, 63, 64, 65, 80, 1023, 1024, 65535} // the edges of words and of the range
 	smallTypes    = []index.Type{index.SCTP, index.TCP, index.UDP, index.UDP6}
@@ -63,7 +64,7 @@ func smallReport(d dice) engine.Report {
 		Category:          engine.Category(d(2)),
 		Asset:             one(d, smallAssets),
 		Name:              given(d, smallTexts),
-		Address:           given(d, smallTexts),
+		Address:           given(d, smallHomes),
 		EnterpriseProject: given(d, smallGroups),
 		Labels:            given(d, smallLabels),
 		Seen:              smallTime(d(smallTimes)),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -333,6 +334,41 @@ func (r *Reference) Together(_ context.Context, q engine.TogetherQuery) (engine.
 		return cmp.Compare(b.Num, a.Num)
 	})
 	page.Total, page.Rows = len(rows), append([]engine.TogetherCount{}, pageOf(rows, q.Offset, q.Limit)...)
+	return page, nil
+}
+
+// Shared compares the texts of addresses.
+func (r *Reference) Shared(_ context.Context, q engine.SharedQuery) (engine.SharedPage, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
+		return engine.SharedPage{}, err
+	}
+	inv := r.inventories[place{q.Project, q.Category}]
+	page := engine.SharedPage{Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}
+	having := map[netip.Addr][]string{}
+	for id := range inv.those(q.Category, q.View, q.Where) {
+		address, err := netip.ParseAddr(inv.asset(q.Category, id).Address)
+		if err != nil {
+			address, err = netip.ParseAddr(id)
+		}
+		if address = address.WithZone("").Unmap(); err == nil && !address.IsLoopback() && !address.IsLinkLocalUnicast() && !address.IsUnspecified() {
+			having[address] = append(having[address], id)
+		}
+	}
+	var rows []engine.SharedAddress
+	for address, ids := range having {
+		if len(ids) < 2 {
+			continue
+		}
+		slices.Sort(ids)
+		page.Assets += len(ids)
+		rows = append(rows, engine.SharedAddress{Address: address.String(), Num: len(ids), Assets: ids[:min(len(ids), engine.MaxSharers)]})
+	}
+	slices.SortFunc(rows, func(a, b engine.SharedAddress) int {
+		return cmp.Or(cmp.Compare(b.Num, a.Num), netip.MustParseAddr(a.Address).Compare(netip.MustParseAddr(b.Address)))
+	})
+	page.Total, page.Rows = len(rows), append([]engine.SharedAddress{}, pageOf(rows, q.Offset, q.Limit)...)
 	return page, nil
 }
 
