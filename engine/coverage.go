@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,4 +172,78 @@ func LookedAt(keys *KeySet) *HostSet {
 			return at != never
 		}
 	})}
+}
+
+// Looks returns the query about what was looked at behind the answers to this one, of a snapshot with the
+// policy: at the assets that are counted, for one of the keys that are let through.
+func (q *PortQuery) Looks(policy *Policy) CoverageQuery {
+	f := keyFilter{port: q.Port, digits: q.PortString, typ: q.Type, status: q.Status, keys: q.Keys}
+	return CoverageQuery{Project: q.Project, View: q.View, Where: q.Where, Category: q.Category, AtLeast: q.AtLeast, Keys: f.set(policy)}
+}
+
+// Looks returns the query about what was looked at behind the answers to this one, of a snapshot with the
+// policy: at the assets that are listed if they have a key open, for one of the keys that are let through.
+func (q *HostQuery) Looks(policy *Policy) CoverageQuery {
+	f := keyFilter{port: q.Port, typ: q.Type, status: q.Status, keys: q.Keys}
+	c := CoverageQuery{Project: q.Project, View: q.View, Where: q.Where, Category: q.Category, AtLeast: q.AtLeast, Keys: f.set(policy)}
+	var sets []*HostSet
+	if q.Where != nil {
+		sets = append(sets, q.Where)
+	}
+	if q.Name != "" || q.Address != "" {
+		sets = append(sets, hasTexts(q.Name, q.Address))
+	}
+	if q.Asset != "" {
+		sets = append(sets, HasID(q.Asset))
+	}
+	if len(sets) > 0 {
+		c.Where = AllOf(sets...)
+	}
+	return c
+}
+
+// keyFilter is what a query asks of keys.
+type keyFilter struct {
+	port   int
+	digits string
+	typ    Type
+	status Status
+	keys   *KeySet
+}
+
+// set returns the keys that are let through, nil for all.
+func (f *keyFilter) set(policy *Policy) *KeySet {
+	if f.port == 0 && f.digits == "" && f.typ == AnyType && f.status == AnyStatus {
+		return f.keys
+	}
+	var b index.KeySetBuilder
+	add := func(lo, hi int) {
+		for _, t := range index.Types() {
+			if f.typ == AnyType || f.typ == t {
+				b.AddRange(Range{Type: t, Lo: uint16(lo), Hi: uint16(hi)})
+			}
+		}
+	}
+	lo, hi := 1, index.MaxPort
+	if f.port != 0 {
+		lo, hi = f.port, f.port
+	}
+	switch {
+	case lo < 1 || hi > index.MaxPort: // which no key has
+	case f.digits == "":
+		add(lo, hi)
+	default:
+		for port := lo; port <= hi; port++ {
+			if strings.Contains(strconv.Itoa(port), f.digits) {
+				add(port, port)
+			}
+		}
+	}
+	if f.keys != nil {
+		b.Retain(f.keys)
+	}
+	if f.status != AnyStatus {
+		b.Retain(policy.Keys(f.status))
+	}
+	return b.Build()
 }

@@ -73,6 +73,12 @@ func (a *asked) number(field string, absent, low, high int) (int, error) {
 	return n, nil
 }
 
+// has says whether the parameter is given.
+func (a *asked) has(field string) bool {
+	_, given := a.values[field]
+	return given
+}
+
 // truth returns a yes or no; absent is no.
 func (a *asked) truth(field string) (bool, error) {
 	text, given := a.values[field]

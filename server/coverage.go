@@ -33,15 +33,33 @@ func (s *Server) coverage(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(known.Assets), 10)
-	c.buf = strconv.AppendInt(append(c.buf, `,"looked":`...), int64(known.Looked), 10)
-	c.buf = strconv.AppendInt(append(c.buf, `,"open":`...), int64(known.Open), 10)
-	if known.Looked > 0 {
-		c.buf = known.Oldest.AppendFormat(append(c.buf, `,"oldest":"`...), time.RFC3339Nano)
-		c.buf = known.Newest.AppendFormat(append(c.buf, `","newest":"`...), time.RFC3339Nano)
-		c.buf = append(c.buf, '"')
-	}
-	c.buf = append(c.buf, '}')
+	c.buf = appendCoverage(c.buf[:0], &known)
 	c.reply(http.StatusOK, c.buf)
 	return nil
+}
+
+func appendCoverage(b []byte, known *engine.Coverage) []byte {
+	b = strconv.AppendInt(append(b, `{"assets":`...), int64(known.Assets), 10)
+	b = strconv.AppendInt(append(b, `,"looked":`...), int64(known.Looked), 10)
+	b = strconv.AppendInt(append(b, `,"open":`...), int64(known.Open), 10)
+	if known.Looked > 0 {
+		b = known.Oldest.AppendFormat(append(b, `,"oldest":"`...), time.RFC3339Nano)
+		b = known.Newest.AppendFormat(append(b, `","newest":"`...), time.RFC3339Nano)
+		b = append(b, '"')
+	}
+	return append(b, '}')
+}
+
+// beginAnswer begins an answer, with its coverage if that is asked for: what was looked at behind it.
+func (a *asked) beginAnswer(ctx context.Context, b []byte, s engine.Snapshot, q func() engine.CoverageQuery) ([]byte, error) {
+	b = append(b[:0], '{')
+	if wanted, err := a.truth("coverage"); err != nil || !wanted {
+		return b, err
+	}
+	known, err := s.Coverage(ctx, q())
+	if err != nil {
+		return nil, err
+	}
+	b = appendCoverage(append(b, `"coverage":`...), &known)
+	return append(b, ','), nil
 }

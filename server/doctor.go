@@ -33,7 +33,7 @@ func (s *Server) doctor(ctx context.Context, c *call) error {
 		return err
 	}
 	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
-	c.buf = append(append(c.buf, ','), appendTotal(nil, page.Total)[1:]...)
+	c.buf = appendRest(append(c.buf, ','), page.Total)
 	for i := range page.Rows {
 		c.buf = appendShared(c.buf, &page.Rows[i])
 	}

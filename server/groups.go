@@ -56,7 +56,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 	}
 	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
 	c.buf = strconv.AppendInt(append(c.buf, `,"without":`...), int64(page.Without), 10)
-	c.buf = append(append(c.buf, ','), appendTotal(nil, page.Total)[1:]...)
+	c.buf = appendRest(append(c.buf, ','), page.Total)
 	for i := range page.Rows {
 		c.buf = appendField(append(c.buf, '{'), "value", page.Rows[i].Value)
 		c.buf = strconv.AppendInt(append(c.buf, `"num":`...), int64(page.Rows[i].Num), 10)

@@ -48,7 +48,7 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	}
 	c.buf = appendOwner(c.buf[:0], a.ID, a.Name, a.Address, a.EnterpriseProject)
 	c.buf = a.LastSeen.AppendFormat(append(appendLabels(c.buf, a.Labels), `"last_seen":"`...), time.RFC3339Nano)
-	c.buf = append(append(c.buf, `",`...), appendTotal(nil, len(ports))[1:]...)
+	c.buf = appendRest(append(c.buf, `",`...), len(ports))
 	ports = ports[min(offset, len(ports)):]
 	for _, p := range ports[:min(limit, len(ports))] {
 		c.buf = appendOpenPort(c.buf, &p)

@@ -15,6 +15,7 @@ import (
 var (
 	hostsParams = []string{
 		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "limit", "offset",
+		"coverage", "explain",
 	}
 	assetsParams = []string{"where", "prefix", groupParam, "category", "limit", "offset"}
 )
@@ -72,20 +73,35 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 	if !l.timely && c.unchanged(l.snapshot) {
 		return nil
 	}
+	explain, err := l.truth("explain")
+	if err != nil {
+		return err
+	}
 	var page engine.HostPage
-	searches := q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled()
+	var rules []*engine.Rule
+	searches := q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled() || l.has("coverage")
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
-		page, err = l.snapshot.Hosts(ctx, q)
+		if page, err = l.snapshot.Hosts(ctx, q); err != nil {
+			return err
+		}
+		if explain {
+			if rules, err = l.snapshot.HostRules(ctx, page.Rows); err != nil {
+				return err
+			}
+		}
+		c.buf, err = l.beginAnswer(ctx, c.buf, l.snapshot, func() engine.CoverageQuery { return q.Looks(l.snapshot.Policy()) })
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.buf = appendTotal(c.buf[:0], page.Total)
+	c.buf = appendRest(c.buf, page.Total)
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		c.buf = appendOwner(c.buf, row.Asset, row.Name, row.Address, row.EnterpriseProject)
-		c.buf = append(appendKey(c.buf, row.Key(), row.Status), '}', ',')
+		c.buf = append(appendKey(c.buf, row.Key(), row.Status), ',')
+		c.buf = appendRule(c.buf, rules, i)
+		c.buf = append(endObject(c.buf), ',')
 	}
 	c.buf = appendEnd(c.buf)
 	c.reply(http.StatusOK, c.buf)

@@ -240,3 +240,37 @@ func TestStatusesTakeTurns(t *testing.T) {
 		t.Errorf("known: %v", got)
 	}
 }
+
+// TestAnswersTell: answers have the coverage behind them and the reasons of statuses where that is asked.
+func TestAnswersTell(t *testing.T) {
+	r := newRig(t, nil).dated()
+	r.apply("d 22/tcp") // which nobody has looked at besides
+	policy, err := engine.NewPolicy([]engine.Rule{
+		{Name: "ssh", Reason: "is \"open\"", Keys: engine.KeysOf(engine.Range{Type: engine.TCP, Lo: 22, Hi: 22}), Status: engine.Danger},
+		{Name: "ours", Keys: engine.KeysOf(engine.Range{Type: engine.TCP, Lo: 22, Hi: 443}), Status: engine.Normal, Where: engine.HasID("a"), WhereText: "a"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.engine.SetPolicy(policy); err != nil {
+		t.Fatal(err)
+	}
+	const all = `"oldest":"2026-01-02T03:04:05.6Z","newest":"`
+	for target, want := range map[string]string{
+		ownPorts + "?ports=22&coverage=true":                                       `{"coverage":{"assets":4,"looked":4,"open":3,` + all,
+		ownPorts + "?port=443&coverage=1&where=" + url.QueryEscape("id in (a, b)"): `{"coverage":{"assets":2,"looked":2,"open":1,` + all + `2026-01-02T03:04:05.6Z"},"total_num":1,"data_list":[{"num":1,"port":443,"type":"TCP","status":"normal"}]}`,
+		ownPorts + "?explain=true": `{"total_num":3,"data_list":[{"num":3,"port":22,"type":"TCP","status":"danger","rule":"ssh","reason":"is \"open\""},` +
+			`{"num":1,"port":123,"type":"UDP","status":"unknown"},{"num":1,"port":443,"type":"TCP","status":"normal","rule":"ours"}]}`,
+		ownHosts + "?port=22&explain=1&enterprise_project_id=shop&coverage=true": `{"coverage":{"assets":1,"looked":1,"open":1,` + all +
+			`2026-01-02T03:04:05.6Z"},"total_num":1,"data_list":[{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":22,"type":"TCP","status":"danger","rule":"ssh","reason":"is \"open\""}]}`,
+		ownHosts + "?ports=9&coverage=1&category=container": `{"coverage":{"assets":1,"looked":1,"open":0,` + all + `2026-01-02T03:04:05.6Z"},"total_num":0,"data_list":[]}`,
+	} {
+		if w := r.ask(http.MethodGet, target, ""); w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
+			t.Errorf("%s: %d\ngot  %s\nwant %s", target, w.Code, w.Body, want)
+		}
+	}
+	for query, want := range map[string]string{"coverage=yes": "coverage: \"yes\"", "explain=2": "explain: \"2\""} {
+		wantFailure(t, r.ask(http.MethodGet, ownPorts+"?"+query, ""), 400, "HSS.0001", want)
+		wantFailure(t, r.ask(http.MethodGet, ownHosts+"?"+query, ""), 400, "HSS.0001", want)
+	}
+}

@@ -6,8 +6,11 @@ import (
 )
 
 // appendTotal begins a page: its total and its list, whose rows end in commas.
-func appendTotal(b []byte, total int) []byte {
-	b = append(b, `{"total_num":`...)
+func appendTotal(b []byte, total int) []byte { return appendRest(append(b, '{'), total) }
+
+// appendRest is appendTotal of a page that has begun, with fields of which each has a comma.
+func appendRest(b []byte, total int) []byte {
+	b = append(b, `"total_num":`...)
 	b = strconv.AppendInt(b, int64(total), 10)
 	return append(b, `,"data_list":[`...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"strconv"
 
 	"portolan/engine"
 	"portolan/index"
@@ -12,6 +13,7 @@ import (
 // portsParams are the parameters of GET /v1/projects/{project_id}/ports.
 var portsParams = []string{
 	"ports", "where", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset",
+	"coverage", "explain",
 }
 
 // maxCount is more than any count of assets.
@@ -49,18 +51,52 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 		return nil
 	}
 	q.Into = c.rows
+	explain, err := a.truth("explain")
+	if err != nil {
+		return err
+	}
 	var page engine.PortPage
-	err = s.search(ctx, q.Where != nil || !snapshot.Settled(), func(ctx context.Context) (err error) {
-		page, err = snapshot.Ports(ctx, q)
+	var rules []*engine.Rule
+	searches := q.Where != nil || !snapshot.Settled() || a.has("coverage")
+	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
+		if page, err = snapshot.Ports(ctx, q); err != nil {
+			return err
+		}
+		if explain {
+			if rules, err = snapshot.PortRules(ctx, q, page.Rows); err != nil {
+				return err
+			}
+		}
+		c.buf, err = a.beginAnswer(ctx, c.buf, snapshot, func() engine.CoverageQuery { return q.Looks(snapshot.Policy()) })
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.buf = appendPage(c.buf[:0], &page)
+	c.buf = appendRest(c.buf, page.Total)
+	for i := range page.Rows {
+		row := &page.Rows[i]
+		c.buf = strconv.AppendInt(append(c.buf, `{"num":`...), int64(row.Num), 10)
+		c.buf = append(appendKey(append(c.buf, ','), row.Key(), row.Status), ',')
+		c.buf = appendRule(c.buf, rules, i)
+		c.buf = append(endObject(c.buf), ',')
+	}
+	c.buf = appendEnd(c.buf)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }
+
+// appendRule appends the rule that gives the i-th row its status, each field with a comma; of no rules
+// nothing.
+func appendRule(b []byte, rules []*engine.Rule, i int) []byte {
+	if len(rules) == 0 || rules[i] == nil {
+		return b
+	}
+	return appendField(appendField(b, "rule", rules[i].Name), "reason", rules[i].Reason)
+}
+
+// endObject ends an object whose fields end in commas.
+func endObject(b []byte) []byte { return append(b[:len(b)-1], '}') }
 
 // portQuery returns what the parameters ask, without project, view and set of keys.
 func (a *asked) portQuery() (q engine.PortQuery, err error) {

@@ -50,7 +50,7 @@ func (s *Server) together(ctx context.Context, c *call) error {
 	}
 	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
 	c.buf = strconv.AppendInt(append(c.buf, `,"holders":`...), int64(page.Holders), 10)
-	c.buf = append(append(c.buf, ','), appendTotal(nil, page.Total)[1:]...)
+	c.buf = appendRest(append(c.buf, ','), page.Total)
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		c.buf = strconv.AppendInt(append(c.buf, `{"num":`...), int64(row.Num), 10)

@@ -85,11 +85,7 @@ func (c *cli) localCoverage(ctx context.Context, f *coverageFlags) (*coverageRow
 	if err != nil {
 		return nil, err
 	}
-	row := &coverageRow{Assets: known.Assets, Looked: known.Looked, Open: known.Open}
-	if known.Looked > 0 {
-		row.Oldest, row.Newest = known.Oldest.Format(time.RFC3339Nano), known.Newest.Format(time.RFC3339Nano)
-	}
-	return row, nil
+	return newCoverageRow(&known), nil
 }
 
 func (c *cli) serverCoverage(ctx context.Context, f *coverageFlags) (*coverageRow, error) {
@@ -118,6 +114,14 @@ type coverageRow struct {
 	Open   int    `json:"open"`
 	Oldest string `json:"oldest,omitempty"`
 	Newest string `json:"newest,omitempty"`
+}
+
+func newCoverageRow(known *engine.Coverage) *coverageRow {
+	row := &coverageRow{Assets: known.Assets, Looked: known.Looked, Open: known.Open}
+	if known.Looked > 0 {
+		row.Oldest, row.Newest = known.Oldest.Format(time.RFC3339Nano), known.Newest.Format(time.RFC3339Nano)
+	}
+	return row
 }
 
 var coverageColumns = []string{"assets", "looked", "open", "oldest", "newest"}

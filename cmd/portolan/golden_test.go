@@ -67,6 +67,10 @@ func exports(both string) []goldenCase {
 	return []goldenCase{
 		{name: "export-ndjson", line: "export" + both},
 		{name: "export-csv", line: "export -o csv --ports 22,/udp" + both},
+		{name: "ports-tell", line: "ports --coverage --explain --ports 22,80,123,9 --policy testdata/policy.yaml " + scanXML},
+		{name: "ports-tell-json", line: "ports --coverage --explain --port 80 -o json --policy testdata/policy.yaml " + scanXML},
+		{name: "hosts-tell", line: "hosts --coverage --explain --port 80 -o csv --policy testdata/policy.yaml " + scanXML},
+		{name: "hosts-tell-assets", line: "hosts --coverage --where open(80) " + scanXML},
 		{name: "doctor-none", line: "doctor " + scanXML},
 		{name: "ports-shared", line: "ports --top 1 " + scanXML + " testdata/twice.ndjson"},
 		{name: "export-list", line: "export -o list" + both},

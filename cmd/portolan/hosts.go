@@ -23,6 +23,7 @@ type hostsFlags struct {
 	status  *choice
 	name    string
 	address string
+	tell    tellFlags
 }
 
 func (c *cli) hostsCommand() *cobra.Command {
@@ -59,6 +60,7 @@ SELECTOR and ASSETS are as in portolan ports --help.`,
 		cmd.Flags().StringVar(&f.address, "address", "", "only assets whose address contains this `TEXT`")
 	})
 	f.addTo(cmd)
+	f.tell.addTo(cmd)
 	return cmd
 }
 
@@ -71,6 +73,8 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 	switch {
 	case !f.byPort() && !f.where.given:
 		return misuse("which hosts? Give --port, --ports or --where")
+	case !f.byPort() && (f.tell.coverage || f.tell.explain):
+		return misuse("--coverage and --explain go with a port")
 	case !f.byPort() && (f.name != "" || f.address != ""):
 		return misuse(`--name and --address go with a port: without one, say it in --where, such as name ~ "*web*"`)
 	}
@@ -78,13 +82,16 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""})
 	}
 	l := listing[hostRow]{
-		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: hostColumns, local: f.local,
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(hostColumns), local: f.local,
 		remote: func() question {
-			return f.question("/hosts", map[string]string{
+			q := f.question("/hosts", f.tell.filters(map[string]string{
 				"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
 				"name": f.name, "address": f.address,
-			})
+			}))
+			q.about = f.tell.about()
+			return q
 		},
+		also:    func() { f.tell.tell(c.stderr) },
 		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true,
 	}
 	return l.write(ctx, c)
@@ -108,5 +115,16 @@ func (f *hostsFlags) local(ctx context.Context, s engine.Snapshot) ([]hostRow, i
 		q.Keys = f.ports.ports.Keys(s.Policy())
 	}
 	page, err := s.Hosts(ctx, q)
-	return rowsOf(page.Rows, page.Total, err, newHostRow)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, total, _ := rowsOf(page.Rows, page.Total, nil, newHostRow)
+	if f.tell.explain {
+		rules, err := s.HostRules(ctx, page.Rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		explained(rows, rules, func(r *hostRow) *because { return &r.because })
+	}
+	return rows, total, f.tell.look(ctx, s, q.Looks(s.Policy()))
 }

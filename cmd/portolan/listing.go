@@ -21,6 +21,7 @@ type listing[R row] struct {
 	local  func(ctx context.Context, s engine.Snapshot) (rows []R, total int, err error)
 	remote func() question                              // the same of a server
 	forms  map[string]func(w io.Writer, rows []R) error // the output formats besides those of all commands
+	also   func()                                       // tells what was asked for besides, whatever the format; nil is nothing
 	note   func()                                       // tells a reader of a table what else there is to say; nil is nothing
 	// choices are the filters by choice that may be why an answer is empty. With explain false nothing
 	// is said about that.
@@ -59,6 +60,9 @@ func (l *listing[R]) write(ctx context.Context, c *cli) error {
 	}
 	if err != nil {
 		return err
+	}
+	if l.also != nil {
+		l.also()
 	}
 	if l.note != nil && l.filter.output.value == asTable {
 		l.note()

@@ -24,7 +24,8 @@ const (
 	asCSV    = "csv"
 )
 
-// row is one line of an answer. Its cells are in the order of its JSON keys.
+// row is one line of an answer. Its cells are in the order of its JSON keys; it may have more than there
+// are columns.
 type row interface{ cells() []string }
 
 // portRow is a row of the ports command, in the words of the HTTP API.
@@ -33,12 +34,13 @@ type portRow struct {
 	Port   uint16 `json:"port"`
 	Type   string `json:"type"`
 	Status string `json:"status"`
+	because
 }
 
 var portColumns = []string{"num", "port", "type", "status"}
 
 func (r portRow) cells() []string {
-	return []string{strconv.Itoa(r.Num), strconv.Itoa(int(r.Port)), r.Type, r.Status}
+	return []string{strconv.Itoa(r.Num), strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason}
 }
 
 func newPortRow(c *engine.PortCount) portRow {
@@ -55,12 +57,13 @@ type hostRow struct {
 	Port              uint16 `json:"port"`
 	Type              string `json:"type"`
 	Status            string `json:"status"`
+	because
 }
 
 var hostColumns = []string{"asset", "name", "address", "enterprise_project_id", "port", "type", "status"}
 
 func (r hostRow) cells() []string {
-	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(int(r.Port)), r.Type, r.Status}
+	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason}
 }
 
 func newHostRow(h *engine.HostPort) hostRow {
@@ -124,7 +127,7 @@ func writeCSV[R row](w *bufio.Writer, columns []string, rows []R) error {
 	out := csv.NewWriter(w)
 	_ = out.Write(columns) // A csv.Writer keeps its error until Flush.
 	for _, r := range rows {
-		_ = out.Write(r.cells())
+		_ = out.Write(r.cells()[:len(columns)])
 	}
 	out.Flush()
 	return out.Error()
@@ -137,7 +140,7 @@ func writeTable[R row](w *bufio.Writer, columns []string, rows []R, look tableLo
 		lines[0] = append(lines[0], strings.ToUpper(strings.TrimSuffix(c, "_id")))
 	}
 	for _, r := range rows {
-		line := r.cells()
+		line := r.cells()[:len(columns)]
 		for i := range line {
 			line[i] = printable(line[i])
 		}

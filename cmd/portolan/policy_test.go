@@ -94,6 +94,7 @@ func TestSameOfServer(t *testing.T) {
 	for _, line := range []string{
 		"groups --by env", "groups --by env --sort num --desc --limit 1", "groups", "groups --by owner --where open(443)", "groups --enterprise-project back --by env",
 		"together 22", "together 443 --sort lift --min-num 1", "together 443/tcp --where label(env)=prod --limit 1",
+		"ports --coverage --explain", "hosts --port 22 --coverage --explain", "ports --coverage --port 9 --where label(env)=prod",
 		"doctor", "labels", "labels --limit 1 --offset 1", "coverage", "coverage --ports 22 --where label(env)=prod", "coverage --where not(looked(22))",
 		"assets", "assets --where label(owner)=shop", "host web-1", "ports --where label(env)!=prod",
 	} {

@@ -92,6 +92,7 @@ type portsFlags struct {
 	typ        *choice
 	status     *choice
 	descending bool
+	tell       tellFlags
 	unlimited  bool // without --limit all rows are written
 }
 
@@ -154,6 +155,7 @@ conditions.`,
 		cmd.Flags().Var(f.top, "top", "show this many of the ports that most have open; short for --sort num --desc --limit")
 	})
 	f.addTo(cmd)
+	f.tell.addTo(cmd)
 	for _, other := range rivals["top"] {
 		cmd.MarkFlagsMutuallyExclusive("top", other)
 	}
@@ -171,14 +173,29 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 		return misuse("--max-num is %d and --min-num %d: no number is both", f.most.value, f.least.value)
 	}
 	l := listing[portRow]{
-		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: portColumns, remote: f.remote,
-		local: func(ctx context.Context, s engine.Snapshot) ([]portRow, int, error) {
-			page, err := s.Ports(ctx, f.query(s.Policy(), time.Now()))
-			return rowsOf(page.Rows, page.Total, err, newPortRow)
-		},
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(portColumns), local: f.local, remote: f.remote,
 		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true, forms: f.portForms(),
+		also: func() { f.tell.tell(c.stderr) },
 	}
 	return l.write(ctx, c)
+}
+
+// local answers from files.
+func (f *portsFlags) local(ctx context.Context, s engine.Snapshot) ([]portRow, int, error) {
+	q := f.query(s.Policy(), time.Now())
+	page, err := s.Ports(ctx, q)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, total, _ := rowsOf(page.Rows, page.Total, nil, newPortRow)
+	if f.tell.explain {
+		rules, err := s.PortRules(ctx, q, page.Rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		explained(rows, rules, func(r *portRow) *because { return &r.because })
+	}
+	return rows, total, f.tell.look(ctx, s, q.Looks(s.Policy()))
 }
 
 // remote is what a server is asked.
@@ -190,7 +207,9 @@ func (f *portsFlags) remote() question {
 	if f.descending {
 		filters["desc"] = "true"
 	}
-	return f.question("/ports", filters)
+	q := f.question("/ports", f.tell.filters(filters))
+	q.about = f.tell.about()
+	return q
 }
 
 func (f *portsFlags) query(policy *engine.Policy, now time.Time) engine.PortQuery {

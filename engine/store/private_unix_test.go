@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -70,6 +71,13 @@ func wantPrivate(t *testing.T, path string) {
 	t.Helper()
 	must(t, filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
 		info, statErr := os.Stat(name)
+		for range 100 { // one that is being made has the rights of others for a moment, and nothing in it
+			if statErr != nil || info.Mode()&others == 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+			info, statErr = os.Stat(name)
+		}
 		if errors.Is(statErr, fs.ErrNotExist) {
 			return nil
 		}
