@@ -159,15 +159,23 @@ func (s *Server) keys(a *asked, policy *engine.Policy) (*engine.KeySet, error) {
 	if !given {
 		return nil, nil
 	}
-	of := keySetOf{text, policy.Version()}
-	if keys, ok := s.keySets.Get(of); ok {
+	if keys, ok := s.keySets.Get(keySetOf{text, policy.Version()}); ok {
 		return keys, nil
 	}
 	ports, err := expr.ParsePorts(field, text)
 	if err != nil {
 		return nil, err
 	}
+	return s.keysOf(ports, policy), nil
+}
+
+// keysOf returns the keys that a selector has under a policy.
+func (s *Server) keysOf(ports expr.Ports, policy *engine.Policy) *engine.KeySet {
+	of := keySetOf{ports.String(), policy.Version()}
+	if keys, ok := s.keySets.Get(of); ok {
+		return keys
+	}
 	keys := ports.Keys(policy)
 	s.keySets.Add(of, keys)
-	return keys, nil
+	return keys
 }

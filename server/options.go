@@ -61,6 +61,10 @@ type Options struct {
 	// AccessSample keeps one of so many successes in AccessLog; 0 is every one.
 	// Of what failed, at most 100 records are kept in a second.
 	AccessSample int
+	// OpenHosts is a selector of ports, as package expr reads it, of which metrics have how many
+	// hosts have them open, by project: at most 5000 counts, those first that are the highest. Empty
+	// is none.
+	OpenHosts string
 	// Loading makes a server that answers 503 to all but its public calls until
 	// [Server.Loaded] is called.
 	Loading bool

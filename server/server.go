@@ -72,6 +72,13 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.limiter = newLimiter(s.opts.RateLimit)
 	s.accesses = newAccessLog(s.opts.AccessLog, s.opts.AccessSample)
 	s.meters = newMeters(s)
+	counts, err := newOpenHosts(s, s.opts.OpenHosts)
+	if err != nil {
+		return nil, fmt.Errorf("server options: %w", err)
+	}
+	if counts != nil {
+		s.meters.parts = append(s.meters.parts, counts)
+	}
 	s.answers = newAnswers()
 	s.keySets = newKeySets()
 	s.searches = newSearches()

@@ -241,6 +241,22 @@ func (s *selector) Set(text string) (err error) {
 	return err
 }
 
+// optionalSelector is a selector of ports, or none where it is empty.
+type optionalSelector struct{ text string }
+
+func (s *optionalSelector) String() string { return s.text }
+
+func (s *optionalSelector) Type() string { return "SELECTOR" }
+
+func (s *optionalSelector) Set(text string) error {
+	s.text = text
+	if text == "" {
+		return nil
+	}
+	_, err := expr.ParsePorts("ports", text)
+	return err
+}
+
 // condition is the value of a flag that takes a set of assets.
 type condition struct {
 	where expr.Where

@@ -46,6 +46,7 @@ type listenFlags struct {
 	bodyMemory, bodyDisk *number
 	front                bool
 	rate                 *number
+	metricPorts          optionalSelector
 }
 
 func newListenFlags() listenFlags {
@@ -60,12 +61,14 @@ func newListenFlags() listenFlags {
 		bodyDisk:     &number{value: server.DefaultUploadDisk, min: 1, what: "bytes"},
 		perAddress:   newCount(0),
 		rate:         newCount(0),
+		metricPorts:  optionalSelector{server.DefaultOpenHosts},
 	}
 }
 
 func (f *listenFlags) addTo(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.public, "listen", "127.0.0.1:8080", "listen on this `ADDRESS`")
+	flags.Var(&f.metricPorts, "metric-ports", "have metrics count the hosts that have these ports open, by project; nothing is none")
 	flags.StringVar(&f.admin, "admin-listen", "", "give metrics, profiles and backups on this `ADDRESS`, to whoever reaches it; without a host, to this machine")
 	flags.Var(&f.adminHosts, "admin-hosts", "let operators ask for these `NAMES`, besides addresses and localhost")
 	flags.StringVar(&f.adminTokenEnv, "admin-token-env", "", "want the token in the variable of this `NAME` of operators, as Authorization: Bearer")

@@ -165,7 +165,7 @@ func (f *serveFlags) serverOptions(who *identity, accesses *server.LogQueue, log
 	return &server.Options{
 		Auth: who.source, Log: log, MaxBody: f.maxBody.value, MaxUploads: int(f.bodies.value),
 		UploadMemory: f.bodyMemory.value, UploadDisk: f.bodyDisk.value, RateLimit: int(f.rate.value),
-		TrustedProxies: f.proxies.list, AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), Loading: true,
+		TrustedProxies: f.proxies.list, AccessLog: loggerOf(accesses), AccessSample: int(f.accessSample.value), OpenHosts: f.metricPorts.text, Loading: true,
 	}
 }
 
