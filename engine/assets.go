@@ -53,6 +53,9 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
 		return AssetPage{}, err
 	}
+	if q.After != "" && !q.ByID {
+		return AssetPage{}, &FieldError{Field: "after", Value: q.After, Allowed: "nothing, unless rows come by id"}
+	}
 	page := AssetPage{Version: s.Version(), Sequence: s.included(q.AtLeast)}
 	if s.s == nil {
 		return page, nil
@@ -62,10 +65,19 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 		return AssetPage{}, err
 	}
 	w := walk{ctx: ctx}
-	if q.Prefix != "" {
+	switch {
+	case q.Prefix != "" && q.ByID:
+		if assets, err = s.prefixed(&q, &w, assets); err != nil {
+			return AssetPage{}, err
+		}
+	case q.Prefix != "":
 		return s.searchAssets(&q, &w, assets)
 	}
 	page.Total = assets.Len()
+	if q.ByID {
+		err = s.assetsByID(ctx, &q, assets, &page)
+		return page, err
+	}
 	for o := range assets.From(q.Offset) {
 		if q.Limit > 0 && len(page.Rows) == q.Limit {
 			break
@@ -76,6 +88,28 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 		page.Rows = append(page.Rows, s.asset(o))
 	}
 	return page, nil
+}
+
+// assetsByID fills a page in the order of ids.
+func (s Snapshot) assetsByID(ctx context.Context, q *AssetQuery, assets index.Set, page *AssetPage) error {
+	most := 0
+	if q.Limit > 0 {
+		most = min(q.Offset, assets.Len()) + q.Limit
+	}
+	list, err := s.s.LeastIDs(ctx, assets, q.After, most)
+	if err != nil {
+		return err
+	}
+	for _, o := range list[min(q.Offset, len(list)):] {
+		page.Rows = append(page.Rows, s.asset(o))
+	}
+	return nil
+}
+
+// prefixed returns the assets whose ids begin with the prefix.
+func (s Snapshot) prefixed(q *AssetQuery, w *walk, assets index.Set) (index.Set, error) {
+	prefix := []byte(q.Prefix)
+	return s.s.SearchIn(w.ctx, index.HasRow(func(r *index.Row) bool { return r.HasPrefix(prefix) }), assets)
 }
 
 // searchAssets looks for the prefix among all assets of the view.

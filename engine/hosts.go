@@ -40,6 +40,8 @@ func (s Snapshot) Hosts(ctx context.Context, q HostQuery) (HostPage, error) {
 	switch {
 	case err != nil:
 		return HostPage{}, err
+	case q.After != nil && !q.ByID:
+		return HostPage{}, &FieldError{Field: "after", Value: q.After.Asset, Allowed: "nothing, unless rows come by id"}
 	case q.Port == 0 && q.Keys == nil && q.Asset == "" && q.Where == nil:
 		return HostPage{}, &FieldError{Field: "port", Value: "0", Allowed: "a port, a set of ports, a set of assets, or an asset"}
 	case !some || s.s == nil:
@@ -87,6 +89,7 @@ type hostSearch struct {
 	q             *HostQuery
 	name, address []byte
 	page          HostPage
+	passed        int // rows that the offset has passed over, in the order of ids
 }
 
 // lets says whether a key meets the filter, which asks for no digits.
@@ -108,7 +111,12 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 	}
 	a, _ := h.s.Asset(o)
 	for _, k := range a.Keys {
-		if lets(f, k) && (h.q.Status == AnyStatus || h.judge.status(o, k) == h.q.Status) {
+		switch {
+		case !lets(f, k) || h.q.Status != AnyStatus && h.judge.status(o, k) != h.q.Status:
+		case h.q.After != nil && !h.q.After.before(k, a.ID):
+			h.page.Total++
+			h.passed-- // it is no row of the rest, which begins further on
+		default:
 			h.take(&a, o, k)
 		}
 	}
@@ -118,8 +126,11 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 // holders answers about the assets that have one of the keys open.
 func (h *hostSearch) holders(f *index.Filter) error {
 	collect, where := h.counted, h.q.Where
+	if h.q.ByID {
+		collect = h.byID
+	}
 	switch named := h.q.Name != "" || h.q.Address != ""; {
-	case named && h.q.Port != 0:
+	case named && h.q.Port != 0 && !h.q.ByID:
 		collect = h.searched
 	case named: // of many keys each asset would be looked at for each of its own
 		if where = hasTexts(h.q.Name, h.q.Address); h.q.Where != nil {
@@ -165,6 +176,13 @@ func (h *holding) count() int {
 	return h.view.Count(h.key)
 }
 
+func (h *holding) set() index.Set {
+	if h.only != nil {
+		return *h.only
+	}
+	return h.view.Holders(h.key)
+}
+
 // from yields at least so many of them, if there are as many, without the first.
 func (h *holding) from(skip, most int) iter.Seq[index.Ordinal] {
 	if h.only != nil {
@@ -174,10 +192,8 @@ func (h *holding) from(skip, most int) iter.Seq[index.Ordinal] {
 }
 
 func (h *holding) all() iter.Seq[index.Ordinal] {
-	if h.only != nil {
-		return h.only.From(0)
-	}
-	return h.view.Holders(h.key).From(0)
+	set := h.set()
+	return set.From(0)
 }
 
 // counted adds the assets that have a key open to the total, and those of the page to it.
@@ -200,6 +216,49 @@ func (h *hostSearch) counted(held holding) error {
 		if left--; left == 0 {
 			return nil
 		}
+	}
+	return nil
+}
+
+// byID is counted for rows in the order of ids, behind one.
+func (h *hostSearch) byID(held holding) error {
+	n := held.count()
+	h.page.Total += n
+	after, behind := "", h.q.After == nil
+	if !behind {
+		switch last := h.q.After.Key(); {
+		case held.key < last:
+			return nil
+		case held.key == last:
+			after = h.q.After.Asset
+		default:
+			behind = true
+		}
+	}
+	switch pass := h.q.Offset - h.passed; {
+	case h.full():
+		return nil
+	case behind && pass >= n:
+		h.passed += n
+		return nil
+	}
+	most := 0
+	if h.q.Limit > 0 {
+		most = min(h.q.Offset-h.passed, n) + h.q.Limit - len(h.page.Rows)
+	}
+	list, err := h.s.LeastIDs(h.ctx, held.set(), after, most)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		if h.full() {
+			return nil
+		}
+		if h.passed < h.q.Offset {
+			h.passed++
+			continue
+		}
+		h.add(h.who(o), o, held.key)
 	}
 	return nil
 }
@@ -229,7 +288,7 @@ func (h *hostSearch) take(a *index.Asset, o index.Ordinal, k index.Key) {
 }
 
 // wants says whether the next row to be counted is of the page.
-func (h *hostSearch) wants() bool { return h.page.Total >= h.q.Offset && !h.full() }
+func (h *hostSearch) wants() bool { return h.page.Total+h.passed >= h.q.Offset && !h.full() }
 
 // full says whether the page has all its rows.
 func (h *hostSearch) full() bool { return h.q.Limit > 0 && len(h.page.Rows) == h.q.Limit }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -132,6 +133,12 @@ type HostQuery struct {
 	Offset int
 	// Limit is the most rows to return; 0 means all.
 	Limit int
+	// ByID has the assets of each key come in the order of their ids, byte by byte: the same for
+	// every engine that was told the same. It looks at each asset that has a key of the page open.
+	ByID bool
+	// After is a row, of which Port, Type and Asset count: with ByID, only rows behind it come,
+	// whether it is still there or not. Total counts those before it, too.
+	After *HostPort
 }
 
 // HostPort is one row of a [HostPage]: an asset and a key it has open.
@@ -145,8 +152,13 @@ type HostPort struct {
 // Key returns the row's port and type as a key.
 func (r HostPort) Key() Key { return index.MakeKey(r.Port, r.Type) }
 
+// before says whether the row comes before one of a key and an asset, in the order of ids.
+func (r *HostPort) before(k Key, asset string) bool {
+	return cmp.Or(cmp.Compare(r.Key(), k), cmp.Compare(r.Asset, asset)) < 0
+}
+
 // HostPage is the answer to a [HostQuery]: one row per key and asset, ordered by
-// port, then type name; the order of the assets of a key is the inventory's own.
+// port, then type name; the order of the assets of a key is the inventory's own, or that of their ids.
 // It is fixed within one version, so that pages of one version put together are
 // the whole. Total is the number of rows before paging.
 type HostPage struct {
@@ -175,10 +187,16 @@ type AssetQuery struct {
 	Offset int
 	// Limit is the most assets to return; 0 means all.
 	Limit int
+	// ByID has the assets come in the order of their ids, byte by byte: the same for every engine
+	// that was told the same. It looks at each asset that is asked of.
+	ByID bool
+	// After is an id: with ByID, only assets behind it come, whether it is still there or not. Total
+	// counts those before it, too.
+	After string
 }
 
 // AssetPage is the answer to an [AssetQuery]. The order of the assets is the
-// inventory's own, and as fixed as that of a [HostPage]. Total is the number of
+// inventory's own, or that of their ids, and as fixed as that of a [HostPage]. Total is the number of
 // assets before paging.
 type AssetPage struct {
 	Total   int

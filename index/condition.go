@@ -216,6 +216,9 @@ func (s *Snapshot) EachRow(ctx context.Context, set Set, worker func() (look fun
 	})
 }
 
+// HasPrefix says whether the id begins with the text.
+func (r *Row) HasPrefix(prefix []byte) bool { return r.s.HasPrefix(r.o, prefix) }
+
 // ID returns the id.
 func (r *Row) ID() string {
 	id := r.s.ident(r.o)

@@ -42,7 +42,7 @@ func TestAPIExamples(t *testing.T) {
 		w := httptest.NewRecorder()
 		r.handler.ServeHTTP(w, req)
 		conforms(t, req, w)
-		got := strings.TrimSuffix(byteCount.ReplaceAllString(w.Body.String(), `"$1":0`), "\n")
+		got := nextField.ReplaceAllString(strings.TrimSuffix(byteCount.ReplaceAllString(w.Body.String(), `"$1":0`), "\n"), `,"next":"…"}`)
 		if part[4] == "/openapi.yaml" { // its first line is shown
 			got, _, _ = strings.Cut(got, "\n")
 		}

@@ -25,6 +25,7 @@ const (
 type asked struct {
 	values map[string]string
 	groups []string // the enterprise projects, each given once
+	turn   turn
 }
 
 // groupParam may be given several times, every other parameter once.

@@ -9,7 +9,7 @@ import (
 )
 
 // doctorParams are the parameters of GET /v1/projects/{project_id}/doctor.
-var doctorParams = []string{"where", groupParam, "category", "limit", "offset"}
+var doctorParams = []string{"where", groupParam, "category", "limit", "offset", "cursor"}
 
 // doctor answers which addresses several assets have.
 func (s *Server) doctor(ctx context.Context, c *call) error {
@@ -18,7 +18,7 @@ func (s *Server) doctor(ctx context.Context, c *call) error {
 		return err
 	}
 	q := engine.SharedQuery{View: l.view, Where: l.where}
-	if q.Offset, q.Limit, err = l.window(); err != nil {
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
@@ -37,7 +37,7 @@ func (s *Server) doctor(ctx context.Context, c *call) error {
 	for i := range page.Rows {
 		c.buf = appendShared(c.buf, &page.Rows[i])
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // findingsParams are the parameters of GET /v1/projects/{project_id}/findings.
-var findingsParams = []string{"where", groupParam, "category", "limit", "offset"}
+var findingsParams = []string{"where", groupParam, "category", "limit", "offset", "cursor"}
 
 // findings answers how what is open differs from what the policy expects.
 func (s *Server) findings(ctx context.Context, c *call) error {
@@ -18,7 +18,7 @@ func (s *Server) findings(ctx context.Context, c *call) error {
 		return err
 	}
 	q := engine.FindingQuery{View: l.view, Where: l.where}
-	if q.Offset, q.Limit, err = l.window(); err != nil {
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
@@ -36,7 +36,7 @@ func (s *Server) findings(ctx context.Context, c *call) error {
 	for i := range page.Rows {
 		c.buf = appendFinding(c.buf, &page.Rows[i])
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 // groupsParams are the parameters of GET /v1/projects/{project_id}/groups, and labelsParams those of
 // GET /v1/projects/{project_id}/labels.
 var (
-	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset"}
-	labelsParams = []string{groupParam, "category", "limit", "offset"}
+	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset", "cursor"}
+	labelsParams = []string{groupParam, "category", "limit", "offset", "cursor"}
 )
 
 // groups answers how many assets there are of each value of a label, or of each enterprise project.
@@ -40,7 +40,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 	if q.Descending, err = l.truth("desc"); err != nil {
 		return err
 	}
-	if q.Offset, q.Limit, err = l.window(); err != nil {
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
@@ -62,7 +62,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 		c.buf = strconv.AppendInt(append(c.buf, `"num":`...), int64(page.Rows[i].Num), 10)
 		c.buf = append(c.buf, '}', ',')
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *Server) labels(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	offset, limit, err := l.window()
+	offset, limit, err := l.pages(c, l.snapshot, false)
 	if err != nil {
 		return err
 	}
@@ -88,15 +88,17 @@ func (s *Server) labels(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.buf = appendTotal(c.buf[:0], len(labels))
-	labels = labels[min(offset, len(labels)):]
-	for _, label := range labels[:min(limit, len(labels))] {
+	total := len(labels)
+	c.buf = appendTotal(c.buf[:0], total)
+	labels = labels[min(offset, total):]
+	labels = labels[:min(limit, len(labels))]
+	for _, label := range labels {
 		c.buf = appendField(append(c.buf, '{'), "label", label.Name)
 		c.buf = strconv.AppendInt(append(c.buf, `"values":`...), int64(label.Values), 10)
 		c.buf = strconv.AppendInt(append(c.buf, `,"num":`...), int64(label.Num), 10)
 		c.buf = append(c.buf, '}', ',')
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, total, len(labels), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

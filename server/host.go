@@ -9,7 +9,7 @@ import (
 )
 
 // hostParams are the parameters of GET /v1/projects/{project_id}/hosts/{id}.
-var hostParams = []string{"ports", "category", "limit", "offset"}
+var hostParams = []string{"ports", "category", "limit", "offset", "cursor"}
 
 // host answers what one asset has open, and when each port was seen. One that lies in an enterprise
 // project that the caller is not granted is not there for the caller.
@@ -22,7 +22,7 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	offset, limit, err := l.window()
+	offset, limit, err := l.pages(c, l.snapshot, false)
 	if err != nil {
 		return err
 	}
@@ -48,12 +48,14 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	}
 	c.buf = appendOwner(c.buf[:0], a.ID, a.Name, a.Address, a.EnterpriseProject)
 	c.buf = a.LastSeen.AppendFormat(append(appendLabels(c.buf, a.Labels), `"last_seen":"`...), time.RFC3339Nano)
-	c.buf = appendRest(append(c.buf, `",`...), len(ports))
-	ports = ports[min(offset, len(ports)):]
-	for _, p := range ports[:min(limit, len(ports))] {
+	total := len(ports)
+	c.buf = appendRest(append(c.buf, `",`...), total)
+	ports = ports[min(offset, total):]
+	ports = ports[:min(limit, len(ports))]
+	for _, p := range ports {
 		c.buf = appendOpenPort(c.buf, &p)
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, total, len(ports), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

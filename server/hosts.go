@@ -14,10 +14,10 @@ import (
 // GET /v1/projects/{project_id}/assets.
 var (
 	hostsParams = []string{
-		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "limit", "offset",
+		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "sort", "limit", "offset", "cursor",
 		"coverage", "explain",
 	}
-	assetsParams = []string{"where", "prefix", groupParam, "category", "limit", "offset"}
+	assetsParams = []string{"where", "prefix", groupParam, "category", "sort", "limit", "offset", "cursor"}
 )
 
 // asking is what the calls of our own that list have in common.
@@ -59,17 +59,10 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	q, err := l.hostQuery()
+	q, err := s.hostQuery(c, l)
 	if err != nil {
 		return err
 	}
-	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
-		return err
-	}
-	if q.Keys == nil && q.Port == 0 {
-		q.Keys = index.AllKeys()
-	}
-	q.View, q.Where = l.view, l.where
 	if !l.timely && c.unchanged(l.snapshot) {
 		return nil
 	}
@@ -79,7 +72,7 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 	}
 	var page engine.HostPage
 	var rules []*engine.Rule
-	searches := q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled() || l.has("coverage")
+	searches := q.ByID || q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled() || l.has("coverage")
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
 		if page, err = l.snapshot.Hosts(ctx, q); err != nil {
 			return err
@@ -103,13 +96,61 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 		c.buf = appendRule(c.buf, rules, i)
 		c.buf = append(endObject(c.buf), ',')
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), lastRow(page.Rows, q.Limit))
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }
 
-// hostQuery returns what the parameters ask, without what is asked of and the set of keys.
-func (a *asked) hostQuery() (q engine.HostQuery, err error) {
+// byID says whether rows are to come in the order of ids.
+func (a *asked) byID() (bool, error) {
+	switch sort, given := a.values["sort"]; {
+	case !given:
+		return false, nil
+	case sort != "id":
+		return false, &engine.FieldError{Field: "sort", Value: sort, Allowed: "id, or nothing: then the order is the inventory's own"}
+	}
+	a.turn.byID = true
+	return true, nil
+}
+
+// lastRow returns the last row of a page that is full: then more may follow.
+func lastRow(rows []engine.HostPort, limit int) *engine.HostPort {
+	if len(rows) < limit {
+		return nil
+	}
+	return &rows[len(rows)-1]
+}
+
+// lastAsset is lastRow of assets.
+func lastAsset(rows []engine.Asset, limit int) *engine.HostPort {
+	if len(rows) < limit {
+		return nil
+	}
+	return &engine.HostPort{Asset: rows[len(rows)-1].ID}
+}
+
+// hostQuery returns what is asked.
+func (s *Server) hostQuery(c *call, l *asking) (q engine.HostQuery, err error) {
+	if q, err = l.hostFilters(); err != nil {
+		return q, err
+	}
+	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
+		return q, err
+	}
+	if q.Keys == nil && q.Port == 0 {
+		q.Keys = index.AllKeys()
+	}
+	q.View, q.Where = l.view, l.where
+	if q.ByID, err = l.byID(); err != nil {
+		return q, err
+	}
+	q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely)
+	q.After = l.turn.after
+	return q, err
+}
+
+// hostFilters returns the filters by port, status and text.
+func (a *asked) hostFilters() (q engine.HostQuery, err error) {
 	if q.Port, err = a.number("port", 0, 1, index.MaxPort); err != nil {
 		return q, err
 	}
@@ -125,8 +166,7 @@ func (a *asked) hostQuery() (q engine.HostQuery, err error) {
 			return q, err
 		}
 	}
-	q.Offset, q.Limit, err = a.window()
-	return q, err
+	return q, nil
 }
 
 // assets answers which assets there are.
@@ -139,14 +179,20 @@ func (s *Server) assets(ctx context.Context, c *call) error {
 	if err := checkLength("prefix", q.Prefix, engine.MaxAssetLen); err != nil {
 		return err
 	}
-	if q.Offset, q.Limit, err = l.window(); err != nil {
+	if q.ByID, err = l.byID(); err != nil {
 		return err
+	}
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
+		return err
+	}
+	if l.turn.after != nil {
+		q.After = l.turn.after.Asset
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
 		return nil
 	}
 	var page engine.AssetPage
-	err = s.search(ctx, q.Where != nil || q.Prefix != "", func(ctx context.Context) (err error) {
+	err = s.search(ctx, q.ByID || q.Where != nil || q.Prefix != "", func(ctx context.Context) (err error) {
 		page, err = l.snapshot.Assets(ctx, q)
 		return err
 	})
@@ -157,7 +203,7 @@ func (s *Server) assets(ctx context.Context, c *call) error {
 	for i := range page.Rows {
 		c.buf = appendAsset(c.buf, &page.Rows[i])
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), lastAsset(page.Rows, q.Limit))
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // portsParams are the parameters of GET /v1/projects/{project_id}/ports.
 var portsParams = []string{
-	"ports", "where", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset",
+	"ports", "where", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset", "cursor",
 	"coverage", "explain",
 }
 
@@ -45,6 +45,9 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	}
 	var timely bool
 	if q.Where, timely, err = s.where(a, snapshot.Policy()); err != nil {
+		return err
+	}
+	if q.Offset, q.Limit, err = a.pages(c, snapshot, timely); err != nil {
 		return err
 	}
 	if !timely && c.unchanged(snapshot) {
@@ -81,7 +84,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 		c.buf = appendRule(c.buf, rules, i)
 		c.buf = append(endObject(c.buf), ',')
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = a.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }
@@ -124,9 +127,6 @@ func (a *asked) portQuery() (q engine.PortQuery, err error) {
 	if q.Order, err = of(a, "sort", engine.ParseOrder); err != nil {
 		return q, err
 	}
-	if q.Descending, err = a.truth("desc"); err != nil {
-		return q, err
-	}
-	q.Offset, q.Limit, err = a.window()
+	q.Descending, err = a.truth("desc")
 	return q, err
 }

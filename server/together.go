@@ -10,7 +10,7 @@ import (
 )
 
 // togetherParams are the parameters of GET /v1/projects/{project_id}/together.
-var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset"}
+var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset", "cursor"}
 
 // together answers what else is open on the assets that have one of some ports open.
 func (s *Server) together(ctx context.Context, c *call) error {
@@ -34,7 +34,7 @@ func (s *Server) together(ctx context.Context, c *call) error {
 	default:
 		return &engine.FieldError{Field: "sort", Value: sort, Allowed: "num or lift"}
 	}
-	if q.Offset, q.Limit, err = l.window(); err != nil {
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
@@ -58,7 +58,7 @@ func (s *Server) together(ctx context.Context, c *call) error {
 		c.buf = strconv.AppendFloat(append(c.buf, `,"lift":`...), row.Lift, 'f', liftDigits, 64)
 		c.buf = append(appendKey(append(c.buf, ','), engine.MakeKey(row.Port, row.Type), row.Status), '}', ',')
 	}
-	c.buf = appendEnd(c.buf)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }

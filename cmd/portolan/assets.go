@@ -18,11 +18,16 @@ type assetList struct {
 	server *serverFlags
 	where  *condition
 	prefix string
+	order  *choice
 }
+
+// newIDOrder returns a choice of the order of assets: by id, or the inventory's own, which is nothing.
+func newIDOrder() choice { return choice{words: []string{"id"}} }
 
 func (c *cli) assetsCommand() *cobra.Command {
 	filter := newFilterFlags()
-	f := &assetList{filterFlags: &filter, read: new(readFlags), server: new(serverFlags), where: new(condition)}
+	order := newIDOrder()
+	f := &assetList{filterFlags: &filter, read: new(readFlags), server: new(serverFlags), where: new(condition), order: &order}
 	cmd := &cobra.Command{
 		Use:   "assets {FILE… | --server URL}",
 		Short: "List the assets",
@@ -44,6 +49,9 @@ them. ASSETS is as in portolan ports --help.`,
 		cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")
 	})
 	f.addTo(cmd)
+	under(topicRows, cmd, func() {
+		order.addTo(cmd, "sort", "", "order the rows by this; left out, they come in an order of the inventory's own")
+	})
 	return cmd
 }
 
@@ -54,12 +62,12 @@ func (c *cli) list(ctx context.Context, f *assetList) error {
 		local: func(ctx context.Context, s engine.Snapshot) ([]assetRow, int, error) {
 			page, err := s.Assets(ctx, engine.AssetQuery{
 				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Prefix: f.prefix,
-				Offset: int(f.offset.value), Limit: int(f.limit.value),
+				Offset: int(f.offset.value), Limit: int(f.limit.value), ByID: f.order.value != "",
 			})
 			return rowsOf(page.Rows, page.Total, err, newAssetRow)
 		},
 		remote: func() question {
-			return f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix})
+			return f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix, "sort": f.order.value})
 		},
 	}
 	return l.write(ctx, c)

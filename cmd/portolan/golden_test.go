@@ -71,6 +71,8 @@ func exports(both string) []goldenCase {
 		{name: "ports-tell-json", line: "ports --coverage --explain --port 80 -o json --policy testdata/policy.yaml " + scanXML},
 		{name: "hosts-tell", line: "hosts --coverage --explain --port 80 -o csv --policy testdata/policy.yaml " + scanXML},
 		{name: "hosts-tell-assets", line: "hosts --coverage --where open(80) " + scanXML},
+		{name: "assets-sort", line: "assets --sort id -o ndjson" + both},
+		{name: "hosts-sort", line: "hosts --ports 22,123 --sort id -o csv --limit 0" + both},
 		{name: "doctor-none", line: "doctor " + scanXML},
 		{name: "ports-shared", line: "ports --top 1 " + scanXML + " testdata/twice.ndjson"},
 		{name: "export-list", line: "export -o list" + both},

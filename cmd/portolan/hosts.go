@@ -23,11 +23,12 @@ type hostsFlags struct {
 	status  *choice
 	name    string
 	address string
+	order   choice
 	tell    tellFlags
 }
 
 func (c *cli) hostsCommand() *cobra.Command {
-	f := &hostsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus()}
+	f := &hostsFlags{filterFlags: newFilterFlags(), port: newPort(), typ: newType(), status: newStatus(), order: newIDOrder()}
 	cmd := &cobra.Command{
 		Use:   "hosts {--port N | --ports SELECTOR | --where ASSETS} {FILE… | --server URL}",
 		Short: "List the assets that have ports open, or what else they have in common",
@@ -60,6 +61,9 @@ SELECTOR and ASSETS are as in portolan ports --help.`,
 		cmd.Flags().StringVar(&f.address, "address", "", "only assets whose address contains this `TEXT`")
 	})
 	f.addTo(cmd)
+	under(topicRows, cmd, func() {
+		f.order.addTo(cmd, "sort", "", "have the assets of each port come by this; left out, in an order of the inventory's own")
+	})
 	f.tell.addTo(cmd)
 	return cmd
 }
@@ -79,14 +83,14 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 		return misuse(`--name and --address go with a port: without one, say it in --where, such as name ~ "*web*"`)
 	}
 	if !f.byPort() {
-		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, ""})
+		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, "", &f.order})
 	}
 	l := listing[hostRow]{
 		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(hostColumns), local: f.local,
 		remote: func() question {
 			q := f.question("/hosts", f.tell.filters(map[string]string{
 				"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
-				"name": f.name, "address": f.address,
+				"name": f.name, "address": f.address, "sort": f.order.value,
 			}))
 			q.about = f.tell.about()
 			return q
@@ -110,6 +114,7 @@ func (f *hostsFlags) local(ctx context.Context, s engine.Snapshot) ([]hostRow, i
 		Status:  parsedStatus(f.status),
 		Offset:  int(f.offset.value),
 		Limit:   int(f.limit.value),
+		ByID:    f.order.value != "",
 	}
 	if f.ports.given {
 		q.Keys = f.ports.ports.Keys(s.Policy())

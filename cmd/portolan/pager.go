@@ -30,8 +30,9 @@ var errChanged = errors.New("the data changed while it was read")
 
 // page is one answer of the HTTP API to a question whose rows are R.
 type page[R any] struct {
-	Total   int `json:"total_num"`
-	Rows    []R `json:"data_list"`
+	Total   int    `json:"total_num"`
+	Rows    []R    `json:"data_list"`
+	Next    string `json:"next"`
 	version string
 }
 
@@ -65,15 +66,44 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 		return nil, 0, err
 	}
 	defer cl.close()
+	if q.query.Get("sort") == "id" {
+		return readByID[R](ctx, cl, q, int(f.offset.value), int(f.limit.value))
+	}
 	p := pager[R]{pause: attemptPause, get: func(ctx context.Context, offset, limit int) (*page[R], error) {
 		return getPage[R](ctx, cl, q, offset, limit)
 	}}
 	return p.read(ctx, int(f.offset.value), int(f.limit.value))
 }
 
-// getPage asks for one page. It sets the page's bounds in the question.
+// readByID reads rows that come by id: pages follow each other by cursors, which stay right while the
+// data changes. The total is that of the first page.
+func readByID[R any](ctx context.Context, cl *client, q question, offset, limit int) (rows []R, total int, err error) {
+	for {
+		size := maxPage
+		if limit > 0 {
+			size = min(limit-len(rows), maxPage)
+		}
+		next, err := getPage[R](ctx, cl, q, min(offset, maxOffset), size)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !q.query.Has("cursor") {
+			total = next.Total
+		}
+		rows = append(rows, next.Rows...)
+		if next.Next == "" || limit > 0 && len(rows) >= limit {
+			return rows, total, nil
+		}
+		q.query.Set("cursor", next.Next)
+	}
+}
+
+// getPage asks for one page. It sets the page's bounds in the question; of one with a cursor the offset
+// does not count.
 func getPage[R any](ctx context.Context, cl *client, q question, offset, limit int) (*page[R], error) {
-	q.query.Set("offset", strconv.Itoa(offset))
+	if q.query.Del("offset"); !q.query.Has("cursor") {
+		q.query.Set("offset", strconv.Itoa(offset))
+	}
 	q.query.Set("limit", strconv.Itoa(limit))
 	res, err := cl.do(ctx, http.MethodGet, "/v1/projects/"+escape(cl.project)+q.path, q.query, nil)
 	if err != nil {

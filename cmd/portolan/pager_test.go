@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,5 +141,27 @@ func TestHostsPager(t *testing.T) {
 	}
 	if got := strings.Join(f.asked, " "); got != "7+10000 10007+10000 7+10000 10007+10000 20007+5" {
 		t.Errorf("asked for %s", got)
+	}
+}
+
+// TestReadByID: rows by id are read by cursors, whatever is written between two pages.
+func TestReadByID(t *testing.T) {
+	e := env{"PORTOLAN_TOKEN": testToken}
+	var log safeBuffer
+	s := serveTo(t, &log, e)
+	var lines strings.Builder
+	for i := range 10_050 { // more than a page
+		fmt.Fprintf(&lines, `{"asset":"h%05d","open":["22/tcp"]}`+"\n", i*7919%10_050)
+	}
+	if r := callWith(t, e, lines.String(), "import", "-", "--server", s.url); r.code != exitOK {
+		t.Fatal(r.stderr)
+	}
+	r := call(t, e, "assets", "--server", s.url, "--sort", "id", "--limit", "0", "-o", "csv")
+	rows := strings.Split(strings.TrimSpace(r.stdout), "\n")
+	if r.code != exitOK || len(rows) != 10_051 || !slices.IsSorted(rows[1:]) {
+		t.Errorf("exit %d, %d rows, %s", r.code, len(rows), r.stderr)
+	}
+	if r := call(t, e, "hosts", "--port", "22", "--server", s.url, "--sort", "id", "--limit", "3", "--offset", "10045", "-o", "csv"); strings.Count(r.stdout, "\nh100") != 3 {
+		t.Errorf("exit %d, %s%s", r.code, r.stdout, r.stderr)
 	}
 }

@@ -206,7 +206,12 @@ func askPorts(q engine.PortQuery) question {
 func askHosts(q engine.HostQuery) question {
 	return question{"hosts " + describeHosts(q), func(ctx context.Context, e Engine) any {
 		page, err := e.Hosts(ctx, q)
-		page.Version, page.Rows = 0, sortHosts(page.Rows)
+		page.Version = 0
+		if q.ByID {
+			page.Rows = append([]engine.HostPort{}, page.Rows...)
+		} else {
+			page.Rows = sortHosts(page.Rows)
+		}
 		return answer{page, kindOf(err)}
 	}}
 }
@@ -241,7 +246,9 @@ func askAssets(q engine.AssetQuery) question {
 		for i, a := range page.Rows {
 			rows[i] = plain(a)
 		}
-		slices.SortFunc(rows, func(a, b engine.Asset) int { return cmp.Compare(a.ID, b.ID) })
+		if !q.ByID {
+			slices.SortFunc(rows, func(a, b engine.Asset) int { return cmp.Compare(a.ID, b.ID) })
+		}
 		page.Version, page.Rows = 0, rows
 		return answer{page, kindOf(err)}
 	}}
@@ -337,7 +344,7 @@ func describeView(v engine.View) string {
 }
 
 func describeAssets(q engine.AssetQuery) string {
-	return fmt.Sprintf("%q %s in %s %s: prefix %q", q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Prefix)
+	return fmt.Sprintf("%q %s in %s %s: prefix %q, by id %t after %q, offset %d, limit %d", q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Prefix, q.ByID, q.After, q.Offset, q.Limit)
 }
 
 func describePorts(q engine.PortQuery) string {
@@ -346,6 +353,6 @@ func describePorts(q engine.PortQuery) string {
 }
 
 func describeHosts(q engine.HostQuery) string {
-	return fmt.Sprintf("%q %s in %s %s: asset %q, name %q, address %q, keys %s, port %d, type %s, status %s",
-		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Asset, q.Name, q.Address, describeKeys(q.Keys), q.Port, q.Type, q.Status)
+	return fmt.Sprintf("%q %s in %s %s: asset %q, name %q, address %q, keys %s, port %d, type %s, status %s, by id %t after %v, offset %d, limit %d",
+		q.Project, q.Category, describeView(q.View), describeWhere(q.Where), q.Asset, q.Name, q.Address, describeKeys(q.Keys), q.Port, q.Type, q.Status, q.ByID, q.After, q.Offset, q.Limit)
 }

@@ -173,6 +173,7 @@ func (m *model) ask(t *rapid.T) {
 	if q := smallCoverageQuery(d); !m.joins(q.Project, q.Category) {
 		questions = append(questions, askCoverage(q))
 	}
+	questions = append(questions, askHosts(smallRestOfHosts(d)), askAssets(smallRestOfAssets(d)))
 	for range 4 {
 		questions = append(questions, askPorts(smallPortQuery(d)))
 	}

@@ -107,11 +107,12 @@ func everyQuestion(r *rig) {
 	}
 	rng := newRand(5, "ask")
 	const rounds = 2000
-	questions := make([]question, 0, 3*rounds)
+	questions := make([]question, 0, 5*rounds)
 	for range rounds {
 		hosts := smallHostQuery(rng.IntN)
 		assets := smallAssetQuery(rng.IntN)
-		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(hosts), askAssets(assets))
+		questions = append(questions, askPorts(smallPortQuery(rng.IntN)), askHosts(hosts), askAssets(assets),
+			askHosts(smallRestOfHosts(rng.IntN)), askAssets(smallRestOfAssets(rng.IntN)))
 		if err := pagesAreWhole(r.Context(), r.engine, hosts, 1+rng.IntN(3)); err != nil {
 			r.Fatalf("hosts %s: %v", describeHosts(hosts), err)
 		}
@@ -291,7 +292,29 @@ func smallHostQuery(d dice) engine.HostQuery {
 		Port:     given(d, []int{-1, 1, 2, 63, 64, 65, 80, 1023, 1024, 65535, 65536}),
 		Type:     given(d, []engine.Type{engine.TCP, engine.UDP, engine.UDP6, 77}),
 		Status:   given(d, []engine.Status{engine.Danger, engine.Normal, engine.Unknown}),
+		ByID:     d(2) == 1,
 	}
+}
+
+// smallRestOfHosts returns a question about a page of the rows behind one, in the order of ids.
+func smallRestOfHosts(d dice) engine.HostQuery {
+	q := smallHostQuery(d)
+	q.ByID = true
+	if d(3) > 0 {
+		q.ByID = d(10) > 0 // else it is refused
+		q.After = &engine.HostPort{Asset: one(d, append([]string{"", "bb", "z"}, smallAssets...)), Port: one(d, smallPorts), Type: one(d, smallTypes)}
+	}
+	q.Offset, q.Limit = given(d, []int{1, 2, 9}), given(d, []int{1, 2, 9})
+	return q
+}
+
+// smallRestOfAssets returns a question about a page of the assets behind one, in the order of ids.
+func smallRestOfAssets(d dice) engine.AssetQuery {
+	q := smallAssetQuery(d)
+	q.After = given(d, append([]string{"bb", "z"}, smallAssets...))
+	q.ByID = q.After == "" || d(10) > 0 // else it is refused
+	q.Offset, q.Limit = given(d, []int{1, 2, 9}), given(d, []int{1, 2, 9})
+	return q
 }
 
 // smallParts are what names and addresses are searched for.
@@ -307,6 +330,7 @@ func smallAssetQuery(d dice) engine.AssetQuery {
 		View:     one(d, smallViews),
 		Where:    given(d, smallWheres),
 		Prefix:   given(d, []string{"a", "b", "ab", "x"}),
+		ByID:     d(2) == 1,
 	}
 }
 

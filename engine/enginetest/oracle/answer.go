@@ -122,6 +122,9 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, q.Type, q.Status); err != nil {
 		return engine.HostPage{}, err
 	}
+	if q.After != nil && !q.ByID {
+		return engine.HostPage{}, &engine.FieldError{Field: "after"}
+	}
 	if q.Asset == "" && q.Port == 0 && q.Keys == nil && q.Where == nil {
 		return engine.HostPage{}, &engine.FieldError{Field: "port", Allowed: "a port, a set of ports, a set of assets, or an asset"}
 	}
@@ -140,7 +143,11 @@ func (r *Reference) Hosts(_ context.Context, q engine.HostQuery) (engine.HostPag
 		}
 	}
 	slices.SortFunc(rows, compareHosts)
-	return engine.HostPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
+	total := len(rows)
+	if q.After != nil {
+		rows = slices.DeleteFunc(rows, func(r engine.HostPort) bool { return compareHosts(r, *q.After) <= 0 })
+	}
+	return engine.HostPage{Total: total, Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
 }
 
 // asks says whether the query is about the asset.
@@ -222,6 +229,9 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 	if err := r.checkQuery(q.Project, q.AtLeast, q.Offset, q.Limit, engine.AnyType, engine.AnyStatus); err != nil {
 		return engine.AssetPage{}, err
 	}
+	if q.After != "" && !q.ByID {
+		return engine.AssetPage{}, &engine.FieldError{Field: "after"}
+	}
 	inv := r.inventories[place{q.Project, q.Category}]
 	var rows []engine.Asset
 	for _, id := range slices.Sorted(maps.Keys(inv.those(q.Category, q.View, q.Where))) {
@@ -229,7 +239,11 @@ func (r *Reference) Assets(_ context.Context, q engine.AssetQuery) (engine.Asset
 			rows = append(rows, inv.asset(q.Category, id))
 		}
 	}
-	return engine.AssetPage{Total: len(rows), Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
+	total := len(rows)
+	if q.After != "" {
+		rows = slices.DeleteFunc(rows, func(a engine.Asset) bool { return a.ID <= q.After })
+	}
+	return engine.AssetPage{Total: total, Rows: pageOf(rows, q.Offset, q.Limit), Version: inv.dataVersion(), Sequence: r.included(q.AtLeast)}, nil
 }
 
 // Coverage looks at what was looked at.
