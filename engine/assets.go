@@ -60,6 +60,9 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 	if s.s == nil {
 		return page, nil
 	}
+	if q.Where != nil && q.Prefix == "" && !q.ByID && q.Limit > 0 {
+		return s.assetsWhere(ctx, &q, page)
+	}
 	assets, err := s.assetsOf(ctx, q.View, q.Where)
 	if err != nil {
 		return AssetPage{}, err
@@ -85,6 +88,19 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 		if err := w.step(); err != nil {
 			return AssetPage{}, err
 		}
+		page.Rows = append(page.Rows, s.asset(o))
+	}
+	return page, nil
+}
+
+// assetsWhere fills a page of a set.
+func (s Snapshot) assetsWhere(ctx context.Context, q *AssetQuery, page AssetPage) (AssetPage, error) {
+	total, list, err := s.s.View(q.View.groups).FindPage(ctx, q.Where.c, q.Offset, q.Limit)
+	if err != nil {
+		return AssetPage{}, err
+	}
+	page.Total = total
+	for _, o := range list {
 		page.Rows = append(page.Rows, s.asset(o))
 	}
 	return page, nil

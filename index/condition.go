@@ -125,6 +125,9 @@ func joined(kind conditionKind, parts []*Condition, join func([]rowTest) func(*R
 		}
 		sorted = append(sorted, row)
 	}
+	if len(sorted) == 1 {
+		return sorted[0]
+	}
 	slices.SortStableFunc(sorted, func(a, b *Condition) int { return cmp.Compare(a.cost(), b.cost()) })
 	return &Condition{kind: kind, parts: sorted}
 }
@@ -296,10 +299,8 @@ func (v View) count(ctx context.Context) (*counts, error) {
 func (v View) find(ctx context.Context, c *Condition) (*found, error) {
 	s := v.snapshot
 	head := s.found.Load()
-	for f := head; f != nil; f = f.next {
-		if f.condition == c && f.of.same(&v) {
-			return f, nil
-		}
+	if f := v.found(c); f != nil {
+		return f, nil
 	}
 	f := &found{condition: c, of: v, length: 1}
 	search := finder{s: s, ctx: ctx}
@@ -353,6 +354,9 @@ func (f *finder) find(c *Condition, within Set) (Set, error) {
 	case byRow:
 		return f.rows(within, c.row)
 	case byNone:
+		if set, ok := f.s.single(c.parts[0]); ok {
+			return Subtract(within, set), nil
+		}
 		not, err := f.find(c.parts[0], within)
 		return Subtract(within, not), err
 	case byAny:

@@ -185,14 +185,9 @@ func (s Set) sharedWith(bitmap *roaring.Bitmap, words []uint64) int {
 	if s.p.dense != nil {
 		return int(s.p.dense.AndCardinality(bitmap))
 	}
-	n := 0
-	var room [blockMax]Ordinal
+	n := uint32(0)
 	for i := range s.p.blocks {
-		for _, o := range s.p.blocks[i].appendTo(room[:0]) {
-			if int(o>>6) < len(words) {
-				n += int(words[o>>6] >> (o & 63) & 1)
-			}
-		}
+		n += s.p.blocks[i].countIn(words)
 	}
-	return n
+	return int(n)
 }

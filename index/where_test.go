@@ -143,6 +143,43 @@ func TestWhereRemembered(t *testing.T) {
 	}
 }
 
+// TestFindPage: pages of a set are those of the whole set, made or not.
+func TestFindPage(t *testing.T) {
+	s := whereIndex(t, 60_000).Snapshot()
+	open := func(port uint16) *index.Condition { return index.HasOpen(keysOf(port)) }
+	in := func(names ...string) *index.Condition { return index.InGroup(index.GroupsOf(names)) }
+	for name, c := range map[string]func() *index.Condition{
+		"a and b":     func() *index.Condition { return index.AllOf(open(22), open(443)) },
+		"a not b":     func() *index.Condition { return index.AllOf(open(80), index.NoneOf(open(22))) },
+		"not b, a":    func() *index.Condition { return index.AllOf(index.NoneOf(open(80)), open(8080)) },
+		"neither":     func() *index.Condition { return index.AllOf(index.NoneOf(open(80)), index.NoneOf(open(22))) },
+		"a in group":  func() *index.Condition { return index.AllOf(in("g1"), open(22)) },
+		"a in others": func() *index.Condition { return index.AllOf(open(22), index.NoneOf(in("g0", "g1"))) },
+		"nothing":     func() *index.Condition { return index.AllOf(open(22), open(9)) },
+		"all but":     func() *index.Condition { return index.AllOf(open(22), index.NoneOf(open(9))) },
+		"none":        func() *index.Condition { return index.AllOf(open(22), index.NoneOf(open(22))) },
+		"groups":      func() *index.Condition { return index.AllOf(in("g1"), in("g2")) },
+		"three":       func() *index.Condition { return index.AllOf(open(22), open(80), index.NoneOf(in("g1"))) },
+	} {
+		for _, groups := range [][]string{nil, {"g1"}, {"g0", "g2"}, {}} {
+			view := viewOf(s, groups)
+			set, err := view.Find(t.Context(), c())
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole := slices.Collect(set.From(0))
+			for _, page := range [][2]int{{0, 10}, {0, 0}, {7, 100}, {4000, 500}, {len(whole), 5}, {len(whole) + 3, 1}, {1 << 62, 1 << 62}, {5, 1 << 62}} {
+				total, got, err := view.FindPage(t.Context(), c(), page[0], page[1])
+				from := min(page[0], len(whole))
+				want := whole[from : from+min(page[1], len(whole)-from)]
+				if err != nil || total != len(whole) || !slices.Equal(got, want) {
+					t.Errorf("%s in %q, page %v: %d, %d assets, want %d, %d; %v", name, groups, page, total, len(got), len(whole), len(want), err)
+				}
+			}
+		}
+	}
+}
+
 // BenchmarkWhere is the counts of sets of several densities in 4 M assets, by each way of counting.
 func BenchmarkWhere(b *testing.B) {
 	s := benchIndex(b, 4_000_000).Snapshot()

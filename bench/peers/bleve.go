@@ -80,6 +80,9 @@ func within(groups []uint16) query.Query {
 }
 
 func (d documents) ports(ctx context.Context, q *question) (page, error) {
+	if q.has != 0 { // a facet takes seconds, whatever the query
+		return page{}, errCannot
+	}
 	if q.port != 0 {
 		return d.exact(ctx, q)
 	}

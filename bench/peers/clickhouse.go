@@ -80,7 +80,7 @@ func writeRowBinary(ctx context.Context, file string, assets iter.Seq[asset]) (e
 
 // sql is the filter in ClickHouse's dialect.
 func (c *clickhouse) sql(q *question) string {
-	return strings.ReplaceAll(q.fits(), "CAST(port AS VARCHAR)", "toString(port)")
+	return strings.ReplaceAll(q.fits("peers.obs"), "CAST(port AS VARCHAR)", "toString(port)")
 }
 
 func (c *clickhouse) ports(_ context.Context, q *question) (page, error) {
@@ -88,7 +88,7 @@ func (c *clickhouse) ports(_ context.Context, q *question) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	text, err := c.chdb.query(fmt.Sprintf("SELECT port, typ, count() FROM peers.obs%s GROUP BY port, typ ORDER BY port, typ LIMIT %d OFFSET %d", c.sql(q), q.limit, q.offset))
+	text, err := c.chdb.query(fmt.Sprintf("SELECT port, typ, count() AS n FROM peers.obs%s GROUP BY port, typ%s LIMIT %d OFFSET %d", c.sql(q), q.order(), q.limit, q.offset))
 	if err != nil {
 		return page{}, err
 	}

@@ -45,16 +45,21 @@ func (m *maps) ports(_ context.Context, q *question) (page, error) {
 			within[g] = true
 		}
 	}
+	has := func(uint32) bool { return true }
+	if q.has != 0 {
+		set := m.keys[q.has]
+		has = func(host uint32) bool { _, in := set[host]; return in != q.hasNot }
+	}
 	var rows []row
 	for _, k := range m.sorted {
 		if !q.matches(k) {
 			continue
 		}
 		n := len(m.keys[k])
-		if within != nil {
+		if within != nil || q.has != 0 {
 			n = 0
 			for host := range m.keys[k] {
-				if within[m.groups[host]] {
+				if (within == nil || within[m.groups[host]]) && has(host) {
 					n++
 				}
 			}

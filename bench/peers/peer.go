@@ -48,6 +48,9 @@ type question struct {
 	port          uint16
 	digits        string
 	groups        []uint16
+	has           engine.Key // of hosts that have it open, or do not; 0 is of all
+	hasNot        bool
+	byCount       bool // the highest count first, those that are equal by key
 	offset, limit int
 }
 
@@ -97,16 +100,27 @@ func (q *question) matches(k engine.Key) bool {
 	return (q.port == 0 || k.Port() == q.port) && (q.digits == "" || strings.Contains(strconv.Itoa(int(k.Port())), q.digits))
 }
 
-// pageOf returns the page of rows in order.
+// pageOf returns the page of rows, which are by key.
 func (q *question) pageOf(rows []row) page {
 	total := len(rows)
+	if q.byCount {
+		slices.SortStableFunc(rows, func(a, b row) int { return b.n - a.n })
+	}
 	rows = rows[min(q.offset, total):]
 	return page{total, rows[:min(q.limit, len(rows))]}
 }
 
-// fits is a filter as SQL over the columns port and grp. Both come from us and are
+// order is the order of rows as SQL, n being their count.
+func (q *question) order() string {
+	if q.byCount {
+		return " ORDER BY n DESC, port, typ"
+	}
+	return " ORDER BY port, typ"
+}
+
+// fits is a filter as SQL over the columns port, grp and host of a table. Both come from us and are
 // numbers, or digits.
-func (q *question) fits() string {
+func (q *question) fits(table string) string {
 	var terms []string
 	if q.port != 0 {
 		terms = append(terms, fmt.Sprintf("port = %d", q.port))
@@ -116,6 +130,13 @@ func (q *question) fits() string {
 	}
 	if q.groups != nil {
 		terms = append(terms, "grp IN ("+numbers(q.groups)+")")
+	}
+	if q.has != 0 {
+		in := "IN"
+		if q.hasNot {
+			in = "NOT IN"
+		}
+		terms = append(terms, fmt.Sprintf("host %s (SELECT host FROM %s WHERE port = %d AND typ = %d)", in, table, q.has.Port(), q.has.Type()))
 	}
 	if len(terms) == 0 {
 		return ""

@@ -67,9 +67,14 @@ func (o *ours) ports(ctx context.Context, q *question) (page, error) {
 	if q.groups != nil {
 		view = o.view(q.groups)
 	}
-	p, err := o.e.Ports(ctx, engine.PortQuery{
+	query := engine.PortQuery{
 		Project: "p", View: view, Port: int(q.port), PortString: q.digits, Offset: q.offset, Limit: q.limit, Into: o.into,
-	})
+	}
+	query.Where = o.where(q)
+	if q.byCount {
+		query.Order, query.Descending = engine.ByNum, true
+	}
+	p, err := o.e.Ports(ctx, query)
 	if err != nil {
 		return page{}, err
 	}
@@ -78,6 +83,18 @@ func (o *ours) ports(ctx context.Context, q *question) (page, error) {
 		o.rows = append(o.rows, row{r.Key(), r.Num})
 	}
 	return page{p.Total, o.rows}, nil
+}
+
+// where is the set that is asked of: a new one each time, so that nothing is remembered of it.
+func (o *ours) where(q *question) *engine.HostSet {
+	if q.has == 0 {
+		return nil
+	}
+	set := engine.HasOpen(engine.KeysOf(engine.Range{Type: q.has.Type(), Lo: q.has.Port(), Hi: q.has.Port()}))
+	if q.hasNot {
+		return engine.NoneOf(set)
+	}
+	return set
 }
 
 func (o *ours) distinct(_ context.Context, keys []engine.Key) (int, error) {

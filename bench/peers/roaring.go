@@ -14,6 +14,7 @@ import (
 type bitmaps struct {
 	keys   map[engine.Key]*roaring.Bitmap
 	groups map[uint16]*roaring.Bitmap
+	all    *roaring.Bitmap
 	sorted []engine.Key
 }
 
@@ -34,8 +35,10 @@ func (b *bitmaps) load(ctx context.Context, assets iter.Seq[asset]) error {
 	for _, set := range b.keys {
 		set.RunOptimize()
 	}
+	b.all = roaring.New()
 	for _, set := range b.groups {
 		set.RunOptimize()
+		b.all.Or(set)
 	}
 	b.sorted = sortedKeys(b.keys)
 	return nil
@@ -51,7 +54,7 @@ func addTo[K comparable](m map[K]*roaring.Bitmap, key K, host uint32) {
 }
 
 func (b *bitmaps) ports(_ context.Context, q *question) (page, error) {
-	if q.groups == nil && q.digits == "" && q.port == 0 { // every key is a row
+	if q.groups == nil && q.digits == "" && q.port == 0 && q.has == 0 && !q.byCount { // every key is a row
 		p := page{total: len(b.sorted)}
 		for _, k := range b.sorted[min(q.offset, len(b.sorted)):][:min(q.limit, max(0, len(b.sorted)-q.offset))] {
 			p.rows = append(p.rows, row{k, int(b.keys[k].GetCardinality())})
@@ -73,6 +76,12 @@ func (b *bitmaps) ports(_ context.Context, q *question) (page, error) {
 			}
 		}
 		within = roaring.FastOr(sets...)
+	}
+	if q.has != 0 {
+		within = b.keys[q.has]
+		if q.hasNot {
+			within = roaring.AndNot(b.all, within)
+		}
 	}
 	var rows []row
 	for _, k := range keys {

@@ -79,7 +79,16 @@ func kinds(ctx context.Context, t *oracle.Tally) ([]kind, error) {
 	for _, r := range byCount[:min(10, len(byCount))] {
 		keys = append(keys, r.Key())
 	}
-	return []kind{
+	list := []kind{
+		{name: "top ten", q: &question{byCount: true, limit: rowsPerPage}},
+	}
+	hosts := float64(t.Assets())
+	for _, part := range []float64{0.001, 0.01, 0.1, 0.5} {
+		has := nearest(byCount, part*hosts)
+		list = append(list, kind{name: fmt.Sprintf("counts of hosts with a port, %g %%", 100*part), q: &question{has: has, limit: rowsPerPage}})
+	}
+	list = append(list, kind{name: "counts of hosts without a port, 90 %", q: &question{has: nearest(byCount, hosts/10), hasNot: true, limit: rowsPerPage}})
+	return append([]kind{
 		{name: "page", q: &question{limit: rowsPerPage}},
 		{name: "deep page", q: &question{offset: all.Total / 2, limit: rowsPerPage}},
 		{name: "fuzzy total and page", q: &question{digits: "44", limit: rowsPerPage}},
@@ -87,7 +96,18 @@ func kinds(ctx context.Context, t *oracle.Tally) ([]kind, error) {
 		{name: "one enterprise project", q: &question{groups: []uint16{0}, limit: rowsPerPage}},
 		{name: "three enterprise projects", q: &question{groups: []uint16{0, 1, 2}, limit: rowsPerPage}},
 		{name: "distinct hosts of ten ports", keys: keys},
-	}, nil
+	}, list...), nil
+}
+
+// nearest returns the key whose count is nearest to a number, by their ratio.
+func nearest(rows []engine.PortCount, n float64) engine.Key {
+	best := rows[0]
+	for _, r := range rows {
+		if math.Abs(math.Log(float64(r.Num)/n)) < math.Abs(math.Log(float64(best.Num)/n)) {
+			best = r
+		}
+	}
+	return best.Key()
 }
 
 // want is what the oracle answers; distinct assets are counted from the fleet itself.
@@ -101,6 +121,9 @@ func (c *config) want(ctx context.Context, t *oracle.Tally, k *kind, hosts int) 
 		}
 		return page{}, n, nil
 	}
+	if k.q.has != 0 {
+		return c.wantOf(k.q, hosts), 0, nil
+	}
 	view := engine.All()
 	if k.q.groups != nil {
 		names := make([]string, len(k.q.groups))
@@ -109,12 +132,37 @@ func (c *config) want(ctx context.Context, t *oracle.Tally, k *kind, hosts int) 
 		}
 		view = engine.In(names...)
 	}
-	got, err := t.Ports(ctx, engine.PortQuery{View: view, Port: int(k.q.port), PortString: k.q.digits, Offset: k.q.offset, Limit: k.q.limit})
+	got, err := t.Ports(ctx, engine.PortQuery{View: view, Port: int(k.q.port), PortString: k.q.digits, Order: orderOf(k.q), Descending: k.q.byCount, Offset: k.q.offset, Limit: k.q.limit})
 	p := page{total: got.Total}
 	for _, r := range got.Rows {
 		p.rows = append(p.rows, row{r.Key(), r.Num})
 	}
 	return p, 0, err
+}
+
+func orderOf(q *question) engine.Order {
+	if q.byCount {
+		return engine.ByNum
+	}
+	return engine.ByPort
+}
+
+// wantOf counts the ports of some assets, one by one.
+func (c *config) wantOf(q *question, hosts int) page {
+	counts := map[engine.Key]int{}
+	for a := range c.assets(hosts) {
+		if slices.Contains(a.open, q.has) == q.hasNot {
+			continue
+		}
+		for _, k := range a.open {
+			counts[k]++
+		}
+	}
+	var rows []row
+	for _, k := range sortedKeys(counts) {
+		rows = append(rows, row{k, counts[k]})
+	}
+	return q.pageOf(rows)
 }
 
 // errWrong is matched by the error for an answer that is not the right one.

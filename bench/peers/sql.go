@@ -94,11 +94,12 @@ func (d *database) close() error {
 type grouped struct{ *database }
 
 func (g grouped) ports(ctx context.Context, q *question) (page, error) {
-	total, err := g.number(ctx, "SELECT count(*) FROM (SELECT DISTINCT port, typ FROM obs"+q.fits()+") AS keys")
+	fits := q.fits("obs")
+	total, err := g.number(ctx, "SELECT count(*) FROM (SELECT DISTINCT port, typ FROM obs"+fits+") AS keys")
 	if err != nil {
 		return page{}, err
 	}
-	rows, err := g.rows(ctx, "SELECT port, typ, count(*) FROM obs"+q.fits()+" GROUP BY port, typ ORDER BY port, typ LIMIT ? OFFSET ?", q.limit, q.offset)
+	rows, err := g.rows(ctx, "SELECT port, typ, count(*) AS n FROM obs"+fits+" GROUP BY port, typ"+q.order()+" LIMIT ? OFFSET ?", q.limit, q.offset)
 	return page{total, rows}, err
 }
 

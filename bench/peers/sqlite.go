@@ -110,6 +110,9 @@ func (s sqliteCounts) load(ctx context.Context, assets iter.Seq[asset]) error {
 }
 
 func (s sqliteCounts) ports(ctx context.Context, q *question) (page, error) {
+	if q.has != 0 { // which counts do not tell
+		return page{}, errCannot
+	}
 	in := *q
 	group := "-1"
 	if len(q.groups) > 0 {
@@ -117,7 +120,7 @@ func (s sqliteCounts) ports(ctx context.Context, q *question) (page, error) {
 	}
 	in.groups = nil
 	fits := " WHERE grp IN (" + group + ")"
-	if rest := in.fits(); rest != "" {
+	if rest := in.fits(""); rest != "" {
 		fits += " AND " + rest[len(" WHERE "):]
 	}
 	if len(q.groups) > 1 {
@@ -125,18 +128,18 @@ func (s sqliteCounts) ports(ctx context.Context, q *question) (page, error) {
 		if err != nil {
 			return page{}, err
 		}
-		rows, err := s.rows(ctx, "SELECT port, typ, sum(n) FROM counts"+fits+" GROUP BY port, typ ORDER BY port, typ LIMIT ? OFFSET ?", q.limit, q.offset)
+		rows, err := s.rows(ctx, "SELECT port, typ, sum(n) AS n FROM counts"+fits+" GROUP BY port, typ"+q.order()+" LIMIT ? OFFSET ?", q.limit, q.offset)
 		return page{total, rows}, err
 	}
 	total := "SELECT count(*) FROM counts" + fits
-	if in.fits() == "" {
+	if in.fits("") == "" {
 		total = "SELECT n FROM totals WHERE grp = " + group
 	}
 	n, err := s.number(ctx, total)
 	if err != nil {
 		return page{}, err
 	}
-	rows, err := s.rows(ctx, "SELECT port, typ, n FROM counts"+fits+" ORDER BY port, typ LIMIT ? OFFSET ?", q.limit, q.offset)
+	rows, err := s.rows(ctx, "SELECT port, typ, n FROM counts"+fits+q.order()+" LIMIT ? OFFSET ?", q.limit, q.offset)
 	return page{n, rows}, err
 }
 

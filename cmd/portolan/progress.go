@@ -36,9 +36,10 @@ func progressOf(w io.Writer, what string, total int64, bytes bool) (update func(
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetSpinnerChangeInterval(0), // It needs no goroutine of its own.
 	)
+	bar.StartWithoutRender() // or the rate would be that of what came before it is first drawn, in no time
 	start, shown := time.Now(), false
 	update = func(n int64) {
-		if time.Since(start) < progressDelay {
+		if n == 0 || time.Since(start) < progressDelay {
 			return
 		}
 		if total > 0 {
