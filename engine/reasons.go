@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"portolan/index"
 )
@@ -56,25 +57,51 @@ func (j *judge) explainRow(view index.View, k Key, status Status) *Rule {
 	return nil
 }
 
-// HostRules returns the rule of the policy that gives each of the rows of an answer of this snapshot its
-// status, nil where none does.
-func (s Snapshot) HostRules(ctx context.Context, rows []HostPort) ([]*Rule, error) {
-	rules := make([]*Rule, len(rows))
+// HostReason is what is known of a row of hosts besides.
+type HostReason struct {
+	// Rule is the one of the policy that gives the row its status, nil where none does.
+	Rule *Rule
+	// Seen is when the newest report that tells anything about the port was made: it was open then.
+	Seen time.Time
+}
+
+// HostReasons returns what is known of each of the rows of an answer of this snapshot.
+func (s Snapshot) HostReasons(ctx context.Context, rows []HostPort) ([]HostReason, error) {
+	reasons := make([]HostReason, len(rows))
 	if s.s == nil || len(rows) == 0 {
-		return rules, ctx.Err()
+		return reasons, ctx.Err()
 	}
 	j, err := s.judges(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := walk{ctx: ctx}
+	var known evidence
 	for i := range rows {
 		if err := w.step(); err != nil {
 			return nil, err
 		}
 		if o, ok := s.s.Find(rows[i].Asset); ok {
-			_, rules[i] = j.explain(o, rows[i].Key())
+			_, reasons[i].Rule = j.explain(o, rows[i].Key())
+			reasons[i].Seen = time.UnixMicro(s.seen(o, rows[i].Key(), &known)).UTC()
 		}
 	}
-	return rules, nil
+	return reasons, nil
+}
+
+// seen returns when an open key of an asset was last seen.
+func (s Snapshot) seen(o index.Ordinal, k Key, known *evidence) micros {
+	var room [64]Key
+	open := s.s.AppendKeys(room[:0], o)
+	known.decodeNote(s.s.Note(o), len(open))
+	at := never
+	if i, found := slices.BinarySearch(open, k); found {
+		at = known.ownOf(i)
+	}
+	for _, l := range known.looks {
+		if l.time > at && (l.ref == refAll || decodeScope(s.s.Interned(l.ref-1)).Contains(k)) {
+			at = l.time
+		}
+	}
+	return at
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"portolan/engine"
 	"portolan/engine/enginetest"
@@ -56,15 +57,15 @@ func TestRules(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				own, err := s.HostRules(t.Context(), hosts.Rows)
+				own, err := s.HostReasons(t.Context(), hosts.Rows)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want := ""
 				for j, host := range hosts.Rows {
-					alone := ruleOf(t, s, host)
-					if name := nameOf(own[j]); name != alone {
-						t.Errorf("seed %d: %v: %q, of the asset alone %q", seed, host, name, alone)
+					alone, seen := ruleOf(t, s, host)
+					if name := nameOf(own[j].Rule); name != alone || !own[j].Seen.Equal(seen) {
+						t.Errorf("seed %d: %v: %q at %v, of the asset alone %q at %v", seed, host, name, own[j].Seen, alone, seen)
 					}
 					if host.Status == row.Status && slices.Index(names, alone) > slices.Index(names, want) {
 						want = alone
@@ -91,8 +92,9 @@ func nameOf(r *engine.Rule) string {
 	return r.Name
 }
 
-// ruleOf returns the name of the rule of an open port, from all that is known of its asset.
-func ruleOf(t *testing.T, s engine.Snapshot, row engine.HostPort) string {
+// ruleOf returns the name of the rule of an open port, and when it was seen, from all that is known of its
+// asset.
+func ruleOf(t *testing.T, s engine.Snapshot, row engine.HostPort) (string, time.Time) {
 	t.Helper()
 	a, err := s.AssetPorts(t.Context(), engine.All(), row.Asset)
 	if err != nil {
@@ -100,9 +102,9 @@ func ruleOf(t *testing.T, s engine.Snapshot, row engine.HostPort) string {
 	}
 	for _, p := range a.Ports {
 		if p.Key() == row.Key() {
-			return p.Rule
+			return p.Rule, p.Seen
 		}
 	}
 	t.Fatalf("%v is not open", row)
-	return ""
+	return "", time.Time{}
 }

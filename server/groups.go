@@ -13,7 +13,7 @@ import (
 // groupsParams are the parameters of GET /v1/projects/{project_id}/groups, and labelsParams those of
 // GET /v1/projects/{project_id}/labels.
 var (
-	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset", "cursor"}
+	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset", "cursor", "coverage"}
 	labelsParams = []string{groupParam, "category", "limit", "offset", "cursor"}
 )
 
@@ -48,13 +48,16 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 	}
 	var page engine.GroupPage
 	err = s.search(ctx, true, func(ctx context.Context) (err error) {
-		page, err = l.snapshot.Groups(ctx, q)
+		if page, err = l.snapshot.Groups(ctx, q); err != nil {
+			return err
+		}
+		c.buf, err = l.beginAnswer(ctx, c.buf, l.snapshot, l.looks)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
+	c.buf = strconv.AppendInt(append(c.buf, `"assets":`...), int64(page.Assets), 10)
 	c.buf = strconv.AppendInt(append(c.buf, `,"without":`...), int64(page.Without), 10)
 	c.buf = appendRest(append(c.buf, ','), page.Total)
 	for i := range page.Rows {

@@ -17,7 +17,7 @@ var (
 		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "sort", "limit", "offset", "cursor",
 		"coverage", "explain",
 	}
-	assetsParams = []string{"where", "prefix", groupParam, "category", "sort", "limit", "offset", "cursor"}
+	assetsParams = []string{"where", "prefix", groupParam, "category", "sort", "limit", "offset", "cursor", "coverage"}
 )
 
 // asking is what the calls of our own that list have in common.
@@ -27,6 +27,11 @@ type asking struct {
 	view     engine.View
 	where    *engine.HostSet
 	timely   bool // the answer depends on the time
+}
+
+// looks is the question about what was looked at, for any port, of what is asked of.
+func (l *asking) looks() engine.CoverageQuery {
+	return engine.CoverageQuery{View: l.view, Where: l.where}
 }
 
 // list begins a call that lists.
@@ -71,14 +76,14 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 		return err
 	}
 	var page engine.HostPage
-	var rules []*engine.Rule
+	var reasons []engine.HostReason
 	searches := q.ByID || q.Where != nil || q.Name != "" || q.Address != "" || !l.snapshot.Settled() || l.has("coverage")
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
 		if page, err = l.snapshot.Hosts(ctx, q); err != nil {
 			return err
 		}
 		if explain {
-			if rules, err = l.snapshot.HostRules(ctx, page.Rows); err != nil {
+			if reasons, err = l.snapshot.HostReasons(ctx, page.Rows); err != nil {
 				return err
 			}
 		}
@@ -93,12 +98,22 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 		row := &page.Rows[i]
 		c.buf = appendOwner(c.buf, row.Asset, row.Name, row.Address, row.EnterpriseProject)
 		c.buf = append(appendKey(c.buf, row.Key(), row.Status), ',')
-		c.buf = appendRule(c.buf, rules, i)
+		c.buf = appendReason(c.buf, reasons, i)
 		c.buf = append(endObject(c.buf), ',')
 	}
 	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), lastRow(page.Rows, q.Limit))
 	c.reply(http.StatusOK, c.buf)
 	return nil
+}
+
+// appendReason appends what is known of the i-th row besides, each field with a comma; of nothing nothing.
+func appendReason(b []byte, reasons []engine.HostReason, i int) []byte {
+	if len(reasons) == 0 {
+		return b
+	}
+	b = appendRule(b, reasons[i].Rule)
+	b = reasons[i].Seen.AppendFormat(append(b, `"seen":"`...), time.RFC3339Nano)
+	return append(b, `",`...)
 }
 
 // byID says whether rows are to come in the order of ids.
@@ -192,14 +207,18 @@ func (s *Server) assets(ctx context.Context, c *call) error {
 		return nil
 	}
 	var page engine.AssetPage
-	err = s.search(ctx, q.ByID || q.Where != nil || q.Prefix != "", func(ctx context.Context) (err error) {
-		page, err = l.snapshot.Assets(ctx, q)
+	searches := q.ByID || q.Where != nil || q.Prefix != "" || l.has("coverage")
+	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
+		if page, err = l.snapshot.Assets(ctx, q); err != nil {
+			return err
+		}
+		c.buf, err = l.beginAnswer(ctx, c.buf, l.snapshot, l.looks)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.buf = appendTotal(c.buf[:0], page.Total)
+	c.buf = appendRest(c.buf, page.Total)
 	for i := range page.Rows {
 		c.buf = appendAsset(c.buf, &page.Rows[i])
 	}

@@ -262,8 +262,11 @@ func TestAnswersTell(t *testing.T) {
 		ownPorts + "?explain=true": `{"total_num":3,"data_list":[{"num":3,"port":22,"type":"TCP","status":"danger","rule":"ssh","reason":"is \"open\""},` +
 			`{"num":1,"port":123,"type":"UDP","status":"unknown"},{"num":1,"port":443,"type":"TCP","status":"normal","rule":"ours"}]}`,
 		ownHosts + "?port=22&explain=1&enterprise_project_id=shop&coverage=true": `{"coverage":{"assets":1,"looked":1,"open":1,` + all +
-			`2026-01-02T03:04:05.6Z"},"total_num":1,"data_list":[{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":22,"type":"TCP","status":"danger","rule":"ssh","reason":"is \"open\""}]}`,
-		ownHosts + "?ports=9&coverage=1&category=container": `{"coverage":{"assets":1,"looked":1,"open":0,` + all + `2026-01-02T03:04:05.6Z"},"total_num":0,"data_list":[]}`,
+			`2026-01-02T03:04:05.6Z"},"total_num":1,"data_list":[{"asset":"b","name":"Web \"2\"","enterprise_project_id":"shop","port":22,"type":"TCP","status":"danger","rule":"ssh","reason":"is \"open\"","seen":"2026-01-02T03:04:05.6Z"}]}`,
+		ownAssets + "?coverage=true&prefix=c":                          `{"coverage":{"assets":4,"looked":4,"open":3,` + all,
+		"/v1/projects/p1/groups?coverage=1&where=open(443)":            `{"coverage":{"assets":1,"looked":1,"open":1,` + all + `2026-01-02T03:04:05.6Z"},"assets":1,"without":0,"total_num":1,`,
+		"/v1/projects/p1/together?coverage=1&open=443&where=open(443)": `{"coverage":{"assets":1,"looked":1,"open":1,` + all + `2026-01-02T03:04:05.6Z"},"assets":1,"holders":1,"total_num":1,`,
+		ownHosts + "?ports=9&coverage=1&category=container":            `{"coverage":{"assets":1,"looked":1,"open":0,` + all + `2026-01-02T03:04:05.6Z"},"total_num":0,"data_list":[]}`,
 	} {
 		if w := r.ask(http.MethodGet, target, ""); w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
 			t.Errorf("%s: %d\ngot  %s\nwant %s", target, w.Code, w.Body, want)

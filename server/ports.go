@@ -81,7 +81,9 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 		row := &page.Rows[i]
 		c.buf = strconv.AppendInt(append(c.buf, `{"num":`...), int64(row.Num), 10)
 		c.buf = append(appendKey(append(c.buf, ','), row.Key(), row.Status), ',')
-		c.buf = appendRule(c.buf, rules, i)
+		if explain {
+			c.buf = appendRule(c.buf, rules[i])
+		}
 		c.buf = append(endObject(c.buf), ',')
 	}
 	c.buf = a.turn.end(c.buf, page.Total, len(page.Rows), nil)
@@ -89,13 +91,12 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	return nil
 }
 
-// appendRule appends the rule that gives the i-th row its status, each field with a comma; of no rules
-// nothing.
-func appendRule(b []byte, rules []*engine.Rule, i int) []byte {
-	if len(rules) == 0 || rules[i] == nil {
+// appendRule appends the rule that gives a row its status, each field with a comma; of none nothing.
+func appendRule(b []byte, rule *engine.Rule) []byte {
+	if rule == nil {
 		return b
 	}
-	return appendField(appendField(b, "rule", rules[i].Name), "reason", rules[i].Reason)
+	return appendField(appendField(b, "rule", rule.Name), "reason", rule.Reason)
 }
 
 // endObject ends an object whose fields end in commas.

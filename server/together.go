@@ -10,7 +10,7 @@ import (
 )
 
 // togetherParams are the parameters of GET /v1/projects/{project_id}/together.
-var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset", "cursor"}
+var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset", "cursor", "coverage"}
 
 // together answers what else is open on the assets that have one of some ports open.
 func (s *Server) together(ctx context.Context, c *call) error {
@@ -42,13 +42,20 @@ func (s *Server) together(ctx context.Context, c *call) error {
 	}
 	var page engine.TogetherPage
 	err = s.search(ctx, true, func(ctx context.Context) (err error) {
-		page, err = l.snapshot.Together(ctx, q)
+		if page, err = l.snapshot.Together(ctx, q); err != nil {
+			return err
+		}
+		c.buf, err = l.beginAnswer(ctx, c.buf, l.snapshot, func() engine.CoverageQuery {
+			looks := l.looks()
+			looks.Keys = q.Open
+			return looks
+		})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.buf = strconv.AppendInt(append(c.buf[:0], `{"assets":`...), int64(page.Assets), 10)
+	c.buf = strconv.AppendInt(append(c.buf, `"assets":`...), int64(page.Assets), 10)
 	c.buf = strconv.AppendInt(append(c.buf, `,"holders":`...), int64(page.Holders), 10)
 	c.buf = appendRest(append(c.buf, ','), page.Total)
 	for i := range page.Rows {

@@ -19,6 +19,7 @@ type assetList struct {
 	where  *condition
 	prefix string
 	order  *choice
+	tell   *tellFlags
 }
 
 // newIDOrder returns a choice of the order of assets: by id, or the inventory's own, which is nothing.
@@ -27,7 +28,7 @@ func newIDOrder() choice { return choice{words: []string{"id"}} }
 func (c *cli) assetsCommand() *cobra.Command {
 	filter := newFilterFlags()
 	order := newIDOrder()
-	f := &assetList{filterFlags: &filter, read: new(readFlags), server: new(serverFlags), where: new(condition), order: &order}
+	f := &assetList{filterFlags: &filter, read: new(readFlags), server: new(serverFlags), where: new(condition), order: &order, tell: new(tellFlags)}
 	cmd := &cobra.Command{
 		Use:   "assets {FILE… | --server URL}",
 		Short: "List the assets",
@@ -49,6 +50,7 @@ them. ASSETS is as in portolan ports --help.`,
 		cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")
 	})
 	f.addTo(cmd)
+	f.tell.addCoverage(cmd)
 	under(topicRows, cmd, func() {
 		order.addTo(cmd, "sort", "", "order the rows by this; left out, they come in an order of the inventory's own")
 	})
@@ -60,15 +62,22 @@ func (c *cli) list(ctx context.Context, f *assetList) error {
 	l := listing[assetRow]{
 		filter: f.filterFlags, read: f.read, server: f.server, columns: assetColumns, explain: true,
 		local: func(ctx context.Context, s engine.Snapshot) ([]assetRow, int, error) {
+			where := f.where.where.Assets(s.Policy(), time.Now())
 			page, err := s.Assets(ctx, engine.AssetQuery{
-				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Prefix: f.prefix,
+				View: f.view(), Where: where, Prefix: f.prefix,
 				Offset: int(f.offset.value), Limit: int(f.limit.value), ByID: f.order.value != "",
 			})
+			if err == nil {
+				err = f.tell.look(ctx, s, engine.CoverageQuery{View: f.view(), Where: where})
+			}
 			return rowsOf(page.Rows, page.Total, err, newAssetRow)
 		},
 		remote: func() question {
-			return f.question("/assets", map[string]string{"where": f.where.String(), "prefix": f.prefix, "sort": f.order.value})
+			q := f.question("/assets", f.tell.filters(map[string]string{"where": f.where.String(), "prefix": f.prefix, "sort": f.order.value}))
+			q.about = f.tell.about()
+			return q
 		},
+		also: func() { f.tell.tell(c.stderr) },
 	}
 	return l.write(ctx, c)
 }

@@ -19,6 +19,7 @@ type groupsFlags struct {
 	server     serverFlags
 	where      condition
 	by         string
+	tell       tellFlags
 	order      choice
 	descending bool
 }
@@ -48,6 +49,7 @@ there are. ASSETS is as in portolan ports --help.`,
 		cmd.Flags().BoolVar(&f.descending, "desc", false, "the greatest first")
 	})
 	f.addTo(cmd)
+	f.tell.addCoverage(cmd)
 	return cmd
 }
 
@@ -61,10 +63,14 @@ func (c *cli) groups(ctx context.Context, f *groupsFlags) error {
 	l := listing[groupRow]{
 		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: groupColumns, explain: true,
 		local: func(ctx context.Context, s engine.Snapshot) ([]groupRow, int, error) {
+			where := f.where.where.Assets(s.Policy(), time.Now())
 			page, err := s.Groups(ctx, engine.GroupQuery{
-				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Label: f.by, ByNum: f.order.value == "num",
+				View: f.view(), Where: where, Label: f.by, ByNum: f.order.value == "num",
 				Descending: f.descending, Offset: int(f.offset.value), Limit: int(f.limit.value),
 			})
+			if err == nil {
+				err = f.tell.look(ctx, s, engine.CoverageQuery{View: f.view(), Where: where})
+			}
 			*about = groupsAbout{page.Assets, page.Without}
 			return rowsOf(page.Rows, page.Total, err, func(g *engine.GroupCount) groupRow { return groupRow{g.Value, g.Num} })
 		},
@@ -73,10 +79,11 @@ func (c *cli) groups(ctx context.Context, f *groupsFlags) error {
 			if f.descending {
 				filters["desc"] = "true"
 			}
-			q := f.question("/groups", filters)
-			q.about = about
+			q := f.question("/groups", f.tell.filters(filters))
+			q.about = f.tell.about(about)
 			return q
 		},
+		also: func() { f.tell.tell(c.stderr) },
 		note: func() {
 			if about.Without > 0 {
 				fmt.Fprintf(c.stderr, "%d of %d assets have no label %s.\n", about.Without, about.Assets, printable(strconv.Quote(f.by)))

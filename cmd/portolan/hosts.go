@@ -77,16 +77,16 @@ func (c *cli) hosts(ctx context.Context, f *hostsFlags) error {
 	switch {
 	case !f.byPort() && !f.where.given:
 		return misuse("which hosts? Give --port, --ports or --where")
-	case !f.byPort() && (f.tell.coverage || f.tell.explain):
-		return misuse("--coverage and --explain go with a port")
+	case !f.byPort() && f.tell.explain:
+		return misuse("--explain goes with a port")
 	case !f.byPort() && (f.name != "" || f.address != ""):
 		return misuse(`--name and --address go with a port: without one, say it in --where, such as name ~ "*web*"`)
 	}
 	if !f.byPort() {
-		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, "", &f.order})
+		return c.list(ctx, &assetList{&f.filterFlags, &f.read, &f.server, &f.where, "", &f.order, &f.tell})
 	}
 	l := listing[hostRow]{
-		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(hostColumns), local: f.local,
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(hostColumns, "rule", "reason", "seen"), local: f.local,
 		remote: func() question {
 			q := f.question("/hosts", f.tell.filters(map[string]string{
 				"ports": f.ports.String(), "where": f.where.String(), "port": given(f.port), "type": f.typ.value, "status": f.status.value,
@@ -125,11 +125,13 @@ func (f *hostsFlags) local(ctx context.Context, s engine.Snapshot) ([]hostRow, i
 	}
 	rows, total, _ := rowsOf(page.Rows, page.Total, nil, newHostRow)
 	if f.tell.explain {
-		rules, err := s.HostRules(ctx, page.Rows)
+		reasons, err := s.HostReasons(ctx, page.Rows)
 		if err != nil {
 			return nil, 0, err
 		}
-		explained(rows, rules, func(r *hostRow) *because { return &r.because })
+		for i, reason := range reasons {
+			rows[i].because, rows[i].Seen = becauseOf(reason.Rule), reason.Seen.Format(time.RFC3339Nano)
+		}
 	}
 	return rows, total, f.tell.look(ctx, s, q.Looks(s.Policy()))
 }

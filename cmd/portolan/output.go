@@ -58,12 +58,13 @@ type hostRow struct {
 	Type              string `json:"type"`
 	Status            string `json:"status"`
 	because
+	Seen string `json:"seen,omitempty"` // with --explain
 }
 
 var hostColumns = []string{"asset", "name", "address", "enterprise_project_id", "port", "type", "status"}
 
 func (r hostRow) cells() []string {
-	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason}
+	return []string{r.Asset, r.Name, r.Address, r.EnterpriseProject, strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason, r.Seen}
 }
 
 func newHostRow(h *engine.HostPort) hostRow {

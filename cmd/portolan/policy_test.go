@@ -96,6 +96,7 @@ func TestSameOfServer(t *testing.T) {
 		"together 22", "together 443 --sort lift --min-num 1", "together 443/tcp --where label(env)=prod --limit 1",
 		"ports --coverage --explain", "hosts --port 22 --coverage --explain", "ports --coverage --port 9 --where label(env)=prod",
 		"hosts --port 22 --sort id", "assets --sort id --limit 2 --offset 1", "hosts --where open(22) --sort id", "hosts --ports 22,443 --sort id --limit 3",
+		"groups --by env --coverage", "assets --coverage --where label(env)=prod", "together 22 --coverage", "hosts --where open(22) --coverage",
 		"doctor", "labels", "labels --limit 1 --offset 1", "coverage", "coverage --ports 22 --where label(env)=prod", "coverage --where not(looked(22))",
 		"assets", "assets --where label(owner)=shop", "host web-1", "ports --where label(env)!=prod",
 	} {

@@ -173,7 +173,7 @@ func (c *cli) ports(ctx context.Context, f *portsFlags) error {
 		return misuse("--max-num is %d and --min-num %d: no number is both", f.most.value, f.least.value)
 	}
 	l := listing[portRow]{
-		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(portColumns), local: f.local, remote: f.remote,
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: f.tell.columns(portColumns, "rule", "reason"), local: f.local, remote: f.remote,
 		choices: map[string]*choice{"type": f.typ, "status": f.status}, explain: true, forms: f.portForms(),
 		also: func() { f.tell.tell(c.stderr) },
 	}
@@ -193,7 +193,9 @@ func (f *portsFlags) local(ctx context.Context, s engine.Snapshot) ([]portRow, i
 		if err != nil {
 			return nil, 0, err
 		}
-		explained(rows, rules, func(r *portRow) *because { return &r.because })
+		for i, rule := range rules {
+			rows[i].because = becauseOf(rule)
+		}
 	}
 	return rows, total, f.tell.look(ctx, s, q.Looks(s.Policy()))
 }

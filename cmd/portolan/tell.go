@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,9 +20,16 @@ type tellFlags struct {
 }
 
 func (f *tellFlags) addTo(cmd *cobra.Command) {
+	f.addCoverage(cmd)
 	under(topicRows, cmd, func() {
-		cmd.Flags().BoolVar(&f.coverage, "coverage", false, "say on standard error how many assets were looked at for one of the ports, and when")
-		cmd.Flags().BoolVar(&f.explain, "explain", false, "say which rule of the policy gives each row its status, and why")
+		cmd.Flags().BoolVar(&f.explain, "explain", false, "say which rule of the policy gives each row its status, and why; of an asset and port also when it was last seen")
+	})
+}
+
+// addCoverage adds the flag of an answer whose rows are not explained.
+func (f *tellFlags) addCoverage(cmd *cobra.Command) {
+	under(topicRows, cmd, func() {
+		cmd.Flags().BoolVar(&f.coverage, "coverage", false, "say on standard error how many assets were looked at for what is asked, and when")
 	})
 }
 
@@ -34,8 +43,23 @@ func (f *tellFlags) filters(to map[string]string) map[string]string {
 	return to
 }
 
-// about takes what an answer of a server has besides its rows.
-func (f *tellFlags) about() any { return &struct{ Coverage *coverageRow }{&f.looked} }
+// about takes what an answer of a server has besides its rows; more takes what else.
+func (f *tellFlags) about(more ...any) any { return &answerAbout{&f.looked, more} }
+
+// answerAbout is what an answer of a server has besides its rows.
+type answerAbout struct {
+	looked *coverageRow
+	more   []any
+}
+
+// UnmarshalJSON is [json.Unmarshaler].
+func (a *answerAbout) UnmarshalJSON(text []byte) error {
+	err := json.Unmarshal(text, &struct{ Coverage *coverageRow }{a.looked})
+	for _, to := range a.more {
+		err = errors.Join(err, json.Unmarshal(text, to))
+	}
+	return err
+}
 
 // look finds out what was looked at, if that is asked.
 func (f *tellFlags) look(ctx context.Context, s engine.Snapshot, q engine.CoverageQuery) error {
@@ -47,10 +71,10 @@ func (f *tellFlags) look(ctx context.Context, s engine.Snapshot, q engine.Covera
 	return err
 }
 
-// columns returns the columns of rows that may be explained.
-func (f *tellFlags) columns(columns []string) []string {
+// columns returns the columns of rows that may be explained, by some more.
+func (f *tellFlags) columns(columns []string, more ...string) []string {
 	if f.explain {
-		return append(slices.Clip(columns), "rule", "reason")
+		return append(slices.Clip(columns), more...)
 	}
 	return columns
 }
@@ -61,7 +85,7 @@ func (f *tellFlags) tell(w io.Writer) {
 		return
 	}
 	c := &f.looked
-	fmt.Fprintf(w, "%d of %d assets were looked at for one of these ports", c.Looked, c.Assets)
+	fmt.Fprintf(w, "%d of %d assets were looked at for this", c.Looked, c.Assets)
 	if c.Looked > 0 {
 		fmt.Fprintf(w, ", the newest looks at them between %s and %s", c.Oldest, c.Newest)
 	}
@@ -75,11 +99,10 @@ type because struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// explained has each of rows say the rule of it, if there are rules.
-func explained[R any](rows []R, rules []*engine.Rule, of func(*R) *because) {
-	for i, rule := range rules {
-		if rule != nil {
-			*of(&rows[i]) = because{rule.Name, rule.Reason}
-		}
+// becauseOf says it of a rule, nil for none.
+func becauseOf(rule *engine.Rule) because {
+	if rule == nil {
+		return because{}
 	}
+	return because{rule.Name, rule.Reason}
 }

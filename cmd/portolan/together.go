@@ -22,6 +22,7 @@ type togetherFlags struct {
 	least  *number
 	order  choice
 	open   expr.Ports
+	tell   tellFlags
 }
 
 func (c *cli) togetherCommand() *cobra.Command {
@@ -54,6 +55,7 @@ without what is rare. SELECTOR and ASSETS are as in portolan ports --help.`,
 	})
 	under(topicRows, cmd, func() { f.order.addTo(cmd, "sort", "", "have the rows with most of this first") })
 	f.addTo(cmd)
+	f.tell.addCoverage(cmd)
 	return cmd
 }
 
@@ -62,18 +64,23 @@ func (c *cli) together(ctx context.Context, f *togetherFlags) error {
 	l := listing[togetherRow]{
 		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: togetherColumns,
 		local: func(ctx context.Context, s engine.Snapshot) ([]togetherRow, int, error) {
+			looks := engine.CoverageQuery{View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Keys: f.open.Keys(s.Policy())}
 			page, err := s.Together(ctx, engine.TogetherQuery{
-				View: f.view(), Where: f.where.where.Assets(s.Policy(), time.Now()), Open: f.open.Keys(s.Policy()), MinNum: int(f.least.value),
+				View: looks.View, Where: looks.Where, Open: looks.Keys, MinNum: int(f.least.value),
 				ByLift: f.order.value == "lift", Offset: int(f.offset.value), Limit: int(f.limit.value),
 			})
+			if err == nil {
+				err = f.tell.look(ctx, s, looks)
+			}
 			*about = togetherAbout{page.Assets, page.Holders}
 			return rowsOf(page.Rows, page.Total, err, newTogetherRow)
 		},
 		remote: func() question {
-			q := f.question("/together", map[string]string{"open": f.open.String(), "where": f.where.String(), "min_num": given(f.least), "sort": f.order.value})
-			q.about = about
+			q := f.question("/together", f.tell.filters(map[string]string{"open": f.open.String(), "where": f.where.String(), "min_num": given(f.least), "sort": f.order.value}))
+			q.about = f.tell.about(about)
 			return q
 		},
+		also: func() { f.tell.tell(c.stderr) },
 		note: func() {
 			fmt.Fprintf(c.stderr, "%d of %d assets have %s open.\n", about.Holders, about.Assets, printable(f.open.String()))
 		},
