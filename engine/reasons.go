@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -75,32 +76,61 @@ func (s Snapshot) HostReasons(ctx context.Context, rows []HostPort) ([]HostReaso
 	if err != nil {
 		return nil, err
 	}
-	w := walk{ctx: ctx}
-	var known evidence
+	type place struct {
+		o index.Ordinal
+		i int // of the row
+	}
+	places := make([]place, 0, len(rows))
 	for i := range rows {
-		if err := w.step(); err != nil {
-			return nil, err
-		}
 		if o, ok := s.s.Find(rows[i].Asset); ok {
-			_, reasons[i].Rule = j.explain(o, rows[i].Key())
-			reasons[i].Seen = time.UnixMicro(s.seen(o, rows[i].Key(), &known)).UTC()
+			places = append(places, place{o, i})
 		}
+	}
+	// Asset by asset, as an asset with very many ports may have as many rows.
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.o, b.o) })
+	var times lastSeen
+	for n, p := range places {
+		if n == 0 || p.o != places[n-1].o {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			times.load(s.s, p.o)
+		}
+		k := rows[p.i].Key()
+		_, reasons[p.i].Rule = j.explain(p.o, k)
+		reasons[p.i].Seen = time.UnixMicro(times.of(k)).UTC()
 	}
 	return reasons, nil
 }
 
-// seen returns when an open key of an asset was last seen.
-func (s Snapshot) seen(o index.Ordinal, k Key, known *evidence) micros {
-	var room [64]Key
-	open := s.s.AppendKeys(room[:0], o)
-	known.decodeNote(s.s.Note(o), len(open))
-	at := never
-	if i, found := slices.BinarySearch(open, k); found {
-		at = known.ownOf(i)
+// lastSeen tells when the open keys of an asset were last seen.
+type lastSeen struct {
+	open   []Key
+	known  evidence
+	scopes []Scope // of the looks
+}
+
+func (l *lastSeen) load(s *index.Snapshot, o index.Ordinal) {
+	l.open = s.AppendKeys(l.open[:0], o)
+	l.known.decodeNote(s.Note(o), len(l.open))
+	l.scopes = l.scopes[:0]
+	for _, look := range l.known.looks {
+		scope := ScopeAll()
+		if look.ref != refAll {
+			scope = decodeScope(s.Interned(look.ref - 1))
+		}
+		l.scopes = append(l.scopes, scope)
 	}
-	for _, l := range known.looks {
-		if l.time > at && (l.ref == refAll || decodeScope(s.s.Interned(l.ref-1)).Contains(k)) {
-			at = l.time
+}
+
+func (l *lastSeen) of(k Key) micros {
+	at := never
+	if i, found := slices.BinarySearch(l.open, k); found {
+		at = l.known.ownOf(i)
+	}
+	for i, look := range l.known.looks {
+		if look.time > at && l.scopes[i].Contains(k) {
+			at = look.time
 		}
 	}
 	return at

@@ -34,10 +34,16 @@ const (
 	cursorID     = 2
 )
 
+// maxIDOffset bounds the offset of rows by id.
+const maxIDOffset = 100_000
+
 // pages returns the offset and the most rows of the page that is asked for.
 func (a *asked) pages(c *call, s engine.Snapshot, timely bool) (offset, limit int, err error) {
 	if offset, limit, err = a.window(); err != nil {
 		return 0, 0, err
+	}
+	if a.turn.byID && offset > maxIDOffset { // so many ids are held while they are passed over
+		return 0, 0, &engine.FieldError{Field: "offset", Value: a.values["offset"], Allowed: "0 to " + decimal(maxIDOffset) + " with sort=id; cursors go on from there"}
 	}
 	a.turn.offset, a.turn.question = offset, a.question(c.Path)
 	if !timely {

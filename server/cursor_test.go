@@ -147,6 +147,7 @@ func TestCursorsRefused(t *testing.T) {
 		"cursor=" + byOffset[:len(byOffset)-4] + "&a=b": "query",
 		"offset=1&cursor=" + byOffset:                   "offset",
 		"sort=num":                                      "sort",
+		"sort=id&offset=100001":                         "offset",
 		"cursor=" + strings.Repeat("A", 4000):           "cursor",
 	} {
 		wantFailure(t, r.ask(http.MethodGet, ownHosts+"?"+query, ""), 400, "HSS.0001", want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,9 @@ const DefaultOpenHosts = "status=danger"
 
 // maxOpenHosts is how many series there are of counts at most.
 const maxOpenHosts = 5000
+
+// scrapeTime is how long counts may take: a scrape that takes longer is lost with all that it has.
+const scrapeTime = 2 * time.Second
 
 // openHosts is the collector of how many hosts have ports open: those of a selector, by project. Of each
 // project those come that most have open, as many of each as fit in all.
@@ -49,7 +53,7 @@ func (h *openHosts) Collect(to chan<- prometheus.Metric) {
 		return // it is closed, or what it has is not whole
 	}
 	slices.Sort(projects)
-	ctx, cancel := context.WithTimeout(context.Background(), h.s.searches.patience)
+	ctx, cancel := context.WithTimeout(context.Background(), min(scrapeTime, h.s.searches.patience))
 	defer cancel()
 	pages := make([]engine.PortPage, len(projects))
 	each := max(1, maxOpenHosts/max(1, len(projects)))

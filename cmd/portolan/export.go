@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,9 +77,13 @@ func (c *cli) export(ctx context.Context, f *exportFlags) error {
 	if server {
 		ask = c.serverExport
 	}
-	sum, err := ask(ctx, f)
+	out := &lineCounter{w: c.stdout}
+	sum, err := ask(ctx, f, out)
 	if err != nil {
 		return err
+	}
+	if head := f.output.value == scanfile.ExportCSV; out.lines == 0 || head && out.lines == 1 {
+		c.complain("there is nothing to write: no asset is what is asked for")
 	}
 	if sum.NoAddress > 0 {
 		c.complain(fmt.Sprintf("%d of %d assets are left out: neither their address nor their id is an IP address", sum.NoAddress, sum.Assets))
@@ -87,7 +92,7 @@ func (c *cli) export(ctx context.Context, f *exportFlags) error {
 }
 
 // localExport writes what files hold.
-func (c *cli) localExport(ctx context.Context, f *exportFlags) (sum scanfile.ExportSummary, err error) {
+func (c *cli) localExport(ctx context.Context, f *exportFlags, out io.Writer) (sum scanfile.ExportSummary, err error) {
 	e, err := c.memory(ctx, &f.read)
 	if err != nil {
 		return sum, err
@@ -106,11 +111,11 @@ func (c *cli) localExport(ctx context.Context, f *exportFlags) (sum scanfile.Exp
 	if err != nil {
 		return sum, err
 	}
-	return scanfile.Export(c.stdout, f.output.value, found.All(ctx))
+	return scanfile.Export(out, f.output.value, found.All(ctx))
 }
 
 // serverExport writes what a server sends.
-func (c *cli) serverExport(ctx context.Context, f *exportFlags) (sum scanfile.ExportSummary, err error) {
+func (c *cli) serverExport(ctx context.Context, f *exportFlags, out io.Writer) (sum scanfile.ExportSummary, err error) {
 	cl, err := c.client(&f.server)
 	if err != nil {
 		return sum, err
@@ -129,16 +134,16 @@ func (c *cli) serverExport(ctx context.Context, f *exportFlags) (sum scanfile.Ex
 	}
 	defer res.Body.Close()
 	if f.output.value == scanfile.ExportList {
-		return c.listOf(res.Body)
+		return listOf(res.Body, out)
 	}
-	if _, err = io.Copy(c.stdout, res.Body); err != nil {
+	if _, err = io.Copy(out, res.Body); err != nil {
 		err = brokenOff(err)
 	}
 	return sum, err
 }
 
 // listOf writes the addresses of NDJSON as a list.
-func (c *cli) listOf(lines io.Reader) (sum scanfile.ExportSummary, err error) {
+func listOf(lines io.Reader, out io.Writer) (sum scanfile.ExportSummary, err error) {
 	var list scanfile.AddressList
 	var line, asset struct{ Asset, Address string }
 	for dec := json.NewDecoder(bufio.NewReaderSize(lines, 64<<10)); ; {
@@ -151,9 +156,21 @@ func (c *cli) listOf(lines io.Reader) (sum scanfile.ExportSummary, err error) {
 			list.Add(asset.Asset, asset.Address)
 		}
 		if asset = line; err != nil {
-			return list.Write(c.stdout)
+			return list.Write(out)
 		}
 	}
+}
+
+// lineCounter counts the lines that are written.
+type lineCounter struct {
+	w     io.Writer
+	lines int
+}
+
+// Write writes, and counts.
+func (l *lineCounter) Write(p []byte) (int, error) {
+	l.lines += bytes.Count(p, []byte{'\n'})
+	return l.w.Write(p)
 }
 
 // brokenOff says that an answer is not whole.

@@ -77,6 +77,7 @@ func exports(both string) []goldenCase {
 		{name: "ports-shared", line: "ports --top 1 " + scanXML + " testdata/twice.ndjson"},
 		{name: "export-list", line: "export -o list" + both},
 		{name: "export-where", line: "export --where open(22)and(not(open(443))) --type tcp " + scanXML},
+		{name: "export-nothing", line: "export -o csv --ports 9 " + scanXML},
 		{name: "export-wrong", line: "export -o json " + scanXML},
 		{name: "ports-list", line: "ports -o list --ports 1-1024" + both},
 		{name: "ports-list-type", line: "ports -o list --type tcp --top 3" + both},
