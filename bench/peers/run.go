@@ -158,7 +158,7 @@ func (c *config) wantOf(q *question, hosts int) page {
 			counts[k]++
 		}
 	}
-	var rows []row
+	rows := make([]row, 0, len(counts))
 	for _, k := range sortedKeys(counts) {
 		rows = append(rows, row{k, counts[k]})
 	}
