@@ -21,11 +21,12 @@ const (
 	SuiteHTTP    Suite = "http"
 	SuiteLoad    Suite = "load"
 	SuiteStore   Suite = "store"
+	SuiteChanges Suite = "changes"
 )
 
 // Suites returns every suite, in the order in which they run.
 func Suites() []Suite {
-	return []Suite{SuiteMemory, SuiteLibrary, SuiteFacets, SuiteHTTP, SuiteLoad, SuiteStore}
+	return []Suite{SuiteMemory, SuiteLibrary, SuiteFacets, SuiteHTTP, SuiteLoad, SuiteStore, SuiteChanges}
 }
 
 // Defaults of [Config].

@@ -33,7 +33,7 @@ func (run *run) facets(ctx context.Context, hosts int) error {
 	if err != nil {
 		return err
 	}
-	if err := run.measureFacets(ctx, r, list); err != nil {
+	if err := run.measureFacets(ctx, r, SuiteFacets, list); err != nil {
 		return err
 	}
 	if err := run.exports(ctx, r); err != nil {
@@ -43,17 +43,17 @@ func (run *run) facets(ctx context.Context, hosts int) error {
 	if list, err = r.labelled(ctx, run.c); err != nil {
 		return err
 	}
-	return run.measureFacets(ctx, r, list)
+	return run.measureFacets(ctx, r, SuiteFacets, list)
 }
 
-func (run *run) measureFacets(ctx context.Context, r *rig, list []facet) error {
+func (run *run) measureFacets(ctx context.Context, r *rig, suite Suite, list []facet) error {
 	for _, f := range list {
-		run.progress("facets: %s", f.name)
+		run.progress("%s: %s", suite, f.name)
 		l, err := run.timer.measure(ctx, run.c.figureTime(r.hosts), f.subject)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
-		result := Result{Suite: SuiteFacets, Name: f.name, Hosts: r.hosts}
+		result := Result{Suite: suite, Name: f.name, Hosts: r.hosts}
 		l.addTo(&result)
 		if f.assets > 0 {
 			result.add("set-assets", float64(f.assets))

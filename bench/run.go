@@ -49,7 +49,7 @@ func runAll(ctx context.Context, c *Config, report *Report, now clock) error {
 		for _, suite := range []struct {
 			name    Suite
 			measure func(context.Context, int) error
-		}{{SuiteMemory, run.memory}, {SuiteLibrary, run.library}, {SuiteFacets, run.facets}, {SuiteHTTP, run.http}, {SuiteLoad, run.load}, {SuiteStore, run.store}} {
+		}{{SuiteMemory, run.memory}, {SuiteLibrary, run.library}, {SuiteFacets, run.facets}, {SuiteHTTP, run.http}, {SuiteLoad, run.load}, {SuiteStore, run.store}, {SuiteChanges, run.changes}} {
 			if !c.has(suite.name) {
 				continue
 			}

@@ -103,11 +103,12 @@ func (s Snapshot) HostReasons(ctx context.Context, rows []HostPort) ([]HostReaso
 	return reasons, nil
 }
 
-// lastSeen tells when the open keys of an asset were last seen.
+// lastSeen tells when the keys of assets of one snapshot were last seen, one asset after the other.
 type lastSeen struct {
 	open   []Key
 	known  evidence
-	scopes []Scope // of the looks
+	scopes []Scope          // of the looks
+	shared map[uint32]Scope // by ref, as most assets share theirs
 }
 
 func (l *lastSeen) load(s *index.Snapshot, o index.Ordinal) {
@@ -117,10 +118,22 @@ func (l *lastSeen) load(s *index.Snapshot, o index.Ordinal) {
 	for _, look := range l.known.looks {
 		scope := ScopeAll()
 		if look.ref != refAll {
-			scope = decodeScope(s.Interned(look.ref - 1))
+			scope = l.scope(s, look.ref)
 		}
 		l.scopes = append(l.scopes, scope)
 	}
+}
+
+func (l *lastSeen) scope(s *index.Snapshot, ref uint32) Scope {
+	scope, known := l.shared[ref]
+	if !known {
+		if l.shared == nil {
+			l.shared = map[uint32]Scope{}
+		}
+		scope = decodeScope(s.Interned(ref - 1))
+		remember(l.shared, ref, scope)
+	}
+	return scope
 }
 
 func (l *lastSeen) of(k Key) micros {

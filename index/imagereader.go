@@ -211,7 +211,7 @@ func (r *imageReader) stripes() {
 		if last := int(n*stripeSize) + bits.Len64(live); last > x.next.ordinals {
 			r.fault("asset %d of %d", last, x.next.ordinals)
 		}
-		p := &stripe{epoch: x.epoch, live: live, own: [2]bool{true, true}}
+		p := &stripe{epoch: x.epoch, base: noBase, live: live, own: [2]bool{true, true}}
 		r.column(&p.idents, live)
 		r.column(&p.states, live)
 		r.stripeAssets += bits.OnesCount64(live)

@@ -221,13 +221,14 @@ func (x *Index) mutStripe(o Ordinal) *stripe {
 	at := x.next.stripes.mut(o/stripeSize, x.epoch)
 	switch {
 	case *at == nil:
-		*at = &stripe{epoch: x.epoch, own: [2]bool{true, true}}
+		*at = &stripe{epoch: x.epoch, base: noBase, own: [2]bool{true, true}}
 		(*at).idents.data = make([]byte, 0, x.stripeHint[0])
 		(*at).states.data = make([]byte, 0, x.stripeHint[1])
 	case (*at).epoch != x.epoch:
 		x.next.copied++
 		*at = (*at).clone(x.epoch)
 	}
+	(*at).touched |= 1 << (o % stripeSize)
 	return *at
 }
 

@@ -110,9 +110,14 @@ func (s *Snapshot) keep(key, value any) {
 	s.recalls.keep(&recall{key, rows, value})
 }
 
-// changedSince returns the assets of stripes that are not those of another version. What versions
-// share is passed over.
+// changedSince returns the assets that may not be as they are in another version. What versions share is
+// passed over.
 func (s *Snapshot) changedSince(old *Snapshot) Set {
+	return setOfBitmap(roaring.FromDense(s.changedWords(old), false))
+}
+
+// changedWords is changedSince as the words of a bitmap.
+func (s *Snapshot) changedWords(old *Snapshot) []uint64 {
 	words := make([]uint64, max(s.numStripes(), old.numStripes()))
 	is, was := s.stripes.root, old.stripes.root
 	for i := range (len(words) + leafSize - 1) / leafSize {
@@ -120,18 +125,29 @@ func (s *Snapshot) changedSince(old *Snapshot) Set {
 			continue
 		}
 		for n := i * leafSize; n < min((i+1)*leafSize, len(words)); n++ {
-			a, b := old.stripe(uint32(n)), s.stripe(uint32(n))
-			if a == b {
-				continue
-			}
-			for _, p := range [...]*stripe{a, b} {
-				if p != nil {
-					words[n] |= p.live // a stripe has as many assets as a word bits
-				}
-			}
+			words[n] = changedSlots(old.stripe(uint32(n)), s.stripe(uint32(n))) // a stripe has as many assets as a word bits
 		}
 	}
-	return setOfBitmap(roaring.FromDense(words, false))
+	return words
+}
+
+// changedSlots returns the slots, a bit each, of which two versions of a stripe may have different
+// assets. Either may be nil.
+func changedSlots(a, b *stripe) uint64 {
+	switch {
+	case a == b:
+		return 0
+	case a == nil:
+		return b.live
+	case b == nil:
+		return a.live
+	case a.epoch > b.epoch:
+		a, b = b, a
+	}
+	if b.base <= a.epoch {
+		return b.touched & (a.live | b.live)
+	}
+	return a.live | b.live
 }
 
 // findKey is what [View.Find] remembers a set by, countsKey what [View.Where] does counts by.

@@ -12,12 +12,21 @@ const stripeSize = 64
 // stripe holds the records of 64 consecutive ordinals as bytes, so that the
 // collector finds no pointer in them. It is immutable once published.
 type stripe struct {
-	epoch  uint64
-	live   uint64  // a bit per ordinal that has an asset
-	own    [2]bool // whether idents and states are of this version alone
-	idents column  // who the assets are: see appendIdentRecord
-	states column  // what they have: see state
+	epoch uint64
+	live  uint64 // a bit per ordinal that has an asset
+	// touched is a bit per ordinal that has been changed since the version of the stripe whose epoch is
+	// base, or later ones; noBase is none.
+	touched, base uint64
+	own           [2]bool // whether idents and states are of this version alone
+	idents        column  // who the assets are: see appendIdentRecord
+	states        column  // what they have: see state
 }
+
+const (
+	noBase = ^uint64(0)
+	// maxBase is how many epochs back a base may be: beyond it most slots would have been touched.
+	maxBase = 64
+)
 
 // column holds one record per asset of a stripe, each behind its length. A record
 // that changes its length moves to the end; the bytes it leaves are dead until
@@ -113,6 +122,9 @@ func (c *column) trim() {
 func (p *stripe) clone(epoch uint64) *stripe {
 	c := *p
 	c.epoch, c.own = epoch, [2]bool{}
+	if p.base == noBase || p.epoch-p.base > maxBase {
+		c.touched, c.base = 0, p.epoch
+	}
 	return &c
 }
 

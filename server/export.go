@@ -82,13 +82,17 @@ func (s *Server) export(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if c.answered.write == nil { // also after a panic
+			give()
+		}
+	}()
 	var found *engine.Export
 	err = s.search(ctx, true, func(ctx context.Context) (err error) {
 		found, err = l.snapshot.Export(ctx, q)
 		return err
 	})
 	if err != nil {
-		give()
 		return err
 	}
 	c.media = media

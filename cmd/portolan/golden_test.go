@@ -40,6 +40,7 @@ func TestGolden(t *testing.T) {
 		formats("hosts-empty", "hosts --port 9 --import "+scanXML),
 		filters(both),
 		exports(both),
+		diffs(),
 		badFiles(),
 		wrongUse(),
 		helpTexts(),
@@ -83,6 +84,18 @@ func exports(both string) []goldenCase {
 		{name: "ports-list-type", line: "ports -o list --type tcp --top 3" + both},
 		{name: "ports-prometheus", line: "ports -o prometheus --ports 22,123" + both},
 	}
+}
+
+// diffs are what changed between two files.
+func diffs() []goldenCase {
+	const both = " " + mondayFile + " " + tuesdayFile
+	cases := formats("diff", "diff"+both)
+	return append(cases,
+		goldenCase{name: "diff-markdown", line: "diff -o markdown --by port" + both},
+		goldenCase{name: "diff-kind", line: "diff -o csv --kind found,closed" + both},
+		goldenCase{name: "diff-nothing", line: "diff " + mondayFile + " " + mondayFile},
+		goldenCase{name: "diff-missing", line: "diff " + mondayFile},
+	)
 }
 
 func filters(both string) []goldenCase {
