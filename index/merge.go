@@ -1,10 +1,5 @@
 package index
 
-import (
-	"slices"
-	"sync/atomic"
-)
-
 // merged is the sum of several groups' counts in one version of an index, with what is
 // needed to make that of a later version of it: what has not changed since is shared, so the
 // cost is that of the changes, not of the groups.
@@ -25,72 +20,30 @@ func (g groupSet) has(n uint32) bool {
 	return int(n>>6) < len(g) && g[n>>6]>>(n&63)&1 != 0
 }
 
-// merges is what readers of an index have merged, newest first: at most maxMerged, each of
-// the newest version that it was asked of.
-type merges struct{ list atomic.Pointer[[]*merged] }
-
-// find returns what is known of the groups, nil for nothing.
-func (m *merges) find(groups *Groups) *merged {
-	if list := m.list.Load(); list != nil {
-		for _, known := range *list {
-			if known.groups.equal(groups) {
-				return known
-			}
-		}
-	}
-	return nil
-}
-
-// keep remembers what was merged in place of an older version of it.
-func (m *merges) keep(made *merged) {
-	for {
-		old := m.list.Load()
-		list := []*merged{made}
-		if old != nil {
-			for _, known := range *old {
-				switch {
-				case !known.groups.equal(&made.groups):
-					list = append(list, known)
-				case known.version >= made.version:
-					return
-				}
-			}
-		}
-		list = list[:min(len(list), maxMerged)]
-		if m.list.CompareAndSwap(old, &list) {
-			return
-		}
-	}
-}
+// merges is what readers of an index have merged, at most maxMerged.
+type merges = latest[*Groups, *merged]
 
 // enoughPosted is how many changes may lie between two versions of a merged view, besides a
 // share of all there is: with more, making it anew is no dearer, and the old version of the
 // counts that it holds on to is not worth its memory.
 const enoughPosted = 1 << 16
 
-// forget lets go of what is too old to be of use to the state.
-func (m *merges) forget(d *data) {
-	tooOld := func(known *merged) bool {
-		return d.posted-known.posted > enoughPosted+uint64(d.whole.opens)/4
-	}
-	for {
-		old := m.list.Load()
-		if old == nil || !slices.ContainsFunc(*old, tooOld) {
-			return
-		}
-		list := slices.DeleteFunc(slices.Clone(*old), tooOld)
-		if m.list.CompareAndSwap(old, &list) {
-			return
-		}
-	}
+func (m *merged) is(groups *Groups) bool { return m.groups.equal(groups) }
+
+func (m *merged) keyOf() *Groups { return &m.groups }
+
+func (m *merged) madeOf() uint64 { return m.version }
+
+func (m *merged) staleIn(d *data) bool {
+	return d.posted-m.posted > enoughPosted+uint64(d.whole.opens)/4
 }
 
 // merge returns the sum of the groups' counts: made of that of an earlier version where there
 // is one.
 func (s *Snapshot) merge(groups Groups) *merged {
-	known := s.merges.find(&groups)
+	known, found := s.merges.find(&groups)
 	switch {
-	case known == nil || known.version > s.version:
+	case !found || known.version > s.version:
 		return s.mergeAnew(groups)
 	case known.version == s.version:
 		return known
@@ -103,7 +56,7 @@ func (s *Snapshot) merge(groups Groups) *merged {
 		m.members = s.groupSet(groups)
 	}
 	m.mend(known)
-	s.merges.keep(m)
+	s.merges.keep(m, maxMerged)
 	return m
 }
 
@@ -115,7 +68,7 @@ func (s *Snapshot) mergeAnew(groups Groups) *merged {
 	var parts []*counts
 	m.members.each(func(n uint32) { parts = append(parts, s.countsOf(n)) })
 	m.counts = sumCounts(parts)
-	s.merges.keep(m)
+	s.merges.keep(m, maxMerged)
 	return m
 }
 

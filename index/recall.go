@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"slices"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -18,72 +17,31 @@ type recall struct {
 	value any
 }
 
-// recalls is what readers of an index have found, newest first: at most maxRecalled, each in the
-// newest version that it was asked of.
-type recalls struct{ list atomic.Pointer[[]*recall] }
+// recalls is what readers of an index have found, at most maxRecalled.
+type recalls = latest[any, *recall]
 
 // maxRecalled bounds the memory as [maxFound] does: there are sets, and counts with their sets.
 const maxRecalled = 24
-
-// find returns what is known by a key, nil for nothing.
-func (m *recalls) find(key any) *recall {
-	if list := m.list.Load(); list != nil {
-		for _, known := range *list {
-			if known.key == key {
-				return known
-			}
-		}
-	}
-	return nil
-}
-
-// keep remembers what was found, in place of what was found of an older version.
-func (m *recalls) keep(made *recall) {
-	for {
-		old := m.list.Load()
-		list := []*recall{made}
-		if old != nil {
-			for _, known := range *old {
-				switch {
-				case known.key != made.key:
-					list = append(list, known)
-				case known.rows.version >= made.rows.version:
-					return
-				}
-			}
-		}
-		list = list[:min(len(list), maxRecalled)]
-		if m.list.CompareAndSwap(old, &list) {
-			return
-		}
-	}
-}
 
 // enoughCopied is how many stripes may be copied between two versions, besides a share of all there
 // are: with more, to look at all assets is hardly dearer, and the old ones are not worth their memory.
 const enoughCopied = 1 << 10
 
-// forget lets go of what is too old to be of use to the state.
-func (m *recalls) forget(d *data) {
-	tooOld := func(known *recall) bool {
-		return d.copied-known.rows.copied > enoughCopied+uint64(d.numStripes())/8
-	}
-	for {
-		old := m.list.Load()
-		if old == nil || !slices.ContainsFunc(*old, tooOld) {
-			return
-		}
-		list := slices.DeleteFunc(slices.Clone(*old), tooOld)
-		if m.list.CompareAndSwap(old, &list) {
-			return
-		}
-	}
+func (r *recall) is(key any) bool { return r.key == key }
+
+func (r *recall) keyOf() any { return r.key }
+
+func (r *recall) madeOf() uint64 { return r.rows.version }
+
+func (r *recall) staleIn(d *data) bool {
+	return d.copied-r.rows.copied > enoughCopied+uint64(d.numStripes())/8
 }
 
 // recall returns what is known by a key of another version, and the assets that may not be as they are
 // there, those that are gone included; nil for nothing.
 func (s *Snapshot) recall(key any) (known *recall, changed Set) {
-	if known = s.recalls.find(key); known == nil {
+	known, found := s.recalls.find(key)
+	if !found {
 		return nil, Set{}
 	}
 	return known, s.changedSince(known.rows)
@@ -107,7 +65,7 @@ func (s *Snapshot) keep(key, value any) {
 	rows := &Snapshot{data: data{
 		version: s.version, copied: s.copied, stripes: s.stripes, interned: s.interned, ordinals: s.ordinals,
 	}}
-	s.recalls.keep(&recall{key, rows, value})
+	s.recalls.keep(&recall{key, rows, value}, maxRecalled)
 }
 
 // changedSince returns the assets that may not be as they are in another version. What versions share is

@@ -34,6 +34,9 @@ const (
 	cursorID     = 2
 )
 
+// maxCursor is more than the rows of any list: cursors go on where an offset may not be given any more.
+const maxCursor = 1 << 40
+
 // maxIDOffset bounds the offset of rows by id.
 const maxIDOffset = 100_000
 
@@ -95,7 +98,7 @@ func (t *turn) read(text string) error {
 	switch b[0] {
 	case cursorOffset:
 		n, w := binary.Uvarint(rest)
-		if w <= 0 || n > maxOffset+maxRows {
+		if w <= 0 || n > maxCursor {
 			return wrong
 		}
 		if version := string(rest[w:]); t.version == "" || version != t.version {

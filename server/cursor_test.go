@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"portolan/engine"
+	"portolan/index"
 )
 
 var nextField = regexp.MustCompile(`,"next":"[A-Za-z0-9_-]+"}$`)
@@ -155,5 +157,43 @@ func TestCursorsRefused(t *testing.T) {
 	wantFailure(t, r.ask(http.MethodGet, ownHosts+"?cursor="+byOffset[:len(byOffset)-4], ""), 410, "HSS.0014", "The data has changed")
 	if w := r.ask(http.MethodGet, ownHosts+"?limit=5&cursor="+byOffset, ""); w.Code != http.StatusOK {
 		t.Errorf("another limit: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestCursorsGoOn: cursors lead to the end of a list that is longer than the largest offset.
+func TestCursorsGoOn(t *testing.T) {
+	r := newRig(t, nil)
+	const hosts = 31 // with every port there is of a type
+	report := engine.Report{Project: "p1", Open: make([]engine.Key, index.MaxPort)}
+	for port := range report.Open {
+		report.Open[port] = engine.MakeKey(uint16(port+1), engine.TCP)
+	}
+	for i := range hosts {
+		report.Asset = fmt.Sprint("h", i)
+		if _, err := r.engine.Apply(t.Context(), []engine.Report{report}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, target := 2_000_000, ownHosts+"?limit=10000"
+	for cursor := "&offset=2000000"; cursor != ""; {
+		var answer struct {
+			Total int               `json:"total_num"`
+			List  []json.RawMessage `json:"data_list"`
+			Next  string
+		}
+		req := httptest.NewRequest(http.MethodGet, target+cursor, http.NoBody)
+		req.Header.Set("X-Auth-Token", token)
+		w := httptest.NewRecorder()
+		r.handler.ServeHTTP(w, req)
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK || answer.Total != hosts*index.MaxPort {
+			t.Fatalf("behind row %d: %d, %d rows in all, %v: %.200s", rows, w.Code, answer.Total, err, w.Body)
+		}
+		rows += len(answer.List)
+		if cursor = ""; answer.Next != "" {
+			cursor = "&cursor=" + answer.Next
+		}
+	}
+	if rows != hosts*index.MaxPort {
+		t.Errorf("the list ended behind row %d", rows)
 	}
 }

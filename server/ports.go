@@ -21,56 +21,42 @@ const maxCount = math.MaxInt32
 
 // ports answers how many assets have each port open, for any selector and in any order.
 func (s *Server) ports(ctx context.Context, c *call) error {
-	a, err := readAsked(c.RawQuery, portsParams...)
+	l, err := s.list(c, portsParams)
 	if err != nil {
 		return err
 	}
-	q, err := a.portQuery()
+	q, err := l.portQuery()
 	if err != nil {
 		return err
 	}
-	if q.View, err = a.view(c.caller.EnterpriseProjects); err != nil {
+	q.View, q.Where = l.view, l.where
+	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
 		return err
 	}
-	if err := checkProject(c.project); err != nil {
+	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	q.Project = c.project
-	snapshot, err := s.snapshot(q.Project, q.Category)
-	if err != nil {
-		return err
-	}
-	if q.Keys, err = s.keys(a, snapshot.Policy()); err != nil {
-		return err
-	}
-	var timely bool
-	if q.Where, timely, err = s.where(a, snapshot.Policy()); err != nil {
-		return err
-	}
-	if q.Offset, q.Limit, err = a.pages(c, snapshot, timely); err != nil {
-		return err
-	}
-	if !timely && c.unchanged(snapshot) {
+	if !l.timely && c.unchanged(l.snapshot) {
 		return nil
 	}
 	q.Into = c.rows
-	explain, err := a.truth("explain")
+	explain, err := l.truth("explain")
 	if err != nil {
 		return err
 	}
 	var page engine.PortPage
 	var rules []*engine.Rule
-	searches := q.Where != nil || !snapshot.Settled() || a.has("coverage")
+	searches := q.Where != nil || !l.snapshot.Settled() || l.has("coverage")
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
-		if page, err = snapshot.Ports(ctx, q); err != nil {
+		if page, err = l.snapshot.Ports(ctx, q); err != nil {
 			return err
 		}
 		if explain {
-			if rules, err = snapshot.PortRules(ctx, q, page.Rows); err != nil {
+			if rules, err = l.snapshot.PortRules(ctx, q, page.Rows); err != nil {
 				return err
 			}
 		}
-		c.buf, err = a.beginAnswer(ctx, c.buf, snapshot, func() engine.CoverageQuery { return q.Looks(snapshot.Policy()) })
+		c.buf, err = l.beginAnswer(ctx, c.buf, l.snapshot, func() engine.CoverageQuery { return q.Looks(l.snapshot.Policy()) })
 		return err
 	})
 	if err != nil {
@@ -86,7 +72,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 		}
 		c.buf = append(endObject(c.buf), ',')
 	}
-	c.buf = a.turn.end(c.buf, page.Total, len(page.Rows), nil)
+	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
 }
@@ -102,7 +88,7 @@ func appendRule(b []byte, rule *engine.Rule) []byte {
 // endObject ends an object whose fields end in commas.
 func endObject(b []byte) []byte { return append(b[:len(b)-1], '}') }
 
-// portQuery returns what the parameters ask, without project, view and set of keys.
+// portQuery returns the filters and the order that the parameters ask for.
 func (a *asked) portQuery() (q engine.PortQuery, err error) {
 	if q.Port, err = a.number("port", 0, 1, index.MaxPort); err != nil {
 		return q, err
@@ -114,9 +100,6 @@ func (a *asked) portQuery() (q engine.PortQuery, err error) {
 		return q, err
 	}
 	if q.Status, err = of(a, "status", engine.ParseStatus); err != nil {
-		return q, err
-	}
-	if q.Category, err = of(a, "category", engine.ParseCategory); err != nil {
 		return q, err
 	}
 	if q.MinNum, err = a.number("min_num", 0, 0, maxCount); err != nil {

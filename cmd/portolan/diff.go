@@ -124,6 +124,9 @@ func (c *cli) diff(ctx context.Context, f *diffFlags, args []string) error {
 		return err
 	}
 	fmt.Fprintln(c.stderr, summaryOf(rows, unseen))
+	if n := old.NumAssets(); n > 0 && unseen.Assets == n && newer.NumAssets() > 0 {
+		c.complain("warning: no asset is in both: see --asset, which says what scanners' assets are called by")
+	}
 	if f.exitCode && len(rows) > 0 {
 		return differsError{errors.New("there are changes")}
 	}
@@ -235,10 +238,10 @@ func summaryOf(rows []changeRow, unseen engine.Unseen) string {
 		text = strings.Join(parts, ", ")
 	}
 	if unseen.Ports > 0 {
-		text += fmt.Sprintf("; %d open ports were not looked at again", unseen.Ports)
+		text += fmt.Sprintf("; open ports that were not looked at again: %d", unseen.Ports)
 	}
 	if unseen.Assets > 0 {
-		text += fmt.Sprintf("; %d assets are not in the newer one", unseen.Assets)
+		text += fmt.Sprintf("; assets that are not in the newer one: %d", unseen.Assets)
 	}
 	return text + "."
 }

@@ -94,6 +94,7 @@ func diffs() []goldenCase {
 		goldenCase{name: "diff-markdown", line: "diff -o markdown --by port" + both},
 		goldenCase{name: "diff-kind", line: "diff -o csv --kind found,closed" + both},
 		goldenCase{name: "diff-nothing", line: "diff " + mondayFile + " " + mondayFile},
+		goldenCase{name: "diff-strangers", line: "diff testdata/agents.ndjson " + mondayFile + " --kind closed"},
 		goldenCase{name: "diff-missing", line: "diff " + mondayFile},
 	)
 }
