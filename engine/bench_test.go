@@ -57,7 +57,12 @@ func observations(reports []engine.Report) int {
 
 func load(b *testing.B, reports []engine.Report) *engine.Engine {
 	b.Helper()
-	e, err := engine.Open(nil)
+	return loadWith(b, nil, reports)
+}
+
+func loadWith(b *testing.B, opts *engine.Options, reports []engine.Report) *engine.Engine {
+	b.Helper()
+	e, err := engine.Open(opts)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -69,15 +74,22 @@ func load(b *testing.B, reports []engine.Report) *engine.Engine {
 	return e
 }
 
-// BenchmarkLoad applies the fleet to an empty engine, all in one call.
+// noLog is options of an engine that does not record what changes.
+var noLog = &engine.Options{ChangesBytes: -1}
+
+// BenchmarkLoad applies the fleet to an empty engine, which records what changes or does not.
 func BenchmarkLoad(b *testing.B) {
 	reports := agentFleet(b)
 	n := observations(reports)
-	b.ReportAllocs()
-	for b.Loop() {
-		load(b, reports)
+	for name, opts := range map[string]*engine.Options{"recorded": nil, "plain": noLog} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				loadWith(b, opts, reports)
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mobs/s")
+		})
 	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mobs/s")
 }
 
 func heap() uint64 {
@@ -94,7 +106,7 @@ func BenchmarkMemory(b *testing.B) {
 	n := observations(reports)
 	for b.Loop() {
 		before := heap()
-		e := load(b, reports)
+		e := loadWith(b, noLog, reports)
 		b.ReportMetric(float64(heap()-before)/float64(n), "B/obs")
 		runtime.KeepAlive(e)
 	}

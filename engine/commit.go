@@ -25,6 +25,7 @@ type pipeline struct {
 	journal journal.Log   // nil: a batch is shown at once; writers hold the engine's lock, others p's
 	lag     time.Duration // how long a batch may be shown before it is committed
 	tenants *tenants
+	history history
 	gaps    atomic.Pointer[gaps]  // numbers that are of no batch
 	failure atomic.Pointer[error] // why no more is accepted
 	shown   atomic.Uint64         // the last batch that readers see
@@ -33,6 +34,7 @@ type pipeline struct {
 
 	mu      sync.Mutex // guards what follows
 	seq     uint64     // of the last batch
+	time    micros     // of it
 	waiting []*batch
 	size    int           // of those that wait, in bytes, with a time to lag
 	since   [2]time.Time  // when the first came of those that are being committed, and of those that wait
@@ -74,13 +76,13 @@ func (g *gaps) lost(seq uint64) error {
 
 // attach has everything committed to a journal, whose last batch it is told, from now on. No
 // write is under way, but questions are, and calls of Sync.
-func (p *pipeline) attach(j journal.Log, seq uint64, lost gaps) {
+func (p *pipeline) attach(j journal.Log, last journal.Point, lost gaps) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.journal, p.seq = j, seq
+	p.journal, p.seq, p.time = j, last.Seq, last.Time
 	p.gaps.Store(&lost)
-	p.shown.Store(seq)
-	p.kept.Store(seq)
+	p.shown.Store(last.Seq)
+	p.kept.Store(last.Seq)
 }
 
 // attached returns the journal, for those that are no writers.
@@ -119,7 +121,8 @@ func (p *pipeline) submit(b *batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seq++
-	b.Seq = p.seq
+	p.time = max(p.time, b.Time) // the clock may have been set back
+	b.Seq, b.Time = p.seq, p.time
 	if p.journal == nil || p.lag > 0 {
 		p.show(b)
 		p.tell()
@@ -336,12 +339,14 @@ func (p *pipeline) show(b *batch) {
 	p.showing.Add(1)
 	defer p.showing.Add(1)
 	p.tenants.show(b.parts)
-	if b.Gone != "" {
+	if gone := p.tenants.find(b.Gone); gone != nil {
+		p.history.forget(gone)
 		p.tenants.forget(b.Gone)
 	}
 	for i := range b.parts {
 		b.parts[i].v.x.Show(b.parts[i].frozen)
 	}
+	p.history.add(b, p.kept.Load())
 	p.shown.Store(b.Seq)
 }
 
@@ -349,13 +354,21 @@ func (p *pipeline) show(b *batch) {
 // returns when that is durable and visible, and says so in the result, of which an error
 // leaves nothing but, with ErrUnknown, the number. removed are the ids of the assets that it
 // removed, of the first part.
-func (e *Engine) finish(ctx context.Context, parts []part, removed []string, result *Result) error {
-	p, b := &e.pipeline, &batch{parts: parts}
+func (e *Engine) finish(ctx context.Context, parts []part, removed []string, now micros, result *Result) error {
+	p, b := &e.pipeline, &batch{parts: parts, Batch: journal.Batch{Time: now}}
 	for i := range parts {
-		parts[i].frozen = parts[i].v.x.Freeze()
+		v := parts[i].v
+		parts[i].was, parts[i].frozen = v.x.Frozen(), v.x.Freeze()
+		v.sortTouched()
+	}
+	if p.history.most > 0 {
+		b.tell(removed)
 	}
 	if p.journal != nil {
 		b.describe(removed)
+	}
+	for i := range parts {
+		parts[i].v.touched = parts[i].v.touched[:0]
 	}
 	p.submit(b)
 	unlock(parts)
@@ -392,24 +405,48 @@ func (b *batch) describe(removed []string) {
 	}
 }
 
+// tell says what the batch changed. The inventories of the parts are locked and frozen.
+func (b *batch) tell(removed []string) {
+	for i := range b.parts {
+		p := &b.parts[i]
+		for _, part := range p.v.w.recorder.record(p.was, p.frozen, p.v.touched, removed, b.Time) {
+			b.Told = append(b.Told, journal.Told{Project: p.name, Category: p.category, Part: part})
+		}
+		removed = nil // they are of the first
+	}
+}
+
 // size is about how many bytes a batch holds.
 func (b *batch) size() int {
 	n := len(b.Gone) + len(b.Changed)*int(unsafe.Sizeof(journal.Change{}))
 	for i := range b.Changed {
 		n += len(b.Changed[i].Asset) + len(b.Changed[i].State) + len(b.Changed[i].Times)
 	}
+	for i := range b.Told {
+		n += len(b.Told[i].Data)
+	}
 	return n
+}
+
+// sortTouched has each asset that was touched since the last time once, in order.
+func (v *inventory) sortTouched() {
+	slices.SortFunc(v.touched, func(a, b touch) int { return cmp.Compare(a.o, b.o) })
+	once := v.touched[:0]
+	for _, t := range v.touched {
+		if n := len(once); n > 0 && once[n-1].o == t.o {
+			once[n-1].whole = once[n-1].whole || t.whole
+			continue
+		}
+		once = append(once, t)
+	}
+	v.touched = once
 }
 
 // appendChanges appends the assets that were touched since the last time.
 func (v *inventory) appendChanges(changes []journal.Change, project string, category Category) []journal.Change {
-	slices.SortFunc(v.touched, func(a, b touch) int { return cmp.Compare(a.o, b.o) })
 	var buf []byte // earlier changes keep the arrays it has had
-	for i := 0; i < len(v.touched); {
-		o, whole := v.touched[i].o, false
-		for ; i < len(v.touched) && v.touched[i].o == o; i++ {
-			whole = whole || v.touched[i].whole
-		}
+	for _, t := range v.touched {
+		o, whole := t.o, t.whole
 		c := journal.Change{Project: project, Category: category, Asset: v.x.ID(o)}
 		start := len(buf)
 		if whole {
@@ -421,6 +458,5 @@ func (v *inventory) appendChanges(changes []journal.Change, project string, cate
 		c.Times = buf[start:len(buf):len(buf)]
 		changes = append(changes, c)
 	}
-	v.touched = v.touched[:0]
 	return changes
 }

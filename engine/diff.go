@@ -60,6 +60,13 @@ type Change struct {
 	// Seen is the time of the report that tells of it: of a port that was closed, of the look that found
 	// it closed. It is zero of an asset that is forgotten.
 	Seen time.Time
+
+	// Where the change is one of [Changes], At says which, or of net ones after which batch it is so, and Time
+	// when that batch was made; else they are zero.
+	At   Position
+	Time time.Time
+	// Flapped says that it was changed back since, or before: see [ChangeQuery].
+	Flapped bool
 }
 
 // Key returns the port and type as a key.
@@ -114,14 +121,8 @@ func (s Snapshot) Diff(ctx context.Context, old Snapshot, q DiffQuery) (*Diff, e
 	if d.filter, _, err = newFilter(0, q.Type, q.Status, q.Keys); err != nil {
 		return nil, err
 	}
-	for _, k := range q.Kinds {
-		if k >= numKinds {
-			return nil, &FieldError{Field: "kind", Value: k.String(), Allowed: "Opened to Appeared"}
-		}
-		d.kinds[k] = true
-	}
-	if len(q.Kinds) == 0 {
-		d.kinds = [numKinds]bool{true, true, true, true, true, true}
+	if d.kinds, err = kindsOf(q.Kinds); err != nil {
+		return nil, err
 	}
 	if d.before, d.was, err = old.asked(ctx, &q); err != nil {
 		return nil, err
@@ -148,6 +149,7 @@ type diffing struct {
 	*Diff
 	was, is lastSeen
 	room    [2][]byte
+	keys    []keyChange
 	change  Change
 	unseen  *Unseen
 	yield   func(*Change, error) bool
@@ -258,30 +260,20 @@ func (d *diffing) both(x index.Differing, moved bool, left string) bool {
 		}
 		d.change.From = ""
 	}
-	was, is := d.was.open, d.is.open
-	for len(was)+len(is) > 0 {
+	d.keys = appendKeyChanges(d.keys[:0], &d.was, &d.is)
+	for _, c := range d.keys {
+		var status Status
 		switch {
-		case len(was) > 0 && len(is) > 0 && was[0] == is[0]:
-			was, is = was[1:], is[1:]
-		case len(was) == 0 || len(is) > 0 && is[0] < was[0]:
-			k := is[0]
-			kind := Found
-			if is = is[1:]; d.was.looked(k) {
-				kind = Opened
-			}
-			if !d.port(kind, k, d.Diff.is.status(x.Is, k), d.is.of(k)) {
-				return false
-			}
+		case c.kind != Closed:
+			status = d.Diff.is.status(x.Is, c.key)
+		case d.q.Apart && !d.is.looked(c.key):
+			d.unseen.Ports++
+			continue
 		default:
-			k := was[0]
-			was = was[1:]
-			if d.q.Apart && !d.is.looked(k) {
-				d.unseen.Ports++
-				continue
-			}
-			if !d.port(Closed, k, d.Diff.was.status(x.Was, k), d.is.of(k)) {
-				return false
-			}
+			status = d.Diff.was.status(x.Was, c.key)
+		}
+		if !d.port(c.kind, c.key, status, c.seen) {
+			return false
 		}
 	}
 	return true

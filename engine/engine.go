@@ -35,7 +35,15 @@ type Options struct {
 	// [Engine.Expire]. A report that is older is invalid, as what it might have confirmed
 	// may be gone. 0 is for ever.
 	Expire time.Duration
+	// ChangesBytes is how many bytes of what batches changed stay in memory, for [Engine.Changes]: of all
+	// projects together, of which the one that has the most gives up its oldest. 0 is
+	// DefaultChangesBytes, or with a journal that keeps them a part of it. With less than 0, changes are
+	// neither recorded nor told.
+	ChangesBytes int
 }
+
+// DefaultChangesBytes is how many bytes of what batches changed stay in memory.
+const DefaultChangesBytes = 64 << 20
 
 // Validate reports every option that is not allowed, joined. A nil o is legal.
 func (o *Options) Validate() error {
@@ -87,11 +95,12 @@ type project struct {
 }
 
 // inventory returns the project's assets of a category for writing to. The data versions of
-// one that is new are higher than least.
-func (p *project) inventory(c Category, logged bool, least uint64) *inventory {
+// one that is new are higher than least, and its changes begin after a batch.
+func (p *project) inventory(c Category, logged bool, least uint64, begins journal.Point) *inventory {
 	at := &p.inventories[c]
 	if at.Load() == nil {
 		v := newInventory(logged)
+		v.changes.begins = begins
 		if least > 0 {
 			v.x.Resume(least + 1)
 		}
@@ -131,7 +140,12 @@ func Open(opts *Options) (*Engine, error) {
 	}
 	if opts != nil {
 		e.pipeline.lag, e.expire = opts.DurableWithin, opts.Expire
+		e.pipeline.history.most = opts.ChangesBytes
 	}
+	if e.pipeline.history.most == 0 {
+		e.pipeline.history.most = DefaultChangesBytes
+	}
+	e.pipeline.history.gone = make(map[string]journal.Point)
 	e.tenants.coming = make(map[string]*newcomer)
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
 	e.pipeline.tenants = &e.tenants
@@ -310,7 +324,7 @@ func (e *Engine) forget(ctx context.Context, project string, category Category, 
 		return Result{}, errMissing(missing)
 	}
 	result := Result{Removed: len(removed)}
-	if err := e.finish(ctx, parts, removed, &result); err != nil {
+	if err := e.finish(ctx, parts, removed, e.now().UnixMicro(), &result); err != nil {
 		return result, err
 	}
 	return result, errMissing(missing)

@@ -242,6 +242,25 @@ func (e *evidence) ownOf(i int) micros {
 	return e.own[i]
 }
 
+// onlyTime returns the time of all the evidence about the asset with the note, if there is one: that of its
+// only look, where no key has an own time, and of its newest report.
+func (e *evidence) onlyTime(note []byte) (at micros, ok bool) {
+	r := index.Reader{Rest: note[1:]}
+	switch e.decodeHead(&r, note[0], true) {
+	case oneFullLook:
+		at = e.newest
+	case listedLooks:
+		if r.Uint64() != 1 {
+			return 0, false
+		}
+		r.Uint64()
+		at = e.newest - r.Int64()
+	default:
+		return 0, false
+	}
+	return at, len(r.Rest) == 0 && at == e.newest && !r.Bad
+}
+
 // noteHasHome says whether a note's asset was ever given an enterprise project.
 func noteHasHome(note []byte) bool { return note[0]>>6&3 != neverGiven }
 

@@ -16,6 +16,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -194,7 +195,7 @@ func TestManyLooks(t *testing.T) {
 	if err != nil || len(a.Open) != n {
 		t.Fatalf("%d open, %v, want %d", len(a.Open), err, n)
 	}
-	v := e.tenants.find("p").inventory(Host, false, 0)
+	v := e.tenants.find("p").inventory(Host, false, 0, journal.Point{})
 	var known evidence
 	known.decodeNote(v.x.Note(0), n)
 	if len(known.looks) != maxLooks {
@@ -228,7 +229,7 @@ func TestScopesAreDecodedOnce(t *testing.T) {
 		if _, err := e.Apply(t.Context(), []Report{r}); err != nil {
 			t.Fatal(err)
 		}
-		return e.tenants.find("p").inventory(Host, false, 0).scopes
+		return e.tenants.find("p").inventory(Host, false, 0, journal.Point{}).scopes
 	}
 	for _, port := range []uint16{22, 80, 443} {
 		apply(time.Duration(port), ScopeOf(index.Range{Type: index.TCP, Lo: port, Hi: port}))
@@ -243,7 +244,7 @@ func TestScopesAreDecodedOnce(t *testing.T) {
 // looksOf returns what is kept of the looks at an asset, as text, in order of time.
 func looksOf(t *testing.T, e *Engine, id string) []string {
 	t.Helper()
-	v := e.tenants.find("p").inventory(Host, false, 0)
+	v := e.tenants.find("p").inventory(Host, false, 0, journal.Point{})
 	v.lock()
 	defer v.unlock()
 	o, _ := v.x.Find(id)

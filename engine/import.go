@@ -206,7 +206,7 @@ func (in *Import) Apply(ctx context.Context, reports []Report) (Result, error) {
 			return Result{}, err
 		}
 	}
-	err = e.finish(ctx, parts, nil, &total)
+	err = e.finish(ctx, parts, nil, now, &total)
 	return total, err
 }
 
@@ -221,6 +221,7 @@ type part struct {
 	project *project
 	isNew   bool            // readers do not find the project yet
 	v       *inventory      // locked until it is frozen
+	was     *index.Snapshot // what was frozen before
 	frozen  *index.Snapshot // what readers are to see
 }
 
@@ -271,7 +272,7 @@ func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err erro
 	for i := range parts {
 		p := &parts[i]
 		p.project, p.isNew = e.tenants.forWriting(p.name)
-		p.v = p.project.inventory(p.category, e.pipeline.journal != nil, e.tenants.least)
+		p.v = p.project.inventory(p.category, e.logs(), e.tenants.least, e.pipeline.history.goneAt(p.name))
 		p.v.lock()
 	}
 	for i := range parts {
@@ -290,6 +291,9 @@ func (e *Engine) lock(parts []part, admit func(*part) error) (_ []part, err erro
 	}
 	return parts, nil
 }
+
+// logs says whether it is kept which assets were touched.
+func (e *Engine) logs() bool { return e.pipeline.journal != nil || e.pipeline.history.most > 0 }
 
 func unlock(parts []part) {
 	for i := range parts {

@@ -20,8 +20,10 @@ type inventory struct {
 	mu      sync.Mutex       // guards writing to x and the fields below
 	scopes  map[uint32]Scope // by ref, of the scopes of looks those that were asked for: see scopeOf
 	logged  bool             // whether touched is kept
-	touched []touch          // since the last freeze, in the order they came
+	touched []touch          // since the last freeze, in the order they came; by ordinal, each once, while that is told
 	w       *work            // nil while nobody writes
+
+	changes changeLog
 }
 
 // touch is one change to an asset.
@@ -68,6 +70,7 @@ type work struct {
 	note     []byte
 	scope    []byte
 	sample   []micros
+	recorder recorder
 }
 
 func newInventory(logged bool) *inventory {

@@ -46,12 +46,19 @@ func (e *Engine) Attach(ctx context.Context, j journal.Log) error {
 			return fmt.Errorf("project %q: %d %vs were loaded, but there were %d", f.mark.Project, n, f.mark.Category, f.mark.Assets)
 		}
 	}
+	last := journal.Point{Seq: seq, Time: e.now().UnixMicro()}
+	if h, ok := j.(journal.Historian); ok {
+		last.Time = h.Newest()
+		e.pipeline.history.past = h
+		e.pipeline.history.most = min(e.pipeline.history.most, DefaultChangesBytes/8)
+	}
 	for _, f := range l.fillings {
 		f.v.x.Publish()
+		f.v.changes.begins = last
 		f.v.w = nil
 	}
 	e.tenants.shown.Store(shown) // before the number, which says that it is
-	e.pipeline.attach(j, seq, l.gaps)
+	e.pipeline.attach(j, last, l.gaps)
 	return nil
 }
 
@@ -95,7 +102,7 @@ func (l *loader) begin(m journal.Mark) (*filling, error) {
 	if p.inventories[m.Category].Load() != nil {
 		return nil, fmt.Errorf("project %q has its %vs twice", m.Project, m.Category)
 	}
-	f := &filling{v: p.inventory(m.Category, true, 0), mark: m}
+	f := &filling{v: p.inventory(m.Category, true, 0, journal.Point{}), mark: m}
 	f.v.w = new(work)
 	f.v.x.Resume(m.Version)
 	f.v.x.Reserve(m.Assets)

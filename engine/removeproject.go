@@ -32,7 +32,7 @@ func (e *Engine) RemoveProject(ctx context.Context, project string) (Result, err
 		// Data versions of what may come by this name are others than any that was.
 		e.tenants.least = max(e.tenants.least, s.Version())
 	}
-	b := &batch{Batch: journal.Batch{Gone: project}}
+	b := &batch{Batch: journal.Batch{Gone: project, Time: e.now().UnixMicro()}}
 	e.pipeline.submit(b)
 	err = e.settled(context.WithoutCancel(ctx), b, &result)
 	return result, err

@@ -106,6 +106,9 @@ func (x *Index) Freeze() *Snapshot {
 	return s
 }
 
+// Frozen returns the state that was frozen last, which readers may not see yet. It is for the writer.
+func (x *Index) Frozen() *Snapshot { return x.frozen }
+
 // Resume makes the next state that is frozen have the version: that of a state that
 // was kept, with which an index begins that is filled from it.
 func (x *Index) Resume(version uint64) { x.next.version = version }

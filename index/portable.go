@@ -49,6 +49,41 @@ func ParseID(form []byte) (string, error) {
 	return id, nil
 }
 
+// ParseNames returns the id, the address and the name of an asset from the form of a [Record].
+func ParseNames(form []byte) (id, address, name string, err error) {
+	r := Reader{Rest: form}
+	head := r.Bytes(1)
+	if r.Bad || head[0]&^nameFlag >= 1<<6 {
+		return "", "", "", fmt.Errorf("%w names: %x", errPortable, clip(string(form)))
+	}
+	d := ident{kind: idKind(head[0] & 7), addrKind: idKind(head[0] >> 3 & 7)}
+	d.id, d.addr = r.ident(d.kind), r.ident(d.addrKind)
+	d.name = r.Rest
+	if r.Bad || len(d.id) < 2 || d.kind == kindSame || head[0]&nameFlag == 0 && len(d.name) > 0 {
+		return "", "", "", fmt.Errorf("%w names: %x", errPortable, clip(string(form)))
+	}
+	return d.idText(), d.addressText(), string(d.name), nil
+}
+
+// ident reads the stored form of a text of a kind.
+func (r *Reader) ident(kind idKind) []byte {
+	switch {
+	case kind > kindSame:
+		r.fail()
+		return nil
+	case kind != kindText:
+		return r.Bytes(kindSize[kind])
+	}
+	text := *r
+	n := text.Uint(uint64(len(text.Rest)))
+	text.Bytes(n)
+	if text.Bad {
+		r.fail()
+		return nil
+	}
+	return r.Bytes(len(r.Rest) - len(text.Rest))
+}
+
 // AppendKeys appends keys, which are valid, in order and without repeats, in their
 // portable form to dst. Equal keys have equal forms.
 func AppendKeys(dst []byte, keys []Key) []byte { return appendKeyList(dst, keys) }

@@ -49,6 +49,23 @@ func (s *Snapshot) Asset(o Ordinal) (a Asset, ok bool) {
 	return a, true
 }
 
+// Record is an asset as it is stored. Its bytes must not be changed.
+type Record struct {
+	Names []byte // its id, address and name, in the form of [ParseNames]
+	Group string
+	Note  []byte
+	Keys  []byte // in the form of [ParseKeys]
+}
+
+// Record returns the asset with the ordinal, which must be there, as it is stored.
+func (s *Snapshot) Record(o Ordinal) Record {
+	st := s.stateOf(o)
+	return Record{Names: s.identRecord(o), Group: s.groups.at(st.group).name, Note: s.noteOf(&st), Keys: s.listOf(&st)}
+}
+
+// Has says whether there is an asset with the ordinal.
+func (s *Snapshot) Has(o Ordinal) bool { return s.has(o) }
+
 // Who returns the asset with the ordinal, which must be there, without its
 // note and keys.
 func (s *Snapshot) Who(o Ordinal) Asset {

@@ -79,6 +79,10 @@ type Batch struct {
 	Changed []Change
 	// Marks are of the inventories that the call was about.
 	Marks []Mark
+	// Time is when the batch was made, in microseconds since 1970. It is never before that of an earlier one.
+	Time int64
+	// Told are what it changed, for a [Historian]; another log need not keep them.
+	Told []Told
 	// Gone is a project that was removed, with all its inventories and assets, which is
 	// all that the batch says then; empty if none was.
 	Gone string
@@ -94,6 +98,50 @@ type Change struct {
 	State []byte
 	// Times are when; nil if the asset was removed.
 	Times []byte
+}
+
+// Told is what a batch changed of an inventory, or a part of that, in a form that the engine reads.
+type Told struct {
+	Project  string
+	Category Category
+	Part
+}
+
+// Part is what a batch changed of some of the assets of an inventory: of those that have the numbers from First to
+// before End among all that it changed. The parts of a batch follow one upon the other.
+type Part struct {
+	First, End uint32
+	Data       []byte
+}
+
+// Point is a batch.
+type Point struct {
+	Seq  uint64
+	Time int64 // in microseconds since 1970
+}
+
+// Past is what a batch of the past changed, or a part of that.
+type Past struct {
+	Point
+	Part
+}
+
+// Historian is a [Log] that keeps what batches changed, for so long. Its methods besides those of Log may be
+// called at any time between Load and the engine's end, concurrently.
+type Historian interface {
+	Log
+	// Newest returns the time of the last batch, 0 for none.
+	Newest() int64
+	// Begins returns the batch after which all that changed of an inventory is kept; the zero Point says
+	// that all that ever did is.
+	Begins(project string, category Category) Point
+	// Before returns the number of the last batch before a time that changed the inventory and is kept,
+	// that of Begins for none.
+	Before(ctx context.Context, project string, category Category, time int64) (uint64, error)
+	// Past returns what batches changed of the inventory, in order: from one of them on, of that the parts
+	// that end after the asset of a number, to another. It returns some of it at a time, and nothing only if
+	// there is no more.
+	Past(ctx context.Context, project string, category Category, from uint64, asset uint32, to uint64) ([]Past, error)
 }
 
 // Category says what kind of assets an inventory holds. A project has one

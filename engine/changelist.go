@@ -1,0 +1,354 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"portolan/engine/journal"
+	"portolan/index"
+)
+
+// What a batch changes of an inventory is kept as lists of bytes, each of them whole by itself, so that it
+// can be told later and elsewhere. A list is
+//
+//	version  1 byte: changesVersion
+//	base     varint: a time in microseconds since 1970, about that of the batch, which others count from
+//	groups   uvarint of how many enterprise projects there are; per one uvarint of its length, then its name
+//	entries  one asset each, to the end
+//
+// and an entry
+//
+//	head     1 byte: what became of the asset (assetChanged, assetAppeared, assetForgotten) | flags
+//	group    uvarint of the number of its enterprise project, from 0; where it is moved, of the one that
+//	         it left, too, and varint of base less the time that tells of it
+//	seen     varint of base less a time: of one that appeared, that of its newest report, of others that of
+//	         the first key; not of one that is forgotten
+//	names    uvarint of the length; id, address and name, in the form of index.AppendNames
+//	keys     of one that appeared or is forgotten: uvarint of the length, all its keys in the form of
+//	         index.AppendKeys, and where times differ, per key varint of seen less its time; of
+//	         others: uvarint of how many; per key uvarint of (its distance from the one before, from
+//	         0)<<3 | kind<<1 | 1 if it has another time than seen, and then varint of seen less it
+const changesVersion = 1
+
+// What became of an asset, in the head of its entry, and flags.
+const (
+	assetChanged   = 0
+	assetAppeared  = 1
+	assetForgotten = 2
+	whatMask       = 3
+
+	entryMoved = 1 << 2
+	entryTimes = 1 << 3 // times of keys differ
+	entryKnown = whatMask | entryMoved | entryTimes
+)
+
+// maxList is how many bytes a list has at least when another is begun.
+const maxList = 64 << 10
+
+// keyChange is what became of a key.
+type keyChange struct {
+	key  Key
+	kind ChangeKind
+	seen micros
+	net  *netMark // of a net answer
+}
+
+// recorder makes the lists of what a batch changed of an inventory.
+type recorder struct {
+	was, is lastSeen
+	base    micros
+	numbers map[string]int // of the list's enterprise projects
+	names   []string       // of them, by number
+	entries []byte
+	keys    []keyChange
+	from    uint32 // the number of the list's first entry in the batch
+	next    uint32
+	lists   []journal.Part
+}
+
+// record returns what differs of the touched assets, by ordinal in order, and what was removed.
+func (r *recorder) record(old, s *index.Snapshot, touched []touch, removed []string, now micros) []journal.Part {
+	r.base, r.from, r.next, r.lists = now, 0, 0, nil
+	clear(r.was.shared) // other states may have others by the same numbers
+	clear(r.is.shared)
+	for i := range touched {
+		if touched[i].whole {
+			r.asset(old, s, touched[i].o)
+		}
+	}
+	for _, id := range removed {
+		if o, ok := old.Find(id); ok {
+			r.forgotten(old, o)
+		}
+	}
+	r.end()
+	return r.lists
+}
+
+// begin begins an entry.
+func (r *recorder) begin(head byte, group string) {
+	r.next++
+	r.entries = append(r.entries, head)
+	r.group(group)
+}
+
+// group writes the number of an enterprise project.
+func (r *recorder) group(name string) {
+	n, known := r.numbers[name]
+	if !known {
+		if r.numbers == nil {
+			r.numbers = map[string]int{}
+		}
+		n = len(r.names)
+		r.numbers[name] = n
+		r.names = append(r.names, name)
+	}
+	r.entries = binary.AppendUvarint(r.entries, uint64(n))
+}
+
+func (r *recorder) ago(from, at micros) { r.entries = binary.AppendVarint(r.entries, from-at) }
+
+func (r *recorder) bytes(b []byte) {
+	r.entries = binary.AppendUvarint(r.entries, uint64(len(b)))
+	r.entries = append(r.entries, b...)
+}
+
+// asset writes what became of an asset that is there.
+func (r *recorder) asset(old, s *index.Snapshot, o index.Ordinal) {
+	if old.Has(o) {
+		r.changed(old, s, o)
+	} else {
+		r.appeared(s, o)
+	}
+	if len(r.entries) >= maxList {
+		r.end()
+	}
+}
+
+func (r *recorder) appeared(s *index.Snapshot, o index.Ordinal) {
+	is := s.Record(o)
+	newest, one := r.is.known.onlyTime(is.Note)
+	if one {
+		r.begin(assetAppeared, is.Group)
+	} else {
+		r.is.load(s, o)
+		newest = r.is.known.newest
+		r.begin(assetAppeared|entryTimes, is.Group)
+	}
+	r.ago(r.base, newest)
+	r.bytes(is.Names)
+	r.bytes(is.Keys)
+	if one {
+		return
+	}
+	for _, k := range r.is.open {
+		r.ago(newest, r.is.of(k))
+	}
+}
+
+func (r *recorder) forgotten(old *index.Snapshot, o index.Ordinal) {
+	was := old.Record(o)
+	r.begin(assetForgotten, was.Group)
+	r.bytes(was.Names)
+	r.bytes(was.Keys)
+	if len(r.entries) >= maxList {
+		r.end()
+	}
+}
+
+// changed writes what became of an asset that was there before.
+func (r *recorder) changed(old, s *index.Snapshot, o index.Ordinal) {
+	was, is := old.Record(o), s.Record(o)
+	moved := was.Group != is.Group
+	if !moved && bytes.Equal(was.Keys, is.Keys) {
+		return
+	}
+	r.was.load(old, o)
+	r.is.load(s, o)
+	r.keys = appendKeyChanges(r.keys[:0], &r.was, &r.is)
+	head := byte(assetChanged)
+	if moved {
+		head |= entryMoved
+	}
+	r.begin(head, is.Group)
+	if moved {
+		r.group(was.Group)
+		r.ago(r.base, r.is.known.home)
+	}
+	first := r.base
+	if len(r.keys) > 0 {
+		first = r.keys[0].seen
+	}
+	r.ago(r.base, first)
+	r.bytes(is.Names)
+	r.entries = binary.AppendUvarint(r.entries, uint64(len(r.keys)))
+	before := Key(0)
+	for _, k := range r.keys {
+		word := uint64(k.key-before)<<3 | uint64(k.kind)<<1
+		if before = k.key; k.seen == first {
+			r.entries = binary.AppendUvarint(r.entries, word)
+			continue
+		}
+		r.entries = binary.AppendUvarint(r.entries, word|1)
+		r.ago(first, k.seen)
+	}
+}
+
+// end ends a list.
+func (r *recorder) end() {
+	if len(r.entries) > 0 {
+		data := make([]byte, 0, len(r.entries)+16+24*len(r.names))
+		data = binary.AppendVarint(append(data, changesVersion), r.base)
+		data = binary.AppendUvarint(data, uint64(len(r.names)))
+		for _, name := range r.names {
+			data = binary.AppendUvarint(data, uint64(len(name)))
+			data = append(data, name...)
+		}
+		r.lists = append(r.lists, journal.Part{First: r.from, End: r.next, Data: append(data, r.entries...)})
+	}
+	r.from = r.next
+	r.entries, r.names = r.entries[:0], r.names[:0]
+	clear(r.numbers)
+}
+
+// appendKeyChanges appends what became of the keys of an asset that is in both states, in their order.
+func appendKeyChanges(dst []keyChange, before, now *lastSeen) []keyChange {
+	was, is := before.open, now.open
+	for len(was)+len(is) > 0 {
+		switch {
+		case len(was) > 0 && len(is) > 0 && was[0] == is[0]:
+			was, is = was[1:], is[1:]
+		case len(was) == 0 || len(is) > 0 && is[0] < was[0]:
+			kind := Found
+			if before.looked(is[0]) {
+				kind = Opened
+			}
+			dst = append(dst, keyChange{key: is[0], kind: kind, seen: now.of(is[0])})
+			is = is[1:]
+		default:
+			dst = append(dst, keyChange{key: was[0], kind: Closed, seen: now.of(was[0])})
+			was = was[1:]
+		}
+	}
+	return dst
+}
+
+// changedAsset is an entry of a list.
+type changedAsset struct {
+	what    byte
+	moved   bool
+	group   string
+	left    string // the enterprise project that it left
+	movedAt micros
+	seen    micros
+	names   []byte   // in their portable form
+	own     *netMark // of the change of the asset itself, in a net answer
+	keys    []keyChange
+	room    []Key
+}
+
+// listReader reads a list, which may be damaged.
+type listReader struct {
+	index.Reader
+	base   micros
+	groups []string
+}
+
+func readList(data []byte) (listReader, error) {
+	if len(data) == 0 || data[0] != changesVersion {
+		return listReader{}, fmt.Errorf("%w changes: %d bytes, version %d", errDamaged, len(data), first(data))
+	}
+	l := listReader{Reader: index.Reader{Rest: data[1:]}}
+	l.base = l.Int64()
+	n := l.Uint(uint64(len(l.Rest)))
+	l.groups = make([]string, 0, n)
+	for range n {
+		l.groups = append(l.groups, l.Text())
+	}
+	err := l.damage()
+	return l, err
+}
+
+func (l *listReader) damage() error {
+	if l.Bad {
+		return fmt.Errorf("%w changes", errDamaged)
+	}
+	return nil
+}
+
+// next reads the next entry, into a. It is not ok at the end.
+func (l *listReader) next(a *changedAsset) (ok bool, err error) {
+	if len(l.Rest) == 0 {
+		return false, l.damage()
+	}
+	head := l.Bytes(1)[0]
+	a.what, a.moved, a.left, a.keys = head&whatMask, head&entryMoved != 0, "", a.keys[:0]
+	if head&^entryKnown != 0 || a.what > assetForgotten || a.moved && a.what != assetChanged {
+		l.Bad = true
+	}
+	a.group = l.group()
+	if a.moved {
+		a.left, a.movedAt = l.group(), l.base-l.Int64()
+	}
+	a.seen = never
+	if a.what != assetForgotten {
+		a.seen = l.base - l.Int64()
+	}
+	a.names = l.Bytes(l.Uint(uint64(len(l.Rest))))
+	if a.what == assetChanged {
+		l.keyChanges(a)
+	} else {
+		l.allKeys(a, head&entryTimes != 0)
+	}
+	return !l.Bad, l.damage()
+}
+
+func (l *listReader) group() string {
+	n := l.Uint64()
+	if n >= uint64(len(l.groups)) {
+		l.Bad = true
+		return ""
+	}
+	return l.groups[n]
+}
+
+// keyChanges reads the keys of an asset that was there before.
+func (l *listReader) keyChanges(a *changedAsset) {
+	k := uint64(0)
+	for n := l.Uint(uint64(len(l.Rest))); n > 0 && !l.Bad; n-- {
+		word := l.Uint64()
+		change := keyChange{kind: ChangeKind(word >> 1 & 3), seen: a.seen}
+		k += min(word>>3, 1<<32)
+		if change.key = Key(k); k>>3 > index.MaxPort || !change.key.Valid() || change.kind > Closed {
+			l.Bad = true
+		}
+		if word&1 != 0 {
+			change.seen = a.seen - l.Int64()
+		}
+		a.keys = append(a.keys, change)
+	}
+}
+
+// allKeys reads those of one that appeared or is forgotten.
+func (l *listReader) allKeys(a *changedAsset, times bool) {
+	keys, err := index.ParseKeys(a.room[:0], l.Bytes(l.Uint(uint64(len(l.Rest)))))
+	a.room = keys
+	if err != nil {
+		l.Bad = true
+		return
+	}
+	kind := Found
+	if a.what == assetForgotten {
+		kind = Forgotten
+	}
+	a.keys = slices.Grow(a.keys, len(keys))
+	for _, k := range keys {
+		change := keyChange{key: k, kind: kind, seen: a.seen}
+		if times {
+			change.seen = a.seen - l.Int64()
+		}
+		a.keys = append(a.keys, change)
+	}
+}
