@@ -271,6 +271,29 @@ func readList(data []byte) (listReader, error) {
 	return l, err
 }
 
+// CheckPart says what is wrong with what a journal has kept of a batch.
+func CheckPart(p journal.Part) error {
+	l, err := readList(p.Data)
+	if err != nil {
+		return err
+	}
+	var a changedAsset
+	for n := p.First; ; n++ {
+		ok, err := l.next(&a)
+		switch {
+		case err != nil:
+			return err
+		case !ok && n != p.End:
+			return fmt.Errorf("%w changes: of %d assets, where there are to be %d", errDamaged, n-p.First, p.End-p.First)
+		case !ok:
+			return nil
+		}
+		if _, _, _, err := index.ParseNames(a.names); err != nil {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+	}
+}
+
 func (l *listReader) damage() error {
 	if l.Bad {
 		return fmt.Errorf("%w changes", errDamaged)

@@ -116,6 +116,7 @@ type Changes struct {
 	asked  bool      // it is not all
 	filter index.Filter
 	kinds  [numKinds]bool
+	first  journal.Point // of the inventory, where one was removed before
 	begins journal.Point // of lists
 	lists  []journal.Past
 	past   journal.Historian
@@ -146,7 +147,9 @@ func (e *Engine) Changes(ctx context.Context, q ChangeQuery) (*Changes, error) {
 		c.after = c.Position()
 		return c, nil
 	}
-	c.begins, c.lists = v.inventories[q.Category].Load().changes.read(s.sequence)
+	log := &v.inventories[q.Category].Load().changes
+	c.first = log.first
+	c.begins, c.lists = log.read(s.sequence)
 	if err := c.locate(ctx); err != nil {
 		return nil, err
 	}
@@ -208,6 +211,9 @@ func (c *Changes) locate(ctx context.Context) error {
 	kept := c.begins
 	if c.past != nil {
 		kept = c.past.Begins(c.q.Project, c.q.Category)
+	}
+	if kept.Seq < c.first.Seq {
+		kept = c.first
 	}
 	switch {
 	case c.since != never:

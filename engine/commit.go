@@ -407,6 +407,7 @@ func (b *batch) describe(removed []string) {
 
 // tell says what the batch changed. The inventories of the parts are locked and frozen.
 func (b *batch) tell(removed []string) {
+	b.Told = []journal.Told{} // that nothing changed is known, too
 	for i := range b.parts {
 		p := &b.parts[i]
 		for _, part := range p.v.w.recorder.record(p.was, p.frozen, p.v.touched, removed, b.Time) {

@@ -100,7 +100,7 @@ func (p *project) inventory(c Category, logged bool, least uint64, begins journa
 	at := &p.inventories[c]
 	if at.Load() == nil {
 		v := newInventory(logged)
-		v.changes.begins = begins
+		v.changes.first, v.changes.begins = begins, begins
 		if least > 0 {
 			v.x.Resume(least + 1)
 		}

@@ -20,6 +20,8 @@ type history struct {
 
 // changeLog is that of one inventory.
 type changeLog struct {
+	first journal.Point // when a project of the same name was removed before; it is set before readers come
+
 	mu     sync.Mutex     // guards what follows
 	begins journal.Point  // of batches after it, everything is in lists
 	lists  []journal.Past // readers may hold them: they are appended to, and not changed

@@ -81,7 +81,8 @@ type Batch struct {
 	Marks []Mark
 	// Time is when the batch was made, in microseconds since 1970. It is never before that of an earlier one.
 	Time int64
-	// Told are what it changed, for a [Historian]; another log need not keep them.
+	// Told are what it changed, for a [Historian]; another log need not keep them. Nil says that the engine
+	// does not record that.
 	Told []Told
 	// Gone is a project that was removed, with all its inventories and assets, which is
 	// all that the batch says then; empty if none was.

@@ -35,7 +35,7 @@ func backupOf(t *testing.T, h history, batches int) (backup []byte, want string)
 	}
 	var out bytes.Buffer
 	must(t, d.store.Backup(t.Context(), &out), d.Close())
-	return out.Bytes(), h.after(t, uint64(batches))
+	return out.Bytes(), h.whole(t, uint64(batches))
 }
 
 // TestBackupBesideWriters: a backup that is made while others write is what there was after
@@ -76,10 +76,10 @@ func TestBackupBesideWriters(t *testing.T) {
 		to := filepath.Join(t.TempDir(), "copy")
 		copied, err := Unpack(t.Context(), to, &out, nil)
 		must(t, err)
-		if got, err := recovered(t, to); err != nil || got != h.after(t, copied.Sequence) {
+		if got, err := recovered(t, to); err != nil || got != h.whole(t, copied.Sequence) {
 			t.Errorf("seed %d, after %d batches: %v\n%s", seed, copied.Sequence, err, got)
 		}
-		if got, err := recovered(t, path); err != nil || got != h.after(t, acknowledged.Load()) {
+		if got, err := recovered(t, path); err != nil || got != h.whole(t, acknowledged.Load()) {
 			t.Errorf("seed %d, where the backups were made: %v", seed, err)
 		}
 		if _, err := os.Stat(filepath.Join(path, checkpointName)); !errors.Is(err, os.ErrNotExist) {
@@ -288,7 +288,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("%+v, %v", copied, err)
 	}
 	for _, path := range []string{from, to} {
-		if got, err := recovered(t, path); err != nil || got != h.after(t, 30) {
+		if got, err := recovered(t, path); err != nil || got != h.whole(t, 30) {
 			t.Errorf("%s: %v\n%s", path, err, got)
 		}
 	}
@@ -367,7 +367,7 @@ func TestUnpackEveryOperationFails(t *testing.T) {
 			}
 			e, openErr := engine.Open(nil)
 			must(t, openErr, e.Attach(t.Context(), s))
-			if text := answers(t, e); text != want && (err == nil || s.Sequence() > 0) {
+			if text, _ := whole(t, e); text != want && (err == nil || s.Sequence() > 0) {
 				t.Errorf("operation %d: error %v and other answers", n, err)
 			}
 			must(t, e.Close(), s.Close())
@@ -385,7 +385,7 @@ func TestUnpackSurvives(t *testing.T) {
 	_, err := Unpack(t.Context(), "a/data", bytes.NewReader(backup), &Options{fs: disk})
 	must(t, err)
 	d := openOn(t, "a/data", &Options{fs: disk.CrashClone(vfs.CrashCloneCfg{})}, nil)
-	if got := answers(t, d.Engine); got != want {
+	if got, _ := whole(t, d.Engine); got != want {
 		t.Errorf("after the power was cut:\n%s\nwant\n%s", got, want)
 	}
 	must(t, d.Close())

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,12 +72,32 @@ func (h history) step(ctx context.Context, e *engine.Engine, seq int) error {
 // after returns what an engine answers after so many batches.
 func (h history) after(t *testing.T, seq uint64) string {
 	t.Helper()
+	return answers(t, h.engine(t, seq))
+}
+
+// whole is what a store that kept all of so many batches has.
+func (h history) whole(t *testing.T, seq uint64) string {
+	t.Helper()
+	return mustWhole(t, h.engine(t, seq))
+}
+
+// mustWhole is whole of an engine whose past can be read.
+func mustWhole(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	text, err := whole(t, e)
+	must(t, err)
+	return text
+}
+
+// engine returns one after so many batches.
+func (h history) engine(t *testing.T, seq uint64) *engine.Engine {
+	t.Helper()
 	e, err := engine.Open(nil)
 	must(t, err)
 	for n := 1; n <= int(seq); n++ {
 		must(t, h.step(t.Context(), e, n))
 	}
-	return answers(t, e)
+	return e
 }
 
 // answers is everything that an engine holds, as text.
@@ -95,6 +117,39 @@ func answers(t *testing.T, e *engine.Engine) string {
 		}
 	}
 	return text
+}
+
+// whole is answers, and all that is kept of what changed, but for the times and numbers of batches, and in which
+// order they changed assets. The error is that of reading the past.
+func whole(t *testing.T, e *engine.Engine) (string, error) {
+	t.Helper()
+	text := answers(t, e)
+	for _, project := range []string{"p0", "p1"} {
+		list, err := e.Changes(t.Context(), engine.ChangeQuery{Project: project})
+		if errors.Is(err, engine.ErrNoProject) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		var lines []string
+		last, n := uint64(0), uint64(0)
+		for c, err := range list.All(t.Context(), nil) {
+			if err != nil {
+				return "", err
+			}
+			one := *c
+			if one.At.Sequence != last { // numbers may have been passed over
+				last = one.At.Sequence
+				n++
+			}
+			one.Time, one.At.Asset, one.At.Sequence = time.Time{}, 0, n
+			lines = append(lines, fmt.Sprintf("%+v\n", one))
+		}
+		slices.Sort(lines)
+		text += strings.Join(lines, "")
+	}
+	return text, nil
 }
 
 // TestCrashes cuts the power at random moments: what was acknowledged is there, and of what
@@ -148,14 +203,14 @@ func (h history) checkRecovered(t *testing.T, disk vfs.FS, least, most uint64) {
 	if seq < least || seq > most {
 		t.Fatalf("seed %d: recovered %d batches, acknowledged %d, begun %d", h.seed, seq, least, most)
 	}
-	if got, want := answers(t, d.Engine), h.after(t, seq); got != want {
-		t.Fatalf("seed %d: after %d batches:\n%s\nwant\n%s", h.seed, seq, got, want)
+	if got, err := whole(t, d.Engine); err != nil || got != h.whole(t, seq) {
+		t.Fatalf("seed %d: after %d batches: %v\n%s\nwant\n%s", h.seed, seq, err, got, h.whole(t, seq))
 	}
 	must(t, h.step(t.Context(), d.Engine, int(seq)+1)) // it goes on
 	must(t, d.Check(t.Context()), d.Close())
 	again := openOn(t, "data", opts, nil)
-	if got, want := answers(t, again.Engine), h.after(t, seq+1); got != want {
-		t.Fatalf("seed %d: one batch later:\n%s\nwant\n%s", h.seed, got, want)
+	if got, err := whole(t, again.Engine); err != nil || got != h.whole(t, seq+1) {
+		t.Fatalf("seed %d: one batch later: %v\n%s\nwant\n%s", h.seed, err, got, h.whole(t, seq+1))
 	}
 	must(t, again.Close())
 }

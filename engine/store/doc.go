@@ -22,6 +22,9 @@
 // engine is closed, and makes the next start several times as fast; without it, or if there
 // is any doubt about it, all is made anew. FORMAT.md describes every file and record.
 //
+// What batches changed is kept with them, for [engine.Engine.Changes]: for so long, and at most so many bytes: see
+// [Options].History.
+//
 // [Store.Backup] writes all that is committed as an archive, while commits go on; [Unpack]
 // makes a directory of one, and [Restore] of another directory. Both read every record of
 // what they made.

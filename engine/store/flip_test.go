@@ -33,7 +33,7 @@ func TestFlippedBits(t *testing.T) {
 			}
 			must(t, d.Close())
 		}
-		want := h.after(t, 3*batches)
+		want := h.whole(t, 3*batches)
 		if got, err := recovered(t, whole); err != nil || got != want {
 			t.Fatalf("%s: before any flip: %v\n%s\nwant\n%s", name, err, got, want)
 		}
@@ -117,8 +117,8 @@ func recovered(t *testing.T, path string) (string, error) {
 	if err := e.Attach(context.Background(), s); err != nil {
 		return "", err
 	}
-	text := answers(t, e)
-	return text, errors.Join(e.Check(t.Context()), e.Close())
+	text, err := whole(t, e)
+	return text, errors.Join(err, e.Check(t.Context()), e.Close())
 }
 
 // TestFlippedFirstLog: the first log of a fresh directory is in a format in which damage is
@@ -136,7 +136,7 @@ func TestFlippedFirstLog(t *testing.T) {
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("logs %v, %v", logs, err)
 	}
-	want := h.after(t, 40)
+	want := h.whole(t, 40)
 	for _, log := range logs {
 		data, err := os.ReadFile(log)
 		must(t, err)

@@ -89,6 +89,26 @@ func everything(t *testing.T, e *engine.Engine) string {
 	return b.String()
 }
 
+// everyChange is all that an engine tells of the past, as text.
+func everyChange(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	var b strings.Builder
+	projects, err := e.Projects()
+	must(t, err)
+	for _, p := range projects {
+		for _, c := range []engine.Category{engine.Host, engine.Container} {
+			list, err := e.Changes(t.Context(), engine.ChangeQuery{Project: p, Category: c})
+			must(t, err)
+			for change, err := range list.All(t.Context(), nil) {
+				must(t, err)
+				fmt.Fprintf(&b, "%s %s %s %s %q %q %q in %q from %q %s %s\n", p, c, change.At, change.Kind, change.Asset, change.Name, change.Address,
+					change.EnterpriseProject, change.From, change.Key(), change.Seen.Format(time.RFC3339Nano))
+			}
+		}
+	}
+	return b.String()
+}
+
 // TestGoldenDirectories: what an earlier version, or this one, has written opens, answers as
 // it did, and takes late reports as it would have.
 func TestGoldenDirectories(t *testing.T) {
@@ -111,6 +131,11 @@ func TestGoldenDirectories(t *testing.T) {
 		}
 		d := openOn(t, path, nil, nil)
 		compareGolden(t, filepath.Join(golden, "answers.txt"), everything(t, d.Engine))
+		if format >= 6 {
+			compareGolden(t, filepath.Join(golden, "past.txt"), everyChange(t, d.Engine))
+		} else if past := everyChange(t, d.Engine); past != "" {
+			t.Errorf("%s: nothing was kept of the past, but it tells %s", golden, past)
+		}
 		if n := d.store.Sequence(); n != goldenBatches+1 {
 			t.Errorf("%s: batch %d", golden, n)
 		}
@@ -153,6 +178,7 @@ func makeGolden(t *testing.T) {
 		}
 		must(t, copyDirectory(filepath.Join(golden, "data"), path))
 		d = openOn(t, copyOf(t, path), nil, nil)
+		must(t, os.WriteFile(filepath.Join(golden, "past.txt"), []byte(everyChange(t, d.Engine)), 0o644))
 		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
 		_, err = d.Apply(t.Context(), goldenReports(2, 100, formatVersion))
 		must(t, err)

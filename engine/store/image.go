@@ -126,7 +126,7 @@ func (s *size) Write(p []byte) (int, error) {
 // loadImage loads the image, if there is one that is what was written after the last
 // batch. Else it says so in the log, if there should be one, and nothing is loaded.
 func (s *Store) loadImage(ctx context.Context, k *kept, into journal.Loader) bool {
-	if k.image.seq != max(k.seq, k.lineage.base()) || k.seq == 0 || s.opts.noImage {
+	if k.image.seq != max(k.last.Seq, k.lineage.base()) || k.last.Seq == 0 || s.opts.noImage {
 		return false
 	}
 	err := s.readImage(ctx, &k.image, func(r io.Reader) error {

@@ -36,7 +36,7 @@ func imaged(t *testing.T, h history, batches int) (path, want string) {
 		must(t, h.step(t.Context(), d.Engine, n+1))
 	}
 	must(t, d.Close())
-	return path, h.after(t, uint64(batches))
+	return path, h.whole(t, uint64(batches))
 }
 
 // TestImage: an image is kept when the engine is closed, loaded when it is opened, gone with
@@ -48,7 +48,7 @@ func TestImage(t *testing.T) {
 	there := func() bool { _, err := os.Stat(image); return err == nil }
 
 	d, log := openLogged(t, path)
-	if got := answers(t, d.Engine); got != want || d.store.imaged != 30 || log.Len() > 0 {
+	if got := mustWhole(t, d.Engine); got != want || d.store.imaged != 30 || log.Len() > 0 {
 		t.Errorf("loaded from an image of batch %d: %s\n%s", d.store.imaged, log, got)
 	}
 	version := func(d durable) uint64 {
@@ -76,7 +76,7 @@ func TestImage(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(path, imageDraft)); err == nil {
 		t.Error("an image that was not finished is there")
 	}
-	if got := answers(t, d.Engine); got != h.after(t, 31) || d.store.imaged != 0 || log.Len() > 0 {
+	if got := mustWhole(t, d.Engine); got != h.whole(t, 31) || d.store.imaged != 0 || log.Len() > 0 {
 		t.Errorf("without an image: batch %d, log %s\n%s", d.store.imaged, log, got)
 	}
 	must(t, h.step(t.Context(), d.Engine, 32), d.Check(t.Context()), d.Close())
@@ -107,7 +107,7 @@ func TestOtherImages(t *testing.T) {
 		must(t, copyDirectory(spoilt, path))
 		write(t, string(image), spoilt, imageName)
 		d, log := openLogged(t, spoilt)
-		if got := answers(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "the image is passed over") {
+		if got := mustWhole(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "the image is passed over") {
 			t.Errorf("%s: loaded from an image of batch %d, log %s\n%s", what, d.store.imaged, log, got)
 		}
 		must(t, d.Check(t.Context()), d.Close())
@@ -145,7 +145,7 @@ func TestForgedImage(t *testing.T) {
 		must(t, r.write(s.dir, &s.floor, func(w io.Writer) error { _, err := w.Write(forged); return err }),
 			s.db.Set(imageKey, appendRecord(nil, imageKey, r.append(nil)), nil), s.Close())
 		d, log := openLogged(t, path)
-		if got := answers(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "not an image of an index") {
+		if got := mustWhole(t, d.Engine); got != want || d.store.imaged != 0 || !strings.Contains(log.String(), "not an image of an index") {
 			t.Errorf("%d bytes: loaded from an image of batch %d, log %s\n%s", len(forged), d.store.imaged, log, got)
 		}
 		must(t, d.Close())
@@ -174,7 +174,7 @@ func TestImageFails(t *testing.T) {
 			d = openOn(t, "data", wrapped, nil)
 			must(t, h.step(t.Context(), d.Engine, batches+1), d.Close())
 			d = openOn(t, "data", wrapped, nil)
-			if got := answers(t, d.Engine); got != h.after(t, batches+1) {
+			if got := mustWhole(t, d.Engine); got != h.whole(t, batches+1) {
 				t.Errorf("operation %d: %s", n, got)
 			}
 			must(t, d.Check(t.Context()), d.Close())

@@ -13,7 +13,9 @@ import (
 
 // The first byte of a key says what its record is. See FORMAT.md.
 const (
+	beginsTag    = 'b' // + inventory number: after which batch what changed of it is kept
 	imageTag     = 'c' // what there is of the image
+	historyTag   = 'h' // + inventory number + sequence number + number of an asset: what a batch changed
 	inventoryTag = 'i' // + inventory number: a mark
 	lineageTag   = 'l' // which sequence numbers are of batches that are kept
 	sequenceTag  = 'q' // the sequence number of the last batch
@@ -119,20 +121,27 @@ func parseMark(data []byte) (journal.Mark, error) {
 	return journal.Mark{}, fmt.Errorf("%w: %x is no mark of an inventory", errDamaged, data)
 }
 
-// sequenceKey is the key of the sequence number, whose payload is a version byte and a uvarint.
+// sequenceKey is the key of the sequence number of the last batch, whose payload is a version byte, that as a
+// uvarint, and since version 2 the time of the batch, a varint in microseconds since 1970.
 var sequenceKey = []byte{sequenceTag}
 
-const sequenceVersion = 1
+const sequenceVersion = 2
 
-func appendSequence(dst []byte, seq uint64) []byte {
-	return binary.AppendUvarint(append(dst, sequenceVersion), seq)
+func appendSequence(dst []byte, last journal.Point) []byte {
+	return binary.AppendVarint(binary.AppendUvarint(append(dst, sequenceVersion), last.Seq), last.Time)
 }
 
-func parseSequence(data []byte) (uint64, error) {
-	if len(data) > 1 && data[0] == sequenceVersion {
-		if seq, n := binary.Uvarint(data[1:]); n == len(data)-1 {
-			return seq, nil
+func parseSequence(data []byte) (last journal.Point, err error) {
+	if len(data) > 1 && data[0] <= sequenceVersion && data[0] > 0 {
+		seq, n := binary.Uvarint(data[1:])
+		last.Seq = seq
+		m := 0
+		if data[0] > 1 && n > 0 {
+			last.Time, m = binary.Varint(data[1+n:])
+		}
+		if n > 0 && 1+n+m == len(data) && (m > 0) == (data[0] > 1) {
+			return last, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %x is no sequence number", errDamaged, data)
+	return journal.Point{}, fmt.Errorf("%w: %x is no sequence number", errDamaged, data)
 }

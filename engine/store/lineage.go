@@ -111,11 +111,11 @@ func parseLineage(data []byte) (l lineage, err error) {
 // or the engine before told them early and did not come to its end.
 func (s *Store) resume(k *kept, into journal.Loader) (seq uint64) {
 	l := k.lineage
-	seq = max(k.seq, l.base())
+	seq = max(k.last.Seq, l.base())
 	if s.readOnly {
 		return seq
 	}
-	if l.lagging || k.seq > 0 && s.witness.unsure() {
+	if l.lagging || k.last.Seq > 0 && s.witness.unsure() {
 		l.begin(seq)
 		seq = l.base()
 		s.opts.Log.Info("database: sequence numbers go on higher, as some that were told may be of no batch", "from", seq)

@@ -24,18 +24,20 @@ func (s *Store) Load(ctx context.Context, into journal.Loader) (seq uint64, err 
 	}
 	clear(s.inventories) // an earlier load may have been cut short
 	s.highest = 0
+	s.history.reset()
 	type loaded struct {
-		last, seq, imaged uint64
+		last        journal.Point
+		seq, imaged uint64
 	}
 	l, err := result(s.fatal, func() (l loaded, err error) {
 		k, err := s.contents()
 		if err == nil {
-			err = s.witness.check(k.seq, s)
+			err = s.witness.check(k.last.Seq, s)
 		}
 		if err != nil {
 			return l, err
 		}
-		l = loaded{last: k.seq, seq: s.resume(k, into)}
+		l = loaded{last: k.last, seq: s.resume(k, into)}
 		if s.loadImage(ctx, k, into) {
 			l.imaged = k.image.seq
 			return l, nil
@@ -43,7 +45,8 @@ func (s *Store) Load(ctx context.Context, into journal.Loader) (seq uint64, err 
 		return l, s.fill(ctx, k.list, into)
 	})
 	if err == nil {
-		s.last, s.seq = l.last, l.seq
+		s.last, s.time, s.seq = l.last.Seq, l.last.Time, l.seq
+		s.history.begin(s.highest, journal.Point{Seq: l.seq, Time: l.last.Time})
 		err = s.keepLineage()
 	}
 	if err != nil {
@@ -64,7 +67,7 @@ type content struct {
 
 // kept is everything in a database but the assets.
 type kept struct {
-	seq     uint64 // of the last batch
+	last    journal.Point
 	lineage lineage
 	list    []content
 	image   imageRecord // zero if there is none
@@ -81,11 +84,13 @@ func (s *Store) contents() (_ *kept, err error) {
 	for ok := it.First(); ok; {
 		key := it.Key()
 		switch key[0] {
-		case stateTag, timesTag:
+		case stateTag, timesTag, historyTag:
 			ok = it.SeekGE([]byte{key[0] + 1})
 			continue
 		case sequenceTag:
-			k.seq, err = readRecord(key, it.Value(), parseSequence)
+			k.last, err = readRecord(key, it.Value(), parseSequence)
+		case beginsTag:
+			err = s.beginsAt(key, it.Value())
 		case imageTag:
 			k.image, err = readRecord(key, it.Value(), parseImageRecord)
 		case lineageTag:
@@ -100,8 +105,8 @@ func (s *Store) contents() (_ *kept, err error) {
 		}
 		ok = it.Next()
 	}
-	if len(k.list) > 0 && k.seq == 0 {
-		return nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(k.list), k.seq)
+	if len(k.list) > 0 && k.last.Seq == 0 {
+		return nil, fmt.Errorf("%w: %d inventories and sequence number %d", errDamaged, len(k.list), k.last.Seq)
 	}
 	return k, errors.Join(it.Error(), strays(it, k.list))
 }
@@ -117,14 +122,15 @@ func (s *Store) inventoryAt(k *kept, key, record []byte) error {
 		return fmt.Errorf("%w at key %x: inventory %d of project %q comes after %d", errDamaged, key, c.number, c.mark.Project, s.highest)
 	}
 	s.inventories[at], s.highest = c.number, c.number
+	s.history.number(at, c.number)
 	k.list = append(k.list, c)
 	return nil
 }
 
-// strays looks for assets of inventories that there are none of: those whose numbers lie
+// strays looks for assets, and for the past, of inventories that there are none of: those whose numbers lie
 // between the numbers of the others, which ascend.
 func strays(it *pebble.Iterator, list []content) error {
-	for _, tag := range []byte{stateTag, timesTag} {
+	for _, tag := range []byte{beginsTag, historyTag, stateTag, timesTag} {
 		from := []byte{tag}
 		for i := 0; i <= len(list); i++ {
 			to := []byte{tag + 1}

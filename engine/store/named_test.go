@@ -16,7 +16,7 @@ func TestDamageIsNamed(t *testing.T) {
 	for n := 40; n < 60; n++ {
 		must(t, h.step(t.Context(), d.Engine, n+1))
 	}
-	want := answers(t, d.Engine)
+	want := mustWhole(t, d.Engine)
 	cut := copyOf(t, path) // as a process that was killed leaves it
 	must(t, d.Close(), os.RemoveAll(filepath.Join(cut, imageName)))
 	files, err := os.ReadDir(filepath.Join(cut, databaseName))

@@ -94,7 +94,7 @@ func TestReadOnlyMedia(t *testing.T) {
 	killed := filepath.Join(t.TempDir(), "killed")
 	d := openOn(t, from, nil, nil)
 	must(t, history{7}.step(t.Context(), d.Engine, 21))
-	killedWant := answers(t, d.Engine)
+	killedWant := mustWhole(t, d.Engine)
 	must(t, copyDirectory(killed, from), d.Close())
 	for _, c := range []struct {
 		from, want string

@@ -42,7 +42,7 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 	defer func() { err = errors.Join(err, src.Close()) }()
 	k, err := result(src.fatal, src.contents)
 	if err == nil {
-		err = src.witness.check(k.seq, src)
+		err = src.witness.check(k.last.Seq, src)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", from, err)
@@ -50,7 +50,7 @@ func Restore(ctx context.Context, from, to string, opts *Options) (c Copied, err
 	r, w := io.Pipe()
 	go func() {
 		a := archive{ctx: ctx, fs: o.fs, tar: tar.NewWriter(w)}
-		w.CloseWithError(a.directory(src.dir.at(databaseName), k.seq))
+		w.CloseWithError(a.directory(src.dir.at(databaseName), k.last.Seq))
 	}()
 	defer r.Close()
 	return Unpack(ctx, to, r, opts)
@@ -254,12 +254,12 @@ func (s *Store) recheck(ctx context.Context) (c Copied, err error) {
 	}
 	k, err := s.contents()
 	if err == nil {
-		err = s.witness.check(k.seq, s)
+		err = s.witness.check(k.last.Seq, s)
 	}
 	if err != nil {
 		return c, err
 	}
-	c.Sequence, c.Inventories = k.seq, len(k.list)
+	c.Sequence, c.Inventories = k.last.Seq, len(k.list)
 	p := progress{tell: s.opts.Progress}
 	for i := range k.list {
 		p.total += k.list[i].mark.Assets

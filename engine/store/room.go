@@ -28,7 +28,7 @@ func (s *Store) Ready(removal bool) error {
 		}
 	}
 	asked, err := s.floor.check()
-	if err != nil && asked && (s.giveUpImage() || s.giveUpLogs()) {
+	if err != nil && asked && (s.giveUpImage() || s.giveUpLogs() || s.giveUpHistory()) {
 		err = s.floor.checkNow()
 	}
 	if err != nil && removal && s.floor.half() {
@@ -72,6 +72,8 @@ func (s *Store) awake() error {
 		return err
 	}
 	s.scrubber.end()
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	err := s.fatal.close(s.db.Close)
 	s.db = nil // until it is open again
 	if err == nil {

@@ -92,6 +92,11 @@ func (s *Store) readSome(from []byte) (next []byte, read int, err error) {
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
+		if it.Key()[0] == historyTag { // the image has nothing of it
+			if !it.SeekGE([]byte{historyTag + 1}) {
+				break
+			}
+		}
 		if read == scrubChunk {
 			return append([]byte{}, it.Key()...), read, nil
 		}

@@ -26,6 +26,12 @@ type Options struct {
 	// MinFree is how many bytes of the disk stay free: with less, writes are refused with
 	// [engine.ErrRefused]. 0 is DefaultMinFree.
 	MinFree uint64
+	// History is how long what batches changed is kept, for [engine.Engine.Changes]; 0 is DefaultHistory. With
+	// less than 0 none is, and what is there is removed with the next commit.
+	History time.Duration
+	// HistoryBytes is about how many bytes of the disk it takes at most; 0 is DefaultHistoryBytes. The
+	// inventory that has the most gives up its oldest.
+	HistoryBytes uint64
 
 	fs      vfs.FS // nil: the disk
 	noImage bool   // for tests: no image is written or loaded
@@ -46,6 +52,12 @@ func (o *Options) withDefaults() Options {
 	if c.MinFree == 0 {
 		c.MinFree = DefaultMinFree
 	}
+	if c.History == 0 {
+		c.History = DefaultHistory
+	}
+	if c.HistoryBytes == 0 {
+		c.HistoryBytes = DefaultHistoryBytes
+	}
 	return c
 }
 
@@ -62,13 +74,16 @@ type Store struct {
 	rests    atomic.Bool   // resting is not nil
 	backup   sync.Mutex    // held while one is made
 	scrubber scrubber
+	reading  sync.RWMutex // held by who reads the past, and locked while the database is closed
 
 	mu          sync.Mutex              // guards what follows
 	resting     error                   // why the database is open for questions only; nil: it is not
 	inventories map[journal.Mark]uint32 // numbers, by project and category
 	highest     uint32                  // the highest number of an inventory
 	last        uint64                  // the last batch
-	seq         uint64                  // from which numbers go on: that of the last batch, or higher
+	time        int64                   // of it
+	history     chronicle
+	seq         uint64 // from which numbers go on: that of the last batch, or higher
 	lineage     lineage
 	lineageKept bool
 	imaged      uint64 // the last batch in the image; 0: there is none that counts
@@ -103,6 +118,7 @@ func open(path string, opts *Options, readOnly bool) (*Store, error) {
 		dir.tighten(o.Log)
 	}
 	s := &Store{opts: o, readOnly: readOnly, dir: dir, fatal: newFatal(o.Log), inventories: make(map[journal.Mark]uint32)}
+	s.history.reset()
 	s.floor.fs, s.floor.path, s.floor.least, s.floor.now = o.fs, path, o.MinFree, time.Now
 	switch {
 	case fresh:
@@ -136,19 +152,19 @@ func (s *Store) look() error {
 	if err != nil {
 		return err
 	}
-	seq, err := result(s.fatal, func() (seq uint64, err error) {
+	last, err := result(s.fatal, func() (last journal.Point, err error) {
 		record, closer, err := s.db.Get(sequenceKey)
 		if errors.Is(err, pebble.ErrNotFound) {
-			return 0, nil
+			return last, nil
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read database: %w", err)
+			return last, fmt.Errorf("read database: %w", err)
 		}
-		seq, err = readRecord(sequenceKey, record, parseSequence)
-		return seq, errors.Join(err, closer.Close())
+		last, err = readRecord(sequenceKey, record, parseSequence)
+		return last, errors.Join(err, closer.Close())
 	})
 	if err == nil {
-		err = w.check(seq, s)
+		err = w.check(last.Seq, s)
 	}
 	if err == nil {
 		err = errors.Join(s.dir.clean(), s.opts.fs.RemoveAll(s.dir.at(imageDraft)), s.sweep())
@@ -255,6 +271,9 @@ func (s *Store) Close() error {
 		return errors.New("store is closed")
 	}
 	s.closed = true
+	s.history.end()
+	s.reading.Lock() // nobody reads any more, nor will
+	defer s.reading.Unlock()
 	if !s.readOnly && s.resting == nil && s.fatal.ended() == nil {
 		if err := s.endLineage(); err != nil {
 			s.opts.Log.Warn("database: sequence numbers will go on higher", "problem", err)
@@ -300,13 +319,19 @@ func (s *Store) Commit(_ context.Context, group []journal.Batch) error {
 		group = group[n:]
 	}
 	s.outdateImage()
+	if err := s.prune(); err != nil { // the batches are safe all the same
+		s.opts.Log.Warn("database: what is too old cannot be removed", "problem", err)
+	}
 	return nil
 }
 
 // sizeOf is about how many bytes a batch takes.
 func sizeOf(b *journal.Batch) int {
 	const perChange = 64 // two keys and their lengths
-	n := perChange * (len(b.Changed) + len(b.Marks) + 1)
+	n := perChange * (len(b.Changed) + len(b.Marks) + len(b.Told) + 1)
+	for i := range b.Told {
+		n += len(b.Told[i].Data)
+	}
 	for i := range b.Changed {
 		n += len(b.Changed[i].State) + len(b.Changed[i].Times)
 	}
@@ -319,7 +344,8 @@ func (s *Store) write(group []journal.Batch, size int) error {
 	for i := range group {
 		w.add(&group[i])
 	}
-	w.set(sequenceKey, appendSequence(w.payload[:0], group[len(group)-1].Seq))
+	last := journal.Point{Seq: group[len(group)-1].Seq, Time: group[len(group)-1].Time}
+	w.set(sequenceKey, appendSequence(w.payload[:0], last))
 	if w.err != nil {
 		return errors.Join(w.err, w.batch.Close())
 	}
@@ -332,8 +358,9 @@ func (s *Store) write(group []journal.Batch, size int) error {
 	if err != nil {
 		return err
 	}
-	s.last = group[len(group)-1].Seq
+	s.last, s.time = last.Seq, last.Time
 	s.seq = s.last
+	s.history.last(last.Time)
 	if err := s.witness.tell(s.last, s.log.Load()); err != nil { // the batch is safe all the same
 		s.opts.Log.Warn("database: the last batch cannot be noted", "problem", err)
 	}
@@ -359,6 +386,7 @@ func (w *writer) add(b *journal.Batch) {
 	for i := range b.Changed {
 		w.asset(&b.Changed[i], b.Seq)
 	}
+	w.tell(b)
 }
 
 // forget removes a project: its inventories, and all records of their assets.
@@ -371,7 +399,10 @@ func (w *writer) forget(project string) {
 		}
 		delete(w.store.inventories, at) // the batch is written, or the store has ended
 		w.remove(appendKey(w.key[:0], inventoryTag, n))
-		for _, tag := range []byte{stateTag, timesTag} {
+		w.remove(appendKey(w.key[:0], beginsTag, n))
+		w.store.history.number(at, 0)
+		delete(w.store.history.oldest, n)
+		for _, tag := range []byte{stateTag, timesTag, historyTag} {
 			if w.err == nil {
 				w.err = w.batch.DeleteRange(appendKey(nil, tag, n), beyond(tag, n), nil)
 			}
@@ -424,6 +455,7 @@ func (s *Store) inventory(project string, category engine.Category) uint32 {
 		s.highest++
 		n = s.highest
 		s.inventories[place(project, category)] = n
+		s.history.number(place(project, category), n)
 	}
 	return n
 }

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"portolan/engine"
 	"portolan/engine/journal"
@@ -72,7 +75,7 @@ func (v *verifier) Load(ctx context.Context, into journal.Loader) (seq uint64, e
 			return 0, err
 		}
 		w := walker{store: v.Store, progress: progress{tell: v.opts.Progress}}
-		w.fault(v.witness.check(k.seq, v.Store))
+		w.fault(v.witness.check(k.last.Seq, v.Store))
 		for i := range k.list {
 			w.progress.total += k.list[i].mark.Assets
 		}
@@ -85,7 +88,10 @@ func (v *verifier) Load(ctx context.Context, into journal.Loader) (seq uint64, e
 				return 0, errors.Join(append(w.faults, err)...)
 			}
 		}
-		return max(k.seq, k.lineage.base()), errors.Join(w.faults...)
+		if err := w.past(ctx, k.last.Seq); err != nil {
+			return 0, errors.Join(append(w.faults, err)...)
+		}
+		return max(k.last.Seq, k.lineage.base()), errors.Join(w.faults...)
 	})
 	return v.seq, err
 }
@@ -131,4 +137,55 @@ func (w *walker) walk(ctx context.Context, number uint32, into journal.Filling) 
 			return errors.New("there may be more faults")
 		}
 	}
+}
+
+// past walks what is kept of the past of all inventories, up to the last batch. The error is not about one
+// of them.
+func (w *walker) past(ctx context.Context, last uint64) (err error) {
+	it, err := w.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{historyTag}, UpperBound: []byte{historyTag + 1}})
+	if err != nil {
+		return fmt.Errorf("read database: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Error(), it.Close()) }()
+	var before journal.Past
+	var inventory []byte
+	for n, ok := 0, it.First(); ok; n, ok = n+1, it.Next() {
+		if n%chunkAssets == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p, err := readPart(it.Key(), it.Value(), true)
+		if err == nil {
+			if !bytes.HasPrefix(it.Key(), inventory) || inventory == nil {
+				inventory, before = bytes.Clone(it.Key()[:keyBytes]), journal.Past{}
+			}
+			err = follows(&p, &before, last)
+			before = p
+		}
+		if err == nil {
+			if err = engine.CheckPart(p.Part); err != nil {
+				err = fmt.Errorf("%w at key %x: %w", errDamaged, it.Key(), err)
+			}
+		}
+		if w.fault(err) {
+			return errors.New("there may be more faults")
+		}
+	}
+	return nil
+}
+
+// follows says what is wrong with a part after the one before it.
+func follows(p, before *journal.Past, last uint64) error {
+	first := uint32(0)
+	if p.Seq == before.Seq {
+		first = before.End
+	}
+	switch {
+	case p.Seq > last:
+		return fmt.Errorf("%w: it tells of batch %d, after the last one, %d", errDamaged, p.Seq, last)
+	case p.Time < before.Time && before.Seq > 0:
+		return fmt.Errorf("%w: batch %d was made before batch %d", errDamaged, p.Seq, before.Seq)
+	case p.First != first:
+		return fmt.Errorf("%w: of batch %d, asset %d comes where %d was expected", errDamaged, p.Seq, p.First, first)
+	}
+	return nil
 }
