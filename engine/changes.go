@@ -33,24 +33,32 @@ func (p Position) Compare(other Position) int {
 	return cmp.Or(cmp.Compare(p.Sequence, other.Sequence), cmp.Compare(p.Asset, other.Asset), cmp.Compare(p.Change, other.Change))
 }
 
-// String returns the position as text, such as 17.3.0, or 17 after all of batch 17.
+// String returns the position as text, such as 17.3.0, 17.3 after all of an asset, or 17 after all of batch 17.
 func (p Position) String() string {
-	if p == After(p.Sequence) {
+	switch {
+	case p == After(p.Sequence):
 		return strconv.FormatUint(p.Sequence, 10)
+	case p.Change == math.MaxUint32:
+		return fmt.Sprintf("%d.%d", p.Sequence, p.Asset)
 	}
 	return fmt.Sprintf("%d.%d.%d", p.Sequence, p.Asset, p.Change)
 }
 
 // ParsePosition returns the position of a text that String has made. The error is a [*FieldError].
 func ParsePosition(text string) (Position, error) {
-	parts := strings.Split(text, ".")
-	seq, err := strconv.ParseUint(parts[0], 10, 64)
-	p := After(seq)
-	if err == nil && len(parts) == 3 {
-		asset, errAsset := strconv.ParseUint(parts[1], 10, 32)
-		change, errChange := strconv.ParseUint(parts[2], 10, 32)
-		p, err = Position{seq, uint32(asset), uint32(change)}, errors.Join(errAsset, errChange)
-	} else if len(parts) != 1 {
+	seq, rest, more := strings.Cut(text, ".")
+	n, err := strconv.ParseUint(seq, 10, 64)
+	p := After(n)
+	for _, part := range []*uint32{&p.Asset, &p.Change} {
+		if !more {
+			break
+		}
+		var number string
+		number, rest, more = strings.Cut(rest, ".")
+		v, wrong := strconv.ParseUint(number, 10, 32)
+		*part, err = uint32(v), errors.Join(err, wrong)
+	}
+	if more {
 		err = strconv.ErrSyntax
 	}
 	if err != nil {
@@ -79,8 +87,9 @@ type ChangeQuery struct {
 	// be given. Without either it is all that is kept.
 	After Position
 	Since time.Time
-	// Until asks for what came before a time.
-	Until time.Time
+	// Until asks for what came before a time, Through for what came up to a batch.
+	Until   time.Time
+	Through uint64
 	// Net asks for what differs between the first and the last, not for what happened between: of what
 	// changed and changed back, nothing. Flapped asks for that, too.
 	Net, Flapped bool
@@ -121,6 +130,7 @@ type Changes struct {
 	lists  []journal.Past
 	past   journal.Historian
 	after  Position
+	to     uint64 // the last batch that is told of
 	since  micros
 	until  micros
 }
@@ -139,17 +149,20 @@ func (e *Engine) Changes(ctx context.Context, q ChangeQuery) (*Changes, error) {
 		return nil, err
 	}
 	c := &Changes{s: s, q: q, past: e.pipeline.history.past, after: q.After, since: never, until: math.MaxInt64}
+	if c.to = s.sequence; q.Through > 0 {
+		c.to = min(q.Through, c.to)
+	}
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
 	v := e.tenants.find(q.Project)
 	if v == nil || v.inventories[q.Category].Load() == nil { // there never was anything, or it is gone by now
-		c.after = c.Position()
+		c.after = After(c.to)
 		return c, nil
 	}
 	log := &v.inventories[q.Category].Load().changes
 	c.first = log.first
-	c.begins, c.lists = log.read(s.sequence)
+	c.begins, c.lists = log.read(c.to)
 	if err := c.locate(ctx); err != nil {
 		return nil, err
 	}
@@ -252,27 +265,67 @@ func tooOld(kept journal.Point) error {
 	return &TooOldError{Sequence: kept.Seq, Time: time.UnixMicro(kept.Time).UTC()}
 }
 
-// Position returns where to go on: after the last batch that is told of.
-func (c *Changes) Position() Position { return After(c.s.sequence) }
+// AwaitChanges returns when readers see a batch after one that changed any of a project's hosts or containers.
+// There need be no such project yet. The error is that of the context, or [ErrClosed].
+func (e *Engine) AwaitChanges(ctx context.Context, project string, category Category, after uint64) error {
+	if err := checkCategory(category); err != nil {
+		return err
+	}
+	p := &e.pipeline
+	for {
+		if err := e.ready(ctx); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		news := p.listen()
+		p.mu.Unlock()
+		if of := e.tenants.find(project); of != nil {
+			if v := of.inventories[category].Load(); v != nil && v.changes.after(after, p.shown.Load()) {
+				return nil
+			}
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Start returns the position that the changes come after: of those since a time, after the last batch before it.
+func (c *Changes) Start() Position { return c.after }
+
+// Through returns the last batch that may be told of.
+func (c *Changes) Through() uint64 { return c.to }
 
 // Snapshot returns the state after the last batch that is told of, or after a later one.
 func (c *Changes) Snapshot() Snapshot { return c.s }
 
-// All yields the changes in their order. They are valid until the next one is asked for. With Where, the
-// changes of assets that are gone are not among them, as nobody knows whether they would be in the set;
-// how many there are is added to gone, if that is not nil. An error, which comes last, says that the list
+// Reading is how far a reader of changes has come, and what it was not told of.
+type Reading struct {
+	// Position is after the last change in the view that was read, whether it was one that is asked for or not:
+	// it tells nothing of others'.
+	Position Position
+	// Gone is how many changes were left out as they are of assets that are gone: with Where, as nobody knows
+	// whether they would be in the set.
+	Gone int
+}
+
+// All yields the changes in their order. They are valid until the next one is asked for. How far it has come
+// is left in r, if that is not nil. An error, which comes last, says that the list
 // is not whole: that of the context, a [*TooOldError] where a reader was slower than what is kept, or one of
 // the journal.
-func (c *Changes) All(ctx context.Context, gone *int) iter.Seq2[*Change, error] {
-	if gone == nil {
-		gone = new(int)
+func (c *Changes) All(ctx context.Context, r *Reading) iter.Seq2[*Change, error] {
+	if r == nil {
+		r = new(Reading)
 	}
+	r.Position = c.after
 	return func(yield func(*Change, error) bool) {
 		if c.q.Net {
-			c.net(ctx, gone, yield)
+			c.net(ctx, r, yield)
 			return
 		}
-		t := telling{Changes: c, gone: gone, yield: yield}
+		t := telling{Changes: c, reading: r, yield: yield}
 		err := c.each(ctx, t.asset)
 		if err != nil && !t.over {
 			yield(nil, err)
@@ -284,11 +337,11 @@ func (c *Changes) All(ctx context.Context, gone *int) iter.Seq2[*Change, error] 
 func (c *Changes) each(ctx context.Context, f func(at journal.Point, number uint32, a *changedAsset) bool) error {
 	var a changedAsset
 	from := c.after
-	for from.Compare(After(c.begins.Seq)) < 0 {
+	for from.Compare(After(min(c.begins.Seq, c.to))) < 0 {
 		if c.past == nil {
 			return tooOld(c.begins)
 		}
-		past, err := c.past.Past(ctx, c.q.Project, c.q.Category, from.Sequence, from.Asset, c.begins.Seq)
+		past, err := c.past.Past(ctx, c.q.Project, c.q.Category, from.Sequence, from.Asset, min(c.begins.Seq, c.to))
 		if err == nil && c.past.Begins(c.q.Project, c.q.Category).Seq > from.Sequence {
 			err = tooOld(c.past.Begins(c.q.Project, c.q.Category))
 		}
@@ -352,11 +405,11 @@ func (c *Changes) list(ctx context.Context, p *journal.Past, from Position, a *c
 // telling is changes on their way out. It belongs to one goroutine.
 type telling struct {
 	*Changes
-	gone   *int
-	yield  func(*Change, error) bool
-	over   bool // no more is wanted
-	change Change
-	named  bool // the change says whose it is
+	reading *Reading
+	yield   func(*Change, error) bool
+	over    bool // no more is wanted
+	change  Change
+	named   bool // the change says whose it is
 
 	o    index.Ordinal // of the asset now
 	here bool          // it is there
@@ -365,6 +418,9 @@ type telling struct {
 // asset tells what became of an asset. It is false when no more is wanted.
 func (t *telling) asset(at journal.Point, number uint32, a *changedAsset) bool {
 	t.named = false
+	if t.sees(a) {
+		t.reading.Position = Position{at.Seq, number, math.MaxUint32}
+	}
 	next := Position{at.Seq, number, 0}
 	if kind, told := a.kind(); told && t.wantsAsset(a, kind) && next.Compare(t.after) > 0 {
 		t.change.Port, t.change.Type, t.change.Status = 0, AnyType, AnyStatus
@@ -406,7 +462,12 @@ func (a *changedAsset) kind() (kind ChangeKind, told bool) {
 // wantsAsset says whether a change of an asset itself is asked for.
 func (c *Changes) wantsAsset(a *changedAsset, kind ChangeKind) bool {
 	ofPorts := c.q.Keys != nil || c.q.Type != AnyType || c.q.Status != AnyStatus
-	return c.kinds[kind] && !ofPorts && (c.q.View.Has(a.group) || a.moved && c.q.View.Has(a.left))
+	return c.kinds[kind] && !ofPorts && c.sees(a)
+}
+
+// sees says whether the asset is or was in the view.
+func (c *Changes) sees(a *changedAsset) bool {
+	return c.q.View.Has(a.group) || a.moved && c.q.View.Has(a.left)
 }
 
 // give tells of a change, of a port if the position is of one.
@@ -427,7 +488,7 @@ func (t *telling) give(at journal.Point, p Position, a *changedAsset, kind Chang
 	}
 	switch {
 	case t.asked && !t.here:
-		*t.gone++
+		t.reading.Gone++
 		return true
 	case t.asked && !t.set.Contains(t.o):
 		return true

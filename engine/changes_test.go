@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -54,12 +55,12 @@ func logged(t *testing.T, e *engine.Engine, q engine.ChangeQuery) []engine.Chang
 	return list
 }
 
-func tryLogged(ctx context.Context, e *engine.Engine, q engine.ChangeQuery, gone *int) (list []engine.Change, err error) {
+func tryLogged(ctx context.Context, e *engine.Engine, q engine.ChangeQuery, r *engine.Reading) (list []engine.Change, err error) {
 	c, err := e.Changes(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	for change, err := range c.All(ctx, gone) {
+	for change, err := range c.All(ctx, r) {
 		if err != nil {
 			return nil, err
 		}
@@ -116,6 +117,11 @@ func TestChanges(t *testing.T) {
 			}
 		}
 		for i := range all {
+			seq := all[i].At.Sequence
+			through := logged(t, e, engine.ChangeQuery{Through: seq})
+			if n := len(through); n <= i || all[n-1].At.Sequence != seq || n < len(all) && all[n].At.Sequence == seq || !slices.Equal(through, all[:n]) {
+				t.Fatalf("through %d: %+v", seq, through)
+			}
 			if i > 0 && all[i-1].At.Compare(all[i].At) >= 0 || all[i].Time.IsZero() {
 				t.Fatalf("%+v after %+v", all[i], all[i-1])
 			}
@@ -221,10 +227,10 @@ func TestChangesAsked(t *testing.T) {
 		}},
 	} {
 		c.q.Project = "p"
-		gone := 0
-		list, err := tryLogged(t.Context(), e, c.q, &gone)
-		if got := changesText(list); err != nil || !slices.Equal(got, c.want) || gone != c.gone {
-			t.Errorf("%s: %v, %d of assets that are gone\ngot  %q\nwant %q", c.name, err, gone, got, c.want)
+		var r engine.Reading
+		list, err := tryLogged(t.Context(), e, c.q, &r)
+		if got := changesText(list); err != nil || !slices.Equal(got, c.want) || r.Gone != c.gone {
+			t.Errorf("%s: %v, %d of assets that are gone\ngot  %q\nwant %q", c.name, err, r.Gone, got, c.want)
 		}
 	}
 	for _, c := range []struct {
@@ -247,7 +253,12 @@ func TestChangesAsked(t *testing.T) {
 	if list, err := tryLogged(t.Context(), e, engine.ChangeQuery{Project: "p", Category: engine.Container}, nil); len(list) != 0 || err != nil {
 		t.Error(list, err)
 	}
-	for _, text := range []string{"", "x", "1.2", "1.2.3.4", "-1", "1.2.99999999999"} {
+	for _, p := range []engine.Position{{}, {Sequence: 1, Asset: 2, Change: 3}, {1, 2, math.MaxUint32}, engine.After(0), engine.After(math.MaxUint64)} {
+		if again, err := engine.ParsePosition(p.String()); again != p || err != nil {
+			t.Errorf("%+v is %q, which is %+v, %v", p, p, again, err)
+		}
+	}
+	for _, text := range []string{"", "x", "1.", "1.x", "1.2.3.4", "1.2.3.", "-1", "1.2.99999999999", "1.-2"} {
 		if p, err := engine.ParsePosition(text); !errors.Is(err, engine.ErrInvalid) {
 			t.Errorf("%q is taken for %v, %v", text, p, err)
 		}
@@ -390,5 +401,44 @@ func TestChangesOfMany(t *testing.T) {
 	}
 	if got := logged(t, e, engine.ChangeQuery{After: engine.After(1)}); len(got) != 65_533 {
 		t.Fatalf("%d changes", len(got))
+	}
+}
+
+// TestAwaitChanges: who waits is woken by a batch that changes what is waited for, and by no other.
+func TestAwaitChanges(t *testing.T) {
+	e := openWith(t, nil)
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := func(after uint64) { go func() { done <- e.AwaitChanges(ctx, "p", engine.Host, after) }() }
+	apply := func(project, port string) {
+		t.Helper()
+		r := lookOf(t, "a", "", 1, engine.ScopeAll(), port)
+		r.Project, r.Seen = project, time.Time{}
+		if _, err := e.Apply(t.Context(), []engine.Report{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(0)
+	apply("q", "22/tcp")
+	apply("p", "22/tcp") // batch 2
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	wait(2)
+	apply("p", "22/tcp") // tells nothing new
+	apply("q", "80/tcp")
+	select {
+	case err := <-done:
+		t.Fatal("woken by nothing", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	apply("p", "80/tcp")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	wait(99)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
 	}
 }

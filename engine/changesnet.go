@@ -98,7 +98,7 @@ func (n *netAsset) sum(a *changedAsset, flapped bool) {
 }
 
 // net yields what differs between the first and the last of the changes, by the asset's last change.
-func (c *Changes) net(ctx context.Context, gone *int, yield func(*Change, error) bool) {
+func (c *Changes) net(ctx context.Context, r *Reading, yield func(*Change, error) bool) {
 	assets, size := map[string]*netAsset{}, 0
 	var order []*netAsset
 	var fault error
@@ -130,7 +130,7 @@ func (c *Changes) net(ctx context.Context, gone *int, yield func(*Change, error)
 	slices.SortFunc(order, func(a, b *netAsset) int {
 		return cmp.Or(cmp.Compare(a.at.Seq, b.at.Seq), cmp.Compare(a.number, b.number))
 	})
-	t := telling{Changes: c, gone: gone, yield: yield}
+	t := telling{Changes: c, reading: r, yield: yield}
 	var sum changedAsset
 	for _, n := range order {
 		if err := ctx.Err(); err != nil {

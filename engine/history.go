@@ -25,6 +25,7 @@ type changeLog struct {
 	mu     sync.Mutex     // guards what follows
 	begins journal.Point  // of batches after it, everything is in lists
 	lists  []journal.Past // readers may hold them: they are appended to, and not changed
+	newest uint64         // the last batch that changed anything, kept or not
 	bytes  int
 	listed bool // it is one of the history's
 }
@@ -75,6 +76,7 @@ func (h *history) append(l *changeLog, at journal.Point, told []journal.Told) {
 		l.listed = true
 		h.logs = append(h.logs, l)
 	}
+	l.newest = at.Seq
 	for i := range told {
 		l.lists = append(l.lists, journal.Past{Point: at, Part: told[i].Part})
 		n := len(told[i].Data) + listBytes
@@ -124,6 +126,13 @@ func (l *changeLog) read(to uint64) (begins journal.Point, lists []journal.Past)
 		n--
 	}
 	return l.begins, l.lists[:n:n]
+}
+
+// after says whether a batch after one changed anything, of those up to another.
+func (l *changeLog) after(seq, to uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newest > seq && seq < to
 }
 
 // forget lets go of the logs of a project that was removed.

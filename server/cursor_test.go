@@ -16,7 +16,7 @@ import (
 	"portolan/index"
 )
 
-var nextField = regexp.MustCompile(`,"next":"[A-Za-z0-9_-]+"}$`)
+var nextField = regexp.MustCompile(`,"next":"[A-Za-z0-9_.-]+"}$`)
 
 // withoutNext returns an answer without its cursor, which depends on the process.
 func withoutNext(body string) string { return nextField.ReplaceAllString(body, "}") }

@@ -28,23 +28,24 @@ var exportMedia = map[string][]string{
 // maxExports is how many exports there may be at a time: each keeps a state of its project in memory.
 const maxExports = 8
 
-// exports shares the places of exports among callers.
-type exports struct {
-	mu     sync.Mutex
-	places pool
+// places shares the places of answers that take long among callers.
+type places struct {
+	mu   sync.Mutex
+	pool pool
+	what string // of which answers they are
 }
 
 // take takes a place, until it is given back.
-func (e *exports) take(h holder) (give func(), err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.places.take(h, 1) {
-		return nil, &failure{kind: dear, detail: "The server is busy with other exports of this caller, or of all.", retry: retrySoon}
+func (p *places) take(h holder) (give func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.pool.take(h, 1) {
+		return nil, &failure{kind: dear, detail: "The server is busy with other " + p.what + " of this caller, or of all.", retry: retrySoon}
 	}
 	return sync.OnceFunc(func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.places.give(h, 1)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.pool.give(h, 1)
 	}), nil
 }
 

@@ -118,3 +118,10 @@ func TakeExports(s *Server, caller string, most int) (give []func()) {
 	}
 	return give
 }
+
+// Feeds is how many feeds there are.
+func Feeds(s *Server) int64 {
+	s.feeds.mu.Lock()
+	defer s.feeds.mu.Unlock()
+	return maxFeeds - s.feeds.pool.free
+}

@@ -227,6 +227,13 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 				add("&format=csv", everything)
 				continue
 			}
+			if strings.HasSuffix(rt.Pattern, "/changes") {
+				add("", everything)
+				add("&net=true", everything)
+				base = strings.Replace(base, "limit=200&", "", 1)
+				add("&format=ndjson", everything)
+				continue
+			}
 			if strings.HasSuffix(rt.Pattern, "/doctor") { // see wantShared
 				add("", func(*cell) bool { return false })
 				continue

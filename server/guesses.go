@@ -25,7 +25,7 @@ var (
 	unwritable   = kind{http.StatusServiceUnavailable, "HSS.0010", "The server cannot keep what is written at present; questions are answered.", false}
 	behind       = kind{http.StatusPreconditionFailed, "HSS.0011", "The data is behind what is asked for.", false}
 	dear         = kind{http.StatusServiceUnavailable, "HSS.0012", "The question takes too long.", false}
-	oldHTTP      = kind{http.StatusHTTPVersionNotSupported, "HSS.0013", "An export takes HTTP/1.1 or later: before that, nobody can tell a whole answer from one that was cut.", false}
+	oldHTTP      = kind{http.StatusHTTPVersionNotSupported, "HSS.0013", "An answer without a length takes HTTP/1.1 or later: before that, nobody can tell a whole one from one that was cut.", false}
 	unknownInput = kind{http.StatusBadRequest, "HSS.0001", "Invalid request body.", false}
 )
 

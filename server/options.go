@@ -15,6 +15,7 @@ const (
 	DefaultMaxBody     = scanfile.DefaultMaxBytes
 	DefaultBodyTimeout = time.Minute
 	DefaultBodyTotal   = 2 * time.Hour
+	DefaultFeedTime    = 15 * time.Minute
 	DefaultMaxUploads  = 64
 	// DefaultUploadMemory leaves room for an inventory in a container of 1 GB.
 	DefaultUploadMemory = 256 << 20
@@ -39,6 +40,9 @@ type Options struct {
 	// give a second back; 0 is one minute. BodyTotal is how long it may be waited for however
 	// fast it comes; 0 is two hours.
 	BodyTimeout, BodyTotal time.Duration
+	// FeedTime is how long a feed of changes lasts; 0 is a quarter of an hour. Then its reader comes again, and is
+	// asked again who it is.
+	FeedTime time.Duration
 	// MaxUploads is how many bodies of callers are taken at a time, and a quarter as many of
 	// senders who are not known until their body is read. More are answered with 503, and so
 	// is a sender's body that would leave fewer free than the sender has. 0 is 64.
@@ -93,6 +97,7 @@ func (o *Options) limits() error {
 		{"MaxBody", o.MaxBody},
 		{"BodyTimeout", int64(o.BodyTimeout)},
 		{"BodyTotal", int64(o.BodyTotal)},
+		{"FeedTime", int64(o.FeedTime)},
 		{"MaxUploads", int64(o.MaxUploads)},
 		{"UploadDisk", o.UploadDisk},
 		{"RateLimit", int64(o.RateLimit)},
@@ -122,6 +127,9 @@ func (o *Options) resolved() Options {
 	}
 	if opts.BodyTotal == 0 {
 		opts.BodyTotal = DefaultBodyTotal
+	}
+	if opts.FeedTime == 0 {
+		opts.FeedTime = DefaultFeedTime
 	}
 	if opts.MaxUploads == 0 {
 		opts.MaxUploads = DefaultMaxUploads

@@ -15,7 +15,7 @@ const maxPlainHeaders = 32
 // net/http, which decides what it is.
 //
 //	request = "GET " path [ "?" query ] " HTTP/1.1" CRLF 1*( name ":" value CRLF ) CRLF
-//	path    = 1*( "/" *unreserved ), which does not begin with "//" and is not that of an export
+//	path    = 1*( "/" *unreserved ), which does not begin with "//" and is not that of an export or of changes
 //	query   = *( unreserved / "=" / "&" )
 //	value   = visible ASCII and spaces
 //
@@ -88,7 +88,7 @@ func (p *plain) target(target string) bool {
 		return false
 	}
 	p.path, p.query, _ = strings.Cut(target, "?")
-	return only(p.path, inPath) && only(p.query, inQuery) && !strings.HasSuffix(p.path, exportEnd)
+	return only(p.path, inPath) && only(p.query, inQuery) && !strings.HasSuffix(p.path, exportEnd) && !strings.HasSuffix(p.path, changesEnd)
 }
 
 // allowed says whether a header field is one that needs no more than to be looked up.

@@ -24,6 +24,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/labels", access: reads, serve: s.labels},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/doctor", access: reads, serve: s.doctor},
 		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/export", access: reads, serve: s.export},
+		{method: http.MethodGet, pattern: "/v1/projects/{project_id}/changes", access: reads, serve: s.changes},
 		{method: http.MethodPost, pattern: "/v1/projects/{project_id}/reports", access: writes, serve: s.reports},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}", access: writes, serve: s.removeProject},
 		{method: http.MethodDelete, pattern: "/v1/projects/{project_id}/assets/{id}", access: writes, serve: s.removeAsset},

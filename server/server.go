@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,10 @@ type Server struct {
 	answers  *answers
 	keySets  *keySets
 	searches *searches
-	exports  *exports
+	exports  *places
+	feeds    *places
+	stopped  chan struct{} // closed by Stopping
+	stop     sync.Once
 }
 
 // The phases of a server.
@@ -48,8 +52,11 @@ const (
 func (s *Server) Loaded() { s.phase.CompareAndSwap(phaseLoading, phaseReady) }
 
 // Stopping makes /readyz fail, so that nobody sends requests here any more; the
-// server still answers those that come.
-func (s *Server) Stopping() { s.phase.Store(phaseStopping) }
+// server still answers those that come. Feeds end.
+func (s *Server) Stopping() {
+	s.phase.Store(phaseStopping)
+	s.stop.Do(func() { close(s.stopped) })
+}
 
 // New returns a server for the engine, which stays the caller's to close. The
 // error says which options are not allowed.
@@ -62,7 +69,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	}
 	var boot [8]byte
 	_, _ = crand.Read(boot[:]) // never fails
-	s := &Server{engine: e, opts: opts.resolved(), boot: hex.EncodeToString(boot[:])}
+	s := &Server{engine: e, opts: opts.resolved(), boot: hex.EncodeToString(boot[:]), stopped: make(chan struct{})}
 	s.table = s.routes()
 	for i := range s.table {
 		rt := &s.table[i]
@@ -82,7 +89,8 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.answers = newAnswers()
 	s.keySets = newKeySets()
 	s.searches = newSearches()
-	s.exports = &exports{places: newPool(maxExports)}
+	s.exports = &places{pool: newPool(maxExports), what: "exports"}
+	s.feeds = &places{pool: newPool(maxFeeds), what: "feeds"}
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}

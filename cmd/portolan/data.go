@@ -29,7 +29,11 @@ func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
 	if f.lag.value != 0 && f.data.path == "" {
 		return nil, misuse("--durable-within goes with --data")
 	}
-	e, err := engine.Open(&engine.Options{DurableWithin: f.lag.value, Expire: f.expire.value})
+	engineOpts := &engine.Options{DurableWithin: f.lag.value, Expire: f.expire.value}
+	if f.history.value == 0 {
+		engineOpts.ChangesBytes = -1
+	}
+	e, err := engine.Open(engineOpts)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -37,7 +41,10 @@ func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
 	if f.data.path == "" {
 		return d, nil
 	}
-	opts := &store.Options{Log: log, MinFree: uint64(f.minFree.value)}
+	opts := &store.Options{Log: log, MinFree: uint64(f.minFree.value), History: f.history.value, HistoryBytes: uint64(f.historyBytes.value)}
+	if opts.History == 0 {
+		opts.History = -1
+	}
 	opts.Progress, d.loaded = c.loadProgress()
 	if d.store, err = store.Open(f.data.path, opts); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)

@@ -15,6 +15,7 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/scanfile"
+	"portolan/engine/store"
 	"portolan/server"
 )
 
@@ -28,6 +29,8 @@ type serveFlags struct {
 	data                directory
 	minFree             *number
 	lag, expire         span
+	history             span
+	historyBytes        *number
 	demo                *number
 	maxBody             *number
 }
@@ -36,6 +39,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f := &serveFlags{
 		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
 		minFree: newMinFree(), lag: span{max: engine.MaxDurableWithin},
+		history: span{value: store.DefaultHistory}, historyBytes: &number{value: store.DefaultHistoryBytes, min: 1 << 20, what: "bytes"},
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
@@ -82,6 +86,8 @@ the server is ready (Type=notify), and may open its sockets.`,
 		cmd.Flags().Var(&f.data, "data", "keep everything in this `DIRECTORY`, which is made if it is not there")
 		cmd.Flags().Var(&f.lag, "durable-within", "acknowledge what is visible, and keep it within this `TIME`; 0 keeps it first")
 		cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
+		cmd.Flags().Var(&f.history, "history", "keep what changed for this `TIME`, such as 720h; 0 keeps nothing. Without --data it is the last 64 MiB, in memory")
+		cmd.Flags().Var(f.historyBytes, "history-bytes", "keep about this much of what changed at most")
 		cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	})
 	return cmd

@@ -466,13 +466,31 @@ func ageOf(v *value) (age time.Duration, ok bool) {
 	if v.Slash != "" {
 		return 0, false
 	}
+	return parseAge(v.Text)
+}
+
+// ParseTime returns the time of a text: one as RFC 3339 has them, or an age such as 30m, 12h, 7d or 4w. The error
+// is an [engine.FieldError] that names the field.
+func ParseTime(field, text string, now time.Time) (time.Time, error) {
+	if age, ok := parseAge(text); ok {
+		return now.Add(-age), nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || at.Year() < 1970 || at.Year() > 9999 {
+		return time.Time{}, &engine.FieldError{Field: field, Value: text, Allowed: "a time such as 2026-03-01T12:00:00Z, or an age such as 30m, 12h, 7d or 4w"}
+	}
+	return at, nil
+}
+
+// parseAge is ageOf of a text.
+func parseAge(text string) (age time.Duration, ok bool) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if number, is := strings.CutSuffix(v.Text, unit); is {
+		if number, is := strings.CutSuffix(text, unit); is {
 			n, err := strconv.Atoi(number)
 			return time.Duration(n) * length, err == nil && n >= 0 && n <= int(maxAge/length)
 		}
 	}
-	age, err := time.ParseDuration(v.Text)
+	age, err := time.ParseDuration(text)
 	return age, err == nil && age >= 0 && age <= maxAge
 }
 

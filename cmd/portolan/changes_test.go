@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestChangesOfServer: what changed is told in every form, and the same after the server was killed and after it
+// ended well.
+func TestChangesOfServer(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := startServer(t, data)
+	e := env{"PORTOLAN_TOKEN": testToken}
+	for _, line := range []string{
+		`{"asset":"web","scope":"all","open":["22/tcp","80/tcp"]}`,
+		`{"asset":"web","scope":"all","open":["22/tcp","3389/tcp"]}`,
+		`{"asset":"web","scope":"all","open":["22/tcp","80/tcp"],"enterprise_project_id":"shop"}`,
+	} {
+		if r := callWith(t, e, line, "import", "-", "--server", s.base); r.code != exitOK {
+			t.Fatalf("%+v", r)
+		}
+	}
+	ask := func(line string) string {
+		t.Helper()
+		r := call(t, e, append(strings.Fields("changes --server "+s.base), strings.Fields(line)...)...)
+		if r.code != exitOK {
+			t.Fatalf("%s: exit %d\n%s%s", line, r.code, r.stdout, r.stderr)
+		}
+		return r.stdout
+	}
+	lines := []string{"--since 1h -o ndjson", "--since 1h", "--since 1 -o csv", "--since 1h --net -o json", "--since 1h --net --flapped --ports 3389 -o markdown", "--kind opened,moved --limit 1 -o csv"}
+	want := map[string]string{}
+	for _, line := range lines {
+		want[line] = ask(line)
+	}
+	for line, text := range map[string]string{
+		lines[0]: `"asset":"web","enterprise_project_id":"0","change":"opened","port":3389,"type":"TCP","status":"danger"}`,
+		lines[1]: "opened",
+		lines[2]: ",moved,web,,,shop,0,,,,",
+		lines[3]: `"enterprise_project_id":"shop","change":"appeared"}`,
+		lines[4]: "| 3389 | TCP | danger |",
+		lines[5]: ",opened,web,,,0,,3389,TCP,danger,",
+	} {
+		if !strings.Contains(want[line], text) {
+			t.Errorf("%s: no %s in\n%s", line, text, want[line])
+		}
+	}
+	if n := strings.Count(want[lines[0]], "\n"); n != 8 {
+		t.Errorf("%d lines:\n%s", n, want[lines[0]])
+	}
+	for range 2 {
+		_ = s.Process.Kill()
+		_ = s.Wait()
+		s = startServer(t, data)
+		for _, line := range lines {
+			if got := ask(line); got != want[line] {
+				t.Errorf("%s: after a kill\n%s\nbefore\n%s", line, got, want[line])
+			}
+		}
+	}
+	for line, text := range map[string]string{
+		"--since tomorrow": `since: "tomorrow" is not allowed`,
+		"--flapped":        "want only with net",
+		"--kind new":       "want some of opened",
+		"--server ftp://x": "is not a base address",
+		"--since 99":       "HSS.0011",
+	} {
+		if r := call(t, e, append(strings.Fields("changes --server "+s.base), strings.Fields(line)...)...); r.code == exitOK || !strings.Contains(r.stderr, text) {
+			t.Errorf("%s: exit %d\n%s", line, r.code, r.stderr)
+		}
+	}
+	_ = s.Process.Kill()
+	_ = s.Wait()
+	s = startServer(t, data, "--history", "0")
+	if r := call(t, e, "changes", "--server", s.base); r.code != exitFailed || !strings.Contains(r.stderr, "does not record what changes") {
+		t.Errorf("without a past: exit %d\n%s", r.code, r.stderr)
+	}
+}
+
+// TestWatch: who watches is told each change once, in order, also while the server is killed and started again.
+func TestWatch(t *testing.T) {
+	listen, err := net.Listen("tcp", "127.0.0.1:0") // a port that stays the same
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listen.Addr().String()
+	if err := listen.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	s := startServer(t, data, "--listen", address)
+	e := env{"PORTOLAN_TOKEN": testToken}
+	const batches, perBatch = 30, 2
+	// Two of the first batch make the project and say that it is watched.
+	watched := make(chan result, 1)
+	go func() {
+		watched <- call(t, e, "watch", "--server", s.base, "--since", "0", "-o", "ndjson", "--limit", strconv.Itoa(batches*perBatch))
+	}()
+	for i := range batches {
+		if i%10 == 5 {
+			_ = s.Process.Kill()
+			_ = s.Wait()
+			s = startServer(t, data, "--listen", address)
+		}
+		if r := callWith(t, e, fmt.Sprintf(`{"asset":"h%02d","scope":"all","open":["22/tcp"]}`, i), "import", "-", "--server", s.base); r.code != exitOK {
+			t.Fatalf("%+v", r)
+		}
+	}
+	select {
+	case r := <-watched:
+		lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
+		if r.code != exitOK || len(lines) != batches*perBatch {
+			t.Fatalf("exit %d, %d lines\n%s", r.code, len(lines), r.stderr)
+		}
+		for i, line := range lines {
+			if want := fmt.Sprintf(`"asset":"h%02d",`, i/perBatch); !strings.Contains(line, want) {
+				t.Errorf("line %d: %s, want %s", i, line, want)
+			}
+		}
+	case <-time.After(60 * time.Second):
+		t.Fatal("not all changes came")
+	}
+	r := call(t, e, "watch", "--server", s.base, "--since", "1", "--limit", "1")
+	if r.code != exitOK || !strings.HasSuffix(r.stdout, "Z  appeared  h01\n") {
+		t.Errorf("exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := call(t, e, "watch", "--server", s.base, "--since", "9999"); r.code != exitFailed || !strings.Contains(r.stderr, "HSS.0011") {
+		t.Errorf("exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}

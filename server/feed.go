@@ -1,0 +1,191 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"portolan/engine"
+)
+
+// A feed is what changed and what changes from then on, as server-sent events
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html). The id of an event is the position of its
+// change, from which on a reader that comes again goes on. Nothing is kept for a reader: one that is slow reads
+// later from what is kept for all, until that is gone or it does not read at all.
+
+var eventMedia = []string{"text/event-stream"}
+
+const (
+	// maxFeeds is how many feeds there may be at a time.
+	maxFeeds = 256
+	// feedBeats is how often a feed shows that it is alive while nothing changes, in the time that an answer may
+	// stand still.
+	feedBeats = 4
+	// feedPause is how long a feed rests at least, so that many batches share the work.
+	feedPause = time.Millisecond
+)
+
+// feed is one feed.
+type feed struct {
+	s    *Server
+	ctx  context.Context // of the request, which lasts as long as the feed
+	of   *changing
+	out  *lines
+	sent func() error // sends what the connection has collected
+}
+
+// follow answers with a feed.
+func (s *Server) follow(ctx context.Context, c *call, of *changing) error {
+	for _, field := range []string{"limit", "until", "net", "format"} {
+		if of.has(field) {
+			return &engine.FieldError{Field: field, Value: of.values[field], Allowed: "nothing with follow, which has no end"}
+		}
+	}
+	if !c.streams {
+		return &failure{kind: oldHTTP}
+	}
+	give, err := s.feeds.take(idOf(c.caller))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if c.answered.write == nil { // also after a panic
+			give()
+		}
+	}()
+	err = s.search(ctx, true, func(ctx context.Context) error {
+		if of.q.After == (engine.Position{}) && of.q.Since.IsZero() { // what is to come
+			of.q.After = engine.After(of.snapshot.Sequence())
+		}
+		found, err := s.askChanges(ctx, of)
+		if found != nil {
+			of.q.After, of.q.Since = found.Start(), time.Time{}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.media = eventMedia
+	c.stream(func(w io.Writer) error {
+		defer give()
+		f := &feed{s: s, ctx: ctx, of: of, out: newLines(w), sent: func() error { return nil }}
+		if sw, ok := w.(*streamWriter); ok {
+			f.sent = sw.send
+		}
+		return f.run()
+	})
+	return nil
+}
+
+// run sends changes until the reader leaves, its time is over or the server stops.
+func (f *feed) run() error {
+	over := time.NewTimer(f.s.opts.FeedTime)
+	defer over.Stop()
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	word := "its time is over: come again"
+	go func() {
+		select {
+		case <-over.C:
+		case <-f.s.stopped:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	if err := f.add("retry: 1000\n\n"); err != nil {
+		return err
+	}
+	for {
+		if err := f.tell(); err != nil {
+			return f.end(err, word)
+		}
+		beat, stop := context.WithTimeout(ctx, f.s.opts.BodyTimeout/feedBeats)
+		err := f.s.engine.AwaitChanges(beat, f.of.q.Project, f.of.q.Category, f.of.q.After.Sequence)
+		stop()
+		switch {
+		case f.ctx.Err() != nil:
+			return f.ctx.Err()
+		case ctx.Err() != nil:
+			if f.s.phase.Load() == phaseStopping {
+				word = "the server is stopping: come again"
+			}
+			return f.end(nil, word)
+		case errors.Is(err, context.DeadlineExceeded):
+			err = f.add(": \n\n")
+		case err != nil:
+			return f.end(err, word)
+		default:
+			time.Sleep(feedPause)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// tell sends what changed since the last time.
+func (f *feed) tell() error {
+	found, err := f.s.askChanges(f.ctx, f.of)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		for change, err := range found.All(f.ctx, nil) {
+			if err != nil {
+				return oldOr(err)
+			}
+			err = f.out.line(func(b []byte) []byte {
+				b = append(append(b, "id: "...), change.At.String()...)
+				b = append(b, "\nevent: change\ndata: "...)
+				return append(appendChange(b, change), "\n\n"...)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		f.of.q.After = engine.After(found.Through())
+	}
+	return f.flush()
+}
+
+// end says why no more comes: nothing is cut without a word, but from one that does not read.
+func (f *feed) end(err error, word string) error {
+	var said *failure
+	switch {
+	case err == nil:
+		return f.add(fmt.Sprintf("event: end\ndata: {\"reason\":%q}\n\n", word))
+	case errors.As(err, &said):
+		return f.add(fmt.Sprintf("event: end\ndata: %s\n\n", said.body("")))
+	}
+	return err
+}
+
+// add sends a text at once.
+func (f *feed) add(text string) error {
+	f.out.buf = append(f.out.buf, text...)
+	return f.flush()
+}
+
+func (f *feed) flush() error {
+	if err := f.out.flush(); err != nil {
+		return err
+	}
+	return f.sent()
+}
+
+// send sends what was written, and lets the answer be waited for anew: it has no end.
+func (w *streamWriter) send() error {
+	began := time.Now()
+	_ = w.conn.SetWriteDeadline(began.Add(w.patience))
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	w.patience = min(w.timeout, w.patience-time.Since(began)+feedPatience)
+	w.total = w.timeout
+	return err
+}
+
+// feedPatience is what a feed that was taken may stand still longer.
+const feedPatience = time.Second
