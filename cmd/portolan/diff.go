@@ -160,7 +160,7 @@ func (c *cli) newerState(ctx context.Context, f *diffFlags, args []string) (engi
 		return engine.Snapshot{}, err
 	}
 	defer res.Body.Close()
-	e, err := engine.Open(&engine.Options{Policy: f.read.policy.policy})
+	e, err := engine.Open(&engine.Options{Policy: f.read.policy.policy, ChangesBytes: -1})
 	if err != nil {
 		return engine.Snapshot{}, err
 	}

@@ -142,7 +142,7 @@ func (c *cli) rehearse(ctx context.Context, f *importFlags, opts *scanfile.Optio
 	if err := opts.Validate(); err != nil {
 		return usageError{err}
 	}
-	e, err := engine.Open(nil)
+	e, err := engine.Open(&engine.Options{ChangesBytes: -1})
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (c *cli) memory(ctx context.Context, f *readFlags) (*engine.Engine, error) 
 	if err != nil {
 		return nil, err
 	}
-	e, err := engine.Open(&engine.Options{Policy: f.policy.policy})
+	e, err := engine.Open(&engine.Options{Policy: f.policy.policy, ChangesBytes: -1})
 	if err != nil {
 		return nil, err
 	}
