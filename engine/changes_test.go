@@ -442,3 +442,41 @@ func TestAwaitChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAwaitChangesOfClosed: who waits when an engine is closed waits no longer.
+func TestAwaitChangesOfClosed(t *testing.T) {
+	e, err := engine.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- e.AwaitChanges(t.Context(), "p", engine.Host, 0) }()
+	time.Sleep(10 * time.Millisecond)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, engine.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// TestChangesShared: many projects that have as much as each other all keep some of it.
+func TestChangesShared(t *testing.T) {
+	const projects = 50
+	e, _ := openOn(t, &engine.Options{ChangesBytes: 64 << 10})
+	for i := range 100 {
+		for n := range projects {
+			r := lookOf(t, fmt.Sprint("h", i), "", 1, engine.ScopeAll(), "22/tcp")
+			r.Project = fmt.Sprint("p", n)
+			if _, err := e.Apply(t.Context(), []engine.Report{r}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for n := range projects {
+		list, err := tryLogged(t.Context(), e, engine.ChangeQuery{Project: fmt.Sprint("p", n)}, nil)
+		if err != nil || len(list) < 2*3 || list[len(list)-1].Asset != "h99" {
+			t.Errorf("project %d: %d changes, %v", n, len(list), err)
+		}
+	}
+}

@@ -274,6 +274,13 @@ func (p *pipeline) tell() {
 	}
 }
 
+// wake is tell for those that have not the lock.
+func (p *pipeline) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell()
+}
+
 // reach returns when at, which is shown or kept, has come to a batch that has its number.
 func (p *pipeline) reach(ctx context.Context, at *atomic.Uint64, seq uint64) error {
 	if err := p.gaps.Load().lost(seq); err != nil {

@@ -175,6 +175,7 @@ func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return ErrClosed
 	}
+	e.pipeline.wake() // who waits for what will not come
 	e.writers.Lock()
 	defer e.writers.Unlock()
 	err := e.pipeline.settle(context.Background())

@@ -85,11 +85,12 @@ func (h *history) append(l *changeLog, at journal.Point, told []journal.Told) {
 	}
 }
 
-// giveUp lets go of the oldest of the log that has the most, until there is room. The lock is held.
+// giveUp lets go of the oldest of the log that has the most, until there is room: a little more at a time, so
+// that it is not for every batch, but not more than half of what that log has. The lock is held.
 func (h *history) giveUp(kept uint64) {
 	for h.bytes > h.most {
 		largest := slices.MaxFunc(h.logs, func(a, b *changeLog) int { return a.bytes - b.bytes })
-		n := largest.giveUp(h.bytes-h.most+h.most/16, kept)
+		n := largest.giveUp(min(h.bytes-h.most+h.most/16, largest.bytes/2+1), kept)
 		if n == 0 {
 			return
 		}

@@ -352,6 +352,17 @@ func TestFeed(t *testing.T) {
 				t.Fatal(row)
 			}
 		}
+		lost := r.follow(address, "where=open(80)")
+		if _, err := r.engine.Remove(t.Context(), "p1", engine.Host, "n19"); err != nil {
+			t.Fatal(err)
+		}
+		if one, err := lost.next(); err != nil || one.name != "left_out" || one.data != `{"num":2}` {
+			t.Errorf("%+v, %v", one, err)
+		}
+		for range 2 {
+			past.change(t)
+			toCome.change(t)
+		}
 		again := r.follow(address, "", "Last-Event-ID", last)
 		for _, want := range []string{"closed n10@0 80/TCP unknown", "opened n10@0 80/TCP unknown", "appeared n11@0"} {
 			if got, _ := again.change(t); got.String() != want {

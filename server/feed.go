@@ -69,6 +69,7 @@ func (s *Server) follow(ctx context.Context, c *call, of *changing) error {
 	if err != nil {
 		return err
 	}
+	of.snapshot = engine.Snapshot{} // which would be held as long as the feed
 	c.media = eventMedia
 	c.stream(func(w io.Writer) error {
 		defer give()
@@ -127,29 +128,46 @@ func (f *feed) run() error {
 	}
 }
 
-// tell sends what changed since the last time.
+// tell sends what changed since the last time, piece by piece: nothing is held while one is sent.
 func (f *feed) tell() error {
-	found, err := f.s.askChanges(f.ctx, f.of)
-	if err != nil {
-		return err
-	}
-	if found != nil {
-		for change, err := range found.All(f.ctx, nil) {
-			if err != nil {
-				return oldOr(err)
-			}
-			err = f.out.line(func(b []byte) []byte {
-				b = append(append(b, "id: "...), change.At.String()...)
-				b = append(b, "\nevent: change\ndata: "...)
-				return append(appendChange(b, change), "\n\n"...)
-			})
-			if err != nil {
-				return err
-			}
+	for more := true; more; {
+		var err error
+		if more, err = f.piece(); err != nil {
+			return err
 		}
+		if err := f.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// piece collects some of what changed, and says whether there is more.
+func (f *feed) piece() (more bool, err error) {
+	found, err := f.s.askChanges(f.ctx, f.of)
+	if found == nil {
+		return false, err
+	}
+	var r engine.Reading
+	for change, err := range found.All(f.ctx, &r) {
+		if err != nil {
+			return false, oldOr(err)
+		}
+		b := append(append(f.out.buf, "id: "...), change.At.String()...)
+		b = append(b, "\nevent: change\ndata: "...)
+		f.out.buf = append(appendChange(b, change), "\n\n"...)
+		if len(f.out.buf) >= linesBytes {
+			f.of.q.After, more = change.At, true
+			break
+		}
+	}
+	if !more {
 		f.of.q.After = engine.After(found.Through())
 	}
-	return f.flush()
+	if r.Gone > 0 {
+		f.out.buf = fmt.Appendf(f.out.buf, "event: left_out\ndata: {\"num\":%d}\n\n", r.Gone)
+	}
+	return more, nil
 }
 
 // end says why no more comes: nothing is cut without a word, but from one that does not read.

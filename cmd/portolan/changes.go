@@ -165,9 +165,14 @@ func (c *cli) changes(ctx context.Context, f *changesFlags) error {
 		err = writeRows(c.stdout, form, loggedColumns, rows, c.look(f.color.value))
 	}
 	if err == nil && left > 0 {
-		c.complain(fmt.Sprintf("%d changes are left out: they are of assets that are gone, of which nobody knows whether they would be meant by --where", left))
+		c.complain(leftOut(left))
 	}
 	return err
+}
+
+// leftOut says what is not among the changes.
+func leftOut(n int) string {
+	return fmt.Sprintf("left out: %d changes of assets that are gone, of which nobody knows whether --where would mean them", n)
 }
 
 // loggedRow is a row of changes, in the words of the HTTP API.
@@ -331,6 +336,13 @@ func (w *watching) event(id, name, data string) (over bool, err error) {
 		return true, nil
 	}
 	var row loggedRow
+	if name == "left_out" {
+		var left struct{ Num int }
+		if json.Unmarshal([]byte(data), &left) == nil {
+			w.c.complain(leftOut(left.Num))
+		}
+		return false, nil
+	}
 	if err := json.Unmarshal([]byte(data), &row); err != nil {
 		return true, fmt.Errorf("read the server's answer: %w", err)
 	}
