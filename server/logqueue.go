@@ -29,7 +29,8 @@ type LogQueue struct {
 	log   *slog.Logger
 	say   rate.Sometimes
 	lines chan []byte
-	next  chan io.WriteCloser // takes the place of where is written
+	next  atomic.Pointer[io.WriteCloser] // takes the place of where is written
+	again chan struct{}                  // says that it does
 	done  chan struct{}
 	once  sync.Once
 	ended chan struct{}
@@ -46,7 +47,7 @@ func NewLogQueue(open func() (io.WriteCloser, error), log *slog.Logger) (*LogQue
 	}
 	q := &LogQueue{
 		open: open, log: log, say: rate.Sometimes{Interval: complainEvery},
-		lines: make(chan []byte, maxQueued), next: make(chan io.WriteCloser, 1), done: make(chan struct{}), ended: make(chan struct{}),
+		lines: make(chan []byte, maxQueued), again: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go q.run(to)
 	return q, nil
@@ -68,17 +69,14 @@ func (q *LogQueue) Reload() error {
 	if err != nil {
 		return err
 	}
+	if before := q.next.Swap(&to); before != nil { // nobody has come to it yet
+		_ = (*before).Close()
+	}
 	select {
-	case before := <-q.next: // nobody has come to it yet
-		_ = before.Close()
+	case q.again <- struct{}{}:
 	default:
 	}
-	select {
-	case q.next <- to:
-		return nil
-	default: // another reload was faster
-		return to.Close()
-	}
+	return nil
 }
 
 // Close writes what is queued, for a second at most: whoever does not read by then has lost it.
@@ -101,17 +99,25 @@ func (q *LogQueue) Metrics() prometheus.Collector {
 func (q *LogQueue) run(to io.WriteCloser) {
 	defer close(q.ended)
 	defer func() { _ = to.Close() }()
-	for {
+	for over := false; !over; {
+		var batch []byte
+		records := uint64(0)
 		select {
 		case line := <-q.lines:
-			q.write(to, line)
-		case next := <-q.next:
-			q.drain(to) // what came before goes where it belongs
-			_ = to.Close()
-			to = next
+			batch, records = q.gather(line)
+		case <-q.again:
 		case <-q.done:
+			over = true
+		}
+		if next := q.next.Swap(nil); next != nil { // what was queued since a reload is of the new one
+			_ = to.Close()
+			to = *next
+		}
+		switch {
+		case over:
 			q.drain(to)
-			return
+		case records > 0:
+			q.write(to, batch, records)
 		}
 	}
 }
@@ -121,17 +127,17 @@ func (q *LogQueue) drain(to io.Writer) {
 	for {
 		select {
 		case line := <-q.lines:
-			q.write(to, line)
+			batch, records := q.gather(line)
+			q.write(to, batch, records)
 		default:
 			return
 		}
 	}
 }
 
-// write writes a record and those behind it, as far as they fit into one write.
-func (q *LogQueue) write(to io.Writer, batch []byte) {
-	records := uint64(1)
-	for len(batch) < logBatch {
+// gather returns a record and those behind it, as far as they fit into one write.
+func (q *LogQueue) gather(batch []byte) (_ []byte, records uint64) {
+	for records = 1; len(batch) < logBatch; {
 		select {
 		case line := <-q.lines:
 			batch = append(batch, line...)
@@ -141,6 +147,10 @@ func (q *LogQueue) write(to io.Writer, batch []byte) {
 		}
 		break
 	}
+	return batch, records
+}
+
+func (q *LogQueue) write(to io.Writer, batch []byte, records uint64) {
 	if _, err := to.Write(batch); err != nil {
 		q.failed.Add(records)
 		q.say.Do(func() {
