@@ -30,7 +30,8 @@ type child struct {
 	*exec.Cmd
 	base         string
 	log          bytes.Buffer
-	acknowledged int // calls
+	acknowledged int  // calls
+	removed      bool // an asset, by a call that was acknowledged
 }
 
 // startServer starts serve on a data directory and returns when it answers.

@@ -126,19 +126,24 @@ func (c *child) writeUntilRefused(t *testing.T, mostCalls, perCall int) {
 	}
 }
 
+// removedAsset is one that [child.endsReadOnly] tries to remove.
+const removedAsset = "a0-0"
+
 // endsReadOnly holds a server whose disk has failed against what it owes.
 func (c *child) endsReadOnly(t *testing.T, data, reason string) {
 	t.Helper()
 	if got := len(c.ports(t)); got != c.acknowledged {
 		t.Errorf("%d calls are answered from, %d were acknowledged", got, c.acknowledged)
 	}
-	if status, answer, err := c.ask("DELETE", "/v1/projects/default/assets/a0-0", ""); err != nil || status != http.StatusServiceUnavailable {
+	status, answer, err := c.ask("DELETE", "/v1/projects/default/assets/"+removedAsset, "")
+	c.removed = status == http.StatusNoContent && reason == syscall.ENOSPC.Error() // there may be room by now
+	if err != nil || status != http.StatusServiceUnavailable && !c.removed {
 		t.Errorf("a removal: %d %s %v", status, answer, err)
 	}
 	if err := c.interrupt(); err != nil {
 		t.Fatal(err)
 	}
-	err := c.Wait()
+	err = c.Wait()
 	log := c.log.String()
 	if err == nil || !strings.Contains(log, "\nportolan: database: ") || !strings.Contains(log, reason) || strings.Contains(log, "goroutine ") {
 		t.Errorf("the server ended with %v and\n%s", err, log)
@@ -152,12 +157,19 @@ func (c *child) endsReadOnly(t *testing.T, data, reason string) {
 }
 
 // isKept holds what is there after a restart against what was acknowledged: of what was not,
-// only the last may be there, as a whole.
+// only the last may be there, as a whole. A removal that was acknowledged has happened.
 func (c *child) isKept(t *testing.T, data string) {
 	t.Helper()
 	again := startServer(t, data, "--min-free", "1")
 	if got := len(again.ports(t)); got != c.acknowledged && got != c.acknowledged+1 {
 		t.Errorf("%d calls are there after a restart, %d were acknowledged", got, c.acknowledged)
+	}
+	want := http.StatusOK
+	if c.removed {
+		want = http.StatusNotFound
+	}
+	if status, _, err := again.ask("GET", "/v1/projects/default/hosts/"+removedAsset, ""); err != nil || status != want {
+		t.Errorf("the asset: %d %v; it was removed: %t", status, err, c.removed)
 	}
 	again.stop(t)
 }

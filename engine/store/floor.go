@@ -47,8 +47,11 @@ func (f *floor) due() bool {
 // half says whether half of what is kept free is.
 func (f *floor) half() bool {
 	usage, err := f.fs.GetDiskUsage(f.path)
-	return err != nil || usage.AvailBytes >= f.least/2
+	return err != nil || f.isHalf(usage.AvailBytes)
 }
+
+// isHalf says whether so much free is half of what is kept free. Nothing never is.
+func (f *floor) isHalf(free uint64) bool { return free >= f.least-f.least/2 }
 
 // Write takes what is about to be written to the disk, if there is room for it.
 func (f *floor) Write(p []byte) (int, error) {

@@ -53,6 +53,29 @@ func TestFreeSpaceFloor(t *testing.T) {
 	must(t, again.Close())
 }
 
+// TestSmallestFloor: where all that is kept free is a byte, a disk that has none takes nothing, also no removal.
+func TestSmallestFloor(t *testing.T) {
+	disk := vfs.NewMem()
+	free := func(bytes uint64) { disk.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: bytes}) }
+	free(1 << 30)
+	d := openOn(t, "data", &Options{fs: disk, MinFree: 1}, nil)
+	_, err := d.Apply(t.Context(), []engine.Report{numbered(1)})
+	must(t, err)
+	for range 2 {
+		free(0)
+		d.store.floor.asked.Store(0)
+		if n, err := d.Remove(t.Context(), "p1", engine.Host, "a1"); n.Removed != 0 || !errors.Is(err, engine.ErrRefused) {
+			t.Fatalf("removed %d, %v", n.Removed, err)
+		}
+		must(t, d.Close())
+		d = openOn(t, "data", &Options{fs: disk, MinFree: 1}, nil)
+	}
+	free(1)
+	d.store.floor.asked.Store(0)
+	_, err = d.Remove(t.Context(), "p1", engine.Host, "a1")
+	must(t, err, d.Close())
+}
+
 // crowded is a disk whose free space follows from whether there is an image.
 type crowded struct{ vfs.FS }
 

@@ -48,7 +48,7 @@ func (s *Store) Space() (free, floor uint64, err error) {
 func (s *Store) rest() error {
 	need := s.db.Metrics().MemTable.Size // what was read from logs, and is to be in tables
 	usage, err := s.opts.fs.GetDiskUsage(s.dir.path)
-	if err != nil || usage.AvailBytes >= s.floor.least+need || need <= smallLogs && usage.AvailBytes >= s.floor.least/2 {
+	if err != nil || usage.AvailBytes >= s.floor.least+need || need <= smallLogs && s.floor.isHalf(usage.AvailBytes) {
 		return nil
 	}
 	return fmt.Errorf("the disk of the data directory has %s free, of which %s are kept free, and what is in logs takes up to %s",
