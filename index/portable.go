@@ -59,10 +59,16 @@ func ParseNames(form []byte) (id, address, name string, err error) {
 	d := ident{kind: idKind(head[0] & 7), addrKind: idKind(head[0] >> 3 & 7)}
 	d.id, d.addr = r.ident(d.kind), r.ident(d.addrKind)
 	d.name = r.Rest
-	if r.Bad || len(d.id) < 2 || d.kind == kindSame || head[0]&nameFlag == 0 && len(d.name) > 0 {
+	if r.Bad {
 		return "", "", "", fmt.Errorf("%w names: %x", errPortable, clip(string(form)))
 	}
-	return d.idText(), d.addressText(), string(d.name), nil
+	id, address, name = d.idText(), d.addressText(), string(d.name)
+	var room, idRoom [128]byte
+	stored, kind := appendIdent(idRoom[:0], id)
+	if id == "" || !bytes.Equal(appendIdentRecord(room[:0], stored, kind, address, name), form) {
+		return "", "", "", fmt.Errorf("%w names: %q has another form", errPortable, clip(id))
+	}
+	return id, address, name, nil
 }
 
 // ident reads the stored form of a text of a kind.

@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -60,8 +61,16 @@ func FuzzParseNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, form []byte) {
 		id, address, name, err := index.ParseNames(form)
-		if err == nil && (id == "" || len(id)+len(address)+len(name) > 8*len(form)+64) {
-			t.Errorf("%q, %q, %q of %x", id, address, name, form)
+		if err != nil {
+			return
+		}
+		x := index.New()
+		o, err := x.Add(&index.Asset{ID: id, Address: address, Name: name, Group: "g"})
+		if err != nil || id == "" {
+			t.Fatalf("%q, %q, %q of %x, %v", id, address, name, form, err)
+		}
+		if again := x.Publish().Record(o).Names; !bytes.Equal(again, form) {
+			t.Errorf("%q, %q, %q of %x, whose form is %x", id, address, name, form, again)
 		}
 	})
 }
