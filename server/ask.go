@@ -170,6 +170,18 @@ func (s *Server) keys(a *asked, policy *engine.Policy) (*engine.KeySet, error) {
 	return s.keysOf(ports, policy), nil
 }
 
+// portFilters returns what a question asks of ports: a selector, a type and a status.
+func (s *Server) portFilters(l *asking) (keys *engine.KeySet, t engine.Type, status engine.Status, err error) {
+	if keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
+		return nil, 0, 0, err
+	}
+	if t, err = of(l.asked, "type", engine.ParseType); err != nil {
+		return nil, 0, 0, err
+	}
+	status, err = of(l.asked, "status", engine.ParseStatus)
+	return keys, t, status, err
+}
+
 // keysOf returns the keys that a selector has under a policy.
 func (s *Server) keysOf(ports expr.Ports, policy *engine.Policy) *engine.KeySet {
 	of := keySetOf{ports.String(), policy.Version()}

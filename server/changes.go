@@ -85,13 +85,7 @@ func (x *changing) ask(s *Server, c *call, now time.Time) (err error) {
 	l := x.asking
 	x.q = engine.ChangeQuery{Project: c.project, Category: l.snapshot.Category(), View: l.view, Where: l.where}
 	q := &x.q
-	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
-		return err
-	}
-	if q.Type, err = of(l.asked, "type", engine.ParseType); err != nil {
-		return err
-	}
-	if q.Status, err = of(l.asked, "status", engine.ParseStatus); err != nil {
+	if q.Keys, q.Type, q.Status, err = s.portFilters(l); err != nil {
 		return err
 	}
 	if text, given := l.values["kind"]; given {
@@ -259,26 +253,13 @@ func (s *Server) streamChanges(ctx context.Context, c *call, of *changing) error
 	if of.has("limit") {
 		return &engine.FieldError{Field: "limit", Value: of.values["limit"], Allowed: "nothing with format=ndjson, which has all rows"}
 	}
-	give, err := s.exports.take(idOf(c.caller))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if c.answered.write == nil { // also after a panic
-			give()
-		}
-	}()
 	var found *engine.Changes
-	err = s.search(ctx, true, func(ctx context.Context) (err error) {
-		found, err = s.askChanges(ctx, of)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.media = ndjsonMedia
-	c.stream(func(w io.Writer) error {
-		defer give()
+	return s.exports.stream(c, ndjsonMedia, func() error {
+		return s.search(ctx, true, func(ctx context.Context) (err error) {
+			found, err = s.askChanges(ctx, of)
+			return err
+		})
+	}, func(w io.Writer) error {
 		out := newLines(w)
 		var r engine.Reading
 		if found != nil {
@@ -299,7 +280,6 @@ func (s *Server) streamChanges(ctx context.Context, c *call, of *changing) error
 		}
 		return out.flush()
 	})
-	return nil
 }
 
 // leftOutTrailer says of a stream what left_out does of a page.

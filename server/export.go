@@ -49,6 +49,29 @@ func (p *places) take(h holder) (give func(), err error) {
 	}), nil
 }
 
+// stream takes a place for an answer that prepare begins and write writes when it is sent, until either fails or
+// it is written.
+func (p *places) stream(c *call, media []string, prepare func() error, write func(io.Writer) error) error {
+	give, err := p.take(idOf(c.caller))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if c.answered.write == nil { // also after a panic
+			give()
+		}
+	}()
+	if err := prepare(); err != nil {
+		return err
+	}
+	c.media = media
+	c.stream(func(w io.Writer) error {
+		defer give()
+		return write(w)
+	})
+	return nil
+}
+
 // export answers with whole assets, all of one state, as they are taken.
 func (s *Server) export(ctx context.Context, c *call) error {
 	if !c.streams {
@@ -67,42 +90,22 @@ func (s *Server) export(ctx context.Context, c *call) error {
 		return &engine.FieldError{Field: "format", Value: format, Allowed: scanfile.ExportNDJSON + " or " + scanfile.ExportCSV}
 	}
 	q := engine.ExportQuery{View: l.view, Where: l.where}
-	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
-		return err
-	}
-	if q.Type, err = of(l.asked, "type", engine.ParseType); err != nil {
-		return err
-	}
-	if q.Status, err = of(l.asked, "status", engine.ParseStatus); err != nil {
+	if q.Keys, q.Type, q.Status, err = s.portFilters(l); err != nil {
 		return err
 	}
 	if !l.timely && c.unchanged(l.snapshot) {
 		return nil
 	}
-	give, err := s.exports.take(idOf(c.caller))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if c.answered.write == nil { // also after a panic
-			give()
-		}
-	}()
 	var found *engine.Export
-	err = s.search(ctx, true, func(ctx context.Context) (err error) {
-		found, err = l.snapshot.Export(ctx, q)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.media = media
-	c.stream(func(w io.Writer) error {
-		defer give()
+	return s.exports.stream(c, media, func() error {
+		return s.search(ctx, true, func(ctx context.Context) (err error) {
+			found, err = l.snapshot.Export(ctx, q)
+			return err
+		})
+	}, func(w io.Writer) error {
 		_, err := scanfile.Export(w, format, found.All(ctx))
 		return err
 	})
-	return nil
 }
 
 // stream makes an answer of what is written when it is sent. An error of that ends the connection, so

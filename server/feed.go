@@ -47,16 +47,18 @@ func (s *Server) follow(ctx context.Context, c *call, of *changing) error {
 	if !c.streams {
 		return &failure{kind: oldHTTP}
 	}
-	give, err := s.feeds.take(idOf(c.caller))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if c.answered.write == nil { // also after a panic
-			give()
+	return s.feeds.stream(c, eventMedia, func() error { return s.beginFeed(ctx, of) }, func(w io.Writer) error {
+		f := &feed{s: s, ctx: ctx, of: of, out: newLines(w), sent: func() error { return nil }}
+		if sw, ok := w.(*streamWriter); ok {
+			f.sent = sw.send
 		}
-	}()
-	err = s.search(ctx, true, func(ctx context.Context) error {
+		return f.run()
+	})
+}
+
+// beginFeed finds where a feed begins.
+func (s *Server) beginFeed(ctx context.Context, of *changing) error {
+	err := s.search(ctx, true, func(ctx context.Context) error {
 		if of.q.After == (engine.Position{}) && of.q.Since.IsZero() { // what is to come
 			of.q.After = engine.After(of.snapshot.Sequence())
 		}
@@ -66,20 +68,8 @@ func (s *Server) follow(ctx context.Context, c *call, of *changing) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
 	of.snapshot = engine.Snapshot{} // which would be held as long as the feed
-	c.media = eventMedia
-	c.stream(func(w io.Writer) error {
-		defer give()
-		f := &feed{s: s, ctx: ctx, of: of, out: newLines(w), sent: func() error { return nil }}
-		if sw, ok := w.(*streamWriter); ok {
-			f.sent = sw.send
-		}
-		return f.run()
-	})
-	return nil
+	return err
 }
 
 // run sends changes until the reader leaves, its time is over or the server stops.

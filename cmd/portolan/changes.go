@@ -19,11 +19,7 @@ import (
 type changesFlags struct {
 	filterFlags
 	server       serverFlags
-	ports        selector
-	where        condition
-	typ          *choice
-	status       *choice
-	kinds        kindsFlag
+	of           changeFilters
 	since, until string
 	net, flapped bool
 }
@@ -32,7 +28,7 @@ type changesFlags struct {
 const defaultServer = "http://127.0.0.1:8080"
 
 func newChangesFlags(forms ...string) *changesFlags {
-	f := &changesFlags{filterFlags: newFilterFlags(), typ: newType(), status: newStatus()}
+	f := &changesFlags{filterFlags: newFilterFlags(), of: newChangeFilters()}
 	f.output = newOutput(forms...)
 	f.limit = newCount(0)
 	return f
@@ -45,11 +41,7 @@ func (f *changesFlags) addTo(cmd *cobra.Command) {
 	server.DefValue, f.server.url = defaultServer, defaultServer
 	under(topicFilter, cmd, func() {
 		cmd.Flags().StringVar(&f.since, "since", "", "from this `TIME` on, such as 2026-03-01T12:00:00Z, this long ago such as 24h or 7d, or after the batch of this number")
-		cmd.Flags().Var(&f.kinds, "kind", "only changes of these kinds: "+strings.Join(kindWords(), ", "))
-		cmd.Flags().Var(&f.ports, "ports", "only these ports")
-		cmd.Flags().Var(&f.where, "where", "only these assets, as they are now")
-		f.typ.addTo(cmd, "type", "", "only ports of this type")
-		f.status.addTo(cmd, "status", "", "only ports of this status")
+		f.of.addTo(cmd, "only these assets, as they are now")
 	})
 	f.addView(cmd)
 	f.addForm(cmd)
@@ -62,8 +54,8 @@ func (f *changesFlags) addTo(cmd *cobra.Command) {
 func (f *changesFlags) ask() question {
 	words := map[bool]string{true: "true"}
 	return f.question("/changes", map[string]string{
-		"since": f.since, "until": f.until, "kind": f.kinds.String(), "ports": f.ports.String(), "where": f.where.String(),
-		"type": f.typ.value, "status": f.status.value, "net": words[f.net], "flapped": words[f.flapped],
+		"since": f.since, "until": f.until, "kind": f.of.kinds.String(), "ports": f.of.ports.String(), "where": f.of.where.String(),
+		"type": f.of.typ.value, "status": f.of.status.value, "net": words[f.net], "flapped": words[f.flapped],
 	})
 }
 

@@ -30,17 +30,33 @@ type diffFlags struct {
 	filterFlags
 	read     readFlags
 	server   serverFlags
-	ports    selector
-	where    condition
-	typ      *choice
-	status   *choice
-	kinds    kindsFlag
+	of       changeFilters
 	by       choice
 	exitCode bool
 }
 
+// changeFilters are the flags that say which changes are asked for.
+type changeFilters struct {
+	ports  selector
+	where  condition
+	typ    *choice
+	status *choice
+	kinds  kindsFlag
+}
+
+func newChangeFilters() changeFilters { return changeFilters{typ: newType(), status: newStatus()} }
+
+// addTo adds the flags, of which one is about assets.
+func (f *changeFilters) addTo(cmd *cobra.Command, assets string) {
+	cmd.Flags().Var(&f.kinds, "kind", "only changes of these kinds: "+strings.Join(kindWords(), ", "))
+	cmd.Flags().Var(&f.ports, "ports", "only these ports")
+	cmd.Flags().Var(&f.where, "where", assets)
+	f.typ.addTo(cmd, "type", "", "only ports of this type")
+	f.status.addTo(cmd, "status", "", "only ports of this status")
+}
+
 func (c *cli) diffCommand() *cobra.Command {
-	f := &diffFlags{filterFlags: newFilterFlags(), typ: newType(), status: newStatus(), by: choice{value: "host", words: []string{"host", "port"}}}
+	f := &diffFlags{filterFlags: newFilterFlags(), of: newChangeFilters(), by: choice{value: "host", words: []string{"host", "port"}}}
 	f.output = newOutput(asTable, asJSON, asNDJSON, asCSV, asMarkdown)
 	cmd := &cobra.Command{
 		Use:   "diff OLD {NEW | --server URL}",
@@ -65,11 +81,7 @@ asked for if they are meant in one of the states.`,
 	})
 	f.server.addTo(cmd)
 	under(topicFilter, cmd, func() {
-		cmd.Flags().Var(&f.kinds, "kind", "only changes of these kinds: "+strings.Join(kindWords(), ", "))
-		cmd.Flags().Var(&f.ports, "ports", "only these ports")
-		cmd.Flags().Var(&f.where, "where", "only these assets")
-		f.typ.addTo(cmd, "type", "", "only ports of this type")
-		f.status.addTo(cmd, "status", "", "only ports of this status")
+		f.of.addTo(cmd, "only these assets")
 	})
 	f.addView(cmd)
 	f.addForm(cmd)
@@ -97,10 +109,10 @@ func (c *cli) diff(ctx context.Context, f *diffFlags, args []string) error {
 	}
 	now := time.Now()
 	q := engine.DiffQuery{
-		View: f.view(), Where: f.where.where.Assets(newer.Policy(), now), Type: parsedType(f.typ), Status: parsedStatus(f.status), Kinds: f.kinds.kinds, Apart: true,
+		View: f.view(), Where: f.of.where.where.Assets(newer.Policy(), now), Type: parsedType(f.of.typ), Status: parsedStatus(f.of.status), Kinds: f.of.kinds.kinds, Apart: true,
 	}
-	if f.ports.given {
-		q.Keys = f.ports.ports.Keys(newer.Policy())
+	if f.of.ports.given {
+		q.Keys = f.of.ports.ports.Keys(newer.Policy())
 	}
 	d, err := newer.Diff(ctx, old, q)
 	if err != nil {
