@@ -95,7 +95,11 @@ func (s Snapshot) Assets(ctx context.Context, q AssetQuery) (AssetPage, error) {
 
 // assetsWhere fills a page of a set.
 func (s Snapshot) assetsWhere(ctx context.Context, q *AssetQuery, page AssetPage) (AssetPage, error) {
-	total, list, err := s.s.View(q.View.groups).FindPage(ctx, q.Where.c, q.Offset, q.Limit)
+	c, err := s.condition(q.Where)
+	if err != nil {
+		return AssetPage{}, err
+	}
+	total, list, err := s.s.View(q.View.groups).FindPage(ctx, c, q.Offset, q.Limit)
 	if err != nil {
 		return AssetPage{}, err
 	}

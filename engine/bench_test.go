@@ -350,3 +350,47 @@ func BenchmarkSmallProjects(b *testing.B) {
 		runtime.KeepAlive(e)
 	}
 }
+
+// BenchmarkPast makes the state of a fleet before a share of its hosts had other ports, in batches of 1,000, and
+// asks it for a page.
+func BenchmarkPast(b *testing.B) {
+	for _, share := range []int{1000, 100, 10} {
+		b.Run(fmt.Sprintf("1-of-%d", share), func(b *testing.B) {
+			reports := agentFleet(b)
+			e := loadWith(b, &engine.Options{ChangesBytes: 1 << 30}, reports)
+			before, err := e.Snapshot(reports[0].Project, engine.Host)
+			if err != nil {
+				b.Fatal(err)
+			}
+			changed := changedPorts(reports, share)
+			for batch := range slices.Chunk(changed, 1000) {
+				if _, err := e.Apply(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ResetTimer()
+			for range b.N {
+				engine.ForgetPasts(e)
+				s, err := e.SnapshotAt(b.Context(), reports[0].Project, engine.Host, engine.Moment{Sequence: before.Sequence()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.Ports(b.Context(), engine.PortQuery{Limit: 100}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(changed)), "ns/asset")
+		})
+	}
+}
+
+// changedPorts returns reports of one of so many hosts with other ports than it had.
+func changedPorts(reports []engine.Report, share int) (changed []engine.Report) {
+	for i := 0; i < len(reports); i += share {
+		r := reports[i]
+		r.Seen, r.Open = r.Seen.Add(time.Second), append(slices.Clone(r.Open[:len(r.Open)/2]), engine.MakeKey(uint16(20_000+i%1000), engine.TCP))
+		slices.Sort(r.Open)
+		changed = append(changed, r)
+	}
+	return changed
+}

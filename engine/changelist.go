@@ -25,7 +25,10 @@ import (
 //	         it left, too, and varint of base less the time that tells of it
 //	seen     varint of base less a time: of one that appeared, that of its newest report, of others that of
 //	         the first key; not of one that is forgotten
-//	names    uvarint of the length; id, address and name, in the form of index.AppendNames
+//	names    uvarint of the length; id, address and name, in the form of index.Record
+//	texts    where they were others before: likewise, as they were
+//	labels   where they were others before, or those of one that is forgotten: uvarint of the length; the set
+//	         of labels.go that it had, nothing if it had none
 //	keys     of one that appeared or is forgotten: uvarint of the length, all its keys in the form of
 //	         index.AppendKeys, and where times differ, per key varint of seen less its time; of
 //	         others: uvarint of how many; per key uvarint of (its distance from the one before, from
@@ -39,9 +42,11 @@ const (
 	assetForgotten = 2
 	whatMask       = 3
 
-	entryMoved = 1 << 2
-	entryTimes = 1 << 3 // times of keys differ
-	entryKnown = whatMask | entryMoved | entryTimes
+	entryMoved  = 1 << 2
+	entryTimes  = 1 << 3 // times of keys differ
+	entryTexts  = 1 << 4 // it had other texts before
+	entryLabels = 1 << 5 // it had other labels before
+	entryKnown  = whatMask | entryMoved | entryTimes | entryTexts | entryLabels
 )
 
 // maxList is how many bytes a list has at least when another is begun.
@@ -150,8 +155,16 @@ func (r *recorder) appeared(s *index.Snapshot, o index.Ordinal) {
 
 func (r *recorder) forgotten(old *index.Snapshot, o index.Ordinal) {
 	was := old.Record(o)
-	r.begin(assetForgotten, was.Group)
+	labels := labelSet(old, was.Note)
+	head := byte(assetForgotten)
+	if len(labels) > 0 {
+		head |= entryLabels
+	}
+	r.begin(head, was.Group)
 	r.bytes(was.Names)
+	if len(labels) > 0 {
+		r.bytes(labels)
+	}
 	r.bytes(was.Keys)
 	if len(r.entries) >= maxList {
 		r.end()
@@ -161,19 +174,28 @@ func (r *recorder) forgotten(old *index.Snapshot, o index.Ordinal) {
 // changed writes what became of an asset that was there before.
 func (r *recorder) changed(old, s *index.Snapshot, o index.Ordinal) {
 	was, is := old.Record(o), s.Record(o)
-	moved := was.Group != is.Group
-	if !moved && bytes.Equal(was.Keys, is.Keys) {
-		return
-	}
-	r.was.load(old, o)
-	r.is.load(s, o)
-	r.keys = appendKeyChanges(r.keys[:0], &r.was, &r.is)
+	labels := labelSet(old, was.Note)
 	head := byte(assetChanged)
-	if moved {
+	if was.Group != is.Group {
 		head |= entryMoved
 	}
+	if !bytes.Equal(was.Names, is.Names) {
+		head |= entryTexts
+	}
+	if !bytes.Equal(labels, labelSet(s, is.Note)) {
+		head |= entryLabels
+	}
+	r.keys = r.keys[:0]
+	if head&entryMoved != 0 || !bytes.Equal(was.Keys, is.Keys) {
+		r.was.load(old, o)
+		r.is.load(s, o)
+		r.keys = appendKeyChanges(r.keys, &r.was, &r.is)
+	}
+	if head == assetChanged && len(r.keys) == 0 {
+		return
+	}
 	r.begin(head, is.Group)
-	if moved {
+	if head&entryMoved != 0 {
 		r.group(was.Group)
 		r.ago(r.base, r.is.known.home)
 	}
@@ -183,6 +205,12 @@ func (r *recorder) changed(old, s *index.Snapshot, o index.Ordinal) {
 	}
 	r.ago(r.base, first)
 	r.bytes(is.Names)
+	if head&entryTexts != 0 {
+		r.bytes(was.Names)
+	}
+	if head&entryLabels != 0 {
+		r.bytes(labels)
+	}
 	r.entries = binary.AppendUvarint(r.entries, uint64(len(r.keys)))
 	before := Key(0)
 	for _, k := range r.keys {
@@ -211,6 +239,14 @@ func (r *recorder) end() {
 	r.from = r.next
 	r.entries, r.names = r.entries[:0], r.names[:0]
 	clear(r.numbers)
+}
+
+// labelSet returns the set of labels of an asset with the note, nothing if it has none.
+func labelSet(s *index.Snapshot, note []byte) []byte {
+	if n, ok := noteLabels(note); ok {
+		return s.Interned(n)
+	}
+	return nil
 }
 
 // appendKeyChanges appends what became of the keys of an asset that is in both states, in their order.
@@ -244,9 +280,13 @@ type changedAsset struct {
 	movedAt micros
 	seen    micros
 	names   []byte   // in their portable form
+	texts   []byte   // as they were before; nil: the same
+	labels  []byte   // the set that it had before, if it was relabelled
 	own     *netMark // of the change of the asset itself, in a net answer
 	keys    []keyChange
 	room    []Key
+
+	relabelled bool // it had other labels before, or is forgotten and had some
 }
 
 // listReader reads a list, which may be damaged.
@@ -288,10 +328,28 @@ func CheckPart(p journal.Part) error {
 		case !ok:
 			return nil
 		}
-		if _, _, _, err := index.ParseNames(a.names); err != nil {
+		if err := a.check(); err != nil {
 			return fmt.Errorf("%w: %w", errDamaged, err)
 		}
 	}
+}
+
+// check says what is wrong with what an entry says by value.
+func (a *changedAsset) check() error {
+	id, _, _, err := index.ParseNames(a.names)
+	if err == nil && a.texts != nil {
+		var was string
+		if was, _, _, err = index.ParseNames(a.texts); err == nil && was != id {
+			err = fmt.Errorf("asset %.100q was %.100q before", id, was)
+		}
+	}
+	if err == nil && len(a.labels) > 0 {
+		r := index.Reader{Rest: a.labels}
+		if readLabels(&r); r.Bad || len(r.Rest) > 0 {
+			err = fmt.Errorf("labels %x", clip(a.labels))
+		}
+	}
+	return err
 }
 
 func (l *listReader) damage() error {
@@ -308,7 +366,8 @@ func (l *listReader) next(a *changedAsset) (ok bool, err error) {
 	}
 	head := l.Bytes(1)[0]
 	a.what, a.moved, a.left, a.keys = head&whatMask, head&entryMoved != 0, "", a.keys[:0]
-	if head&^entryKnown != 0 || a.what > assetForgotten || a.moved && a.what != assetChanged {
+	a.texts, a.labels, a.relabelled = nil, nil, head&entryLabels != 0
+	if !fits(head) {
 		l.Bad = true
 	}
 	a.group = l.group()
@@ -320,12 +379,32 @@ func (l *listReader) next(a *changedAsset) (ok bool, err error) {
 		a.seen = l.base - l.Int64()
 	}
 	a.names = l.Bytes(l.Uint(uint64(len(l.Rest))))
+	if head&entryTexts != 0 {
+		a.texts = l.Bytes(l.Uint(uint64(len(l.Rest))))
+	}
+	if a.relabelled {
+		a.labels = l.Bytes(l.Uint(uint64(len(l.Rest))))
+	}
 	if a.what == assetChanged {
 		l.keyChanges(a)
 	} else {
 		l.allKeys(a, head&entryTimes != 0)
 	}
 	return !l.Bad, l.damage()
+}
+
+// fits says whether there may be an entry with the head.
+func fits(head byte) bool {
+	what := head & whatMask
+	switch {
+	case head&^entryKnown != 0 || what > assetForgotten:
+		return false
+	case what == assetAppeared:
+		return head&(entryMoved|entryTexts|entryLabels) == 0
+	case what == assetForgotten:
+		return head&(entryMoved|entryTexts) == 0
+	}
+	return true
 }
 
 func (l *listReader) group() string {

@@ -258,6 +258,13 @@ func (p *pipeline) rest() {
 	}
 }
 
+// latest returns when the last batch was made.
+func (p *pipeline) latest() micros {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.time
+}
+
 // listen returns what is closed at the next news. The lock is held.
 func (p *pipeline) listen() <-chan struct{} {
 	if p.news == nil {

@@ -60,6 +60,9 @@ func (s Snapshot) Coverage(ctx context.Context, q CoverageQuery) (Coverage, erro
 	if err := s.check(q.Project, q.Category, q.AtLeast, 0, 0); err != nil {
 		return Coverage{}, err
 	}
+	if err := s.present("coverage", "only of now"); err != nil {
+		return Coverage{}, err
+	}
 	c := Coverage{Version: s.Version(), Sequence: s.included(q.AtLeast)}
 	if s.s == nil {
 		return c, nil
@@ -165,7 +168,7 @@ func (l *looker) count(r *index.Row) {
 
 // LookedAt is the assets that were looked at for one of the keys, as [Coverage] counts them.
 func LookedAt(keys *KeySet) *HostSet {
-	return &HostSet{index.HasRowWith(func() func(*index.Row) bool {
+	return &HostSet{times: true, c: index.HasRowWith(func() func(*index.Row) bool {
 		of := newLooker(keys)
 		return func(r *index.Row) bool {
 			at, _ := of.at(r)

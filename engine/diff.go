@@ -109,6 +109,9 @@ func (s Snapshot) Diff(ctx context.Context, old Snapshot, q DiffQuery) (*Diff, e
 		if err := of.check("", Host, 0, 0, 0); err != nil {
 			return nil, err
 		}
+		if err := of.present("diff", "states of now, or Changes with Net"); err != nil {
+			return nil, err
+		}
 		if of.s == nil { // the project never had an asset
 			of.s = nothing
 		}

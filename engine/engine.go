@@ -82,6 +82,7 @@ type Engine struct {
 	writers   sync.RWMutex // read-locked by writes, locked by Close and Attach
 	tenants   tenants
 	pipeline  pipeline
+	pasts     pasts
 }
 
 // projectTree orders projects by name. A tree that is published is not changed.
@@ -149,6 +150,7 @@ func Open(opts *Options) (*Engine, error) {
 	e.tenants.coming = make(map[string]*newcomer)
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
 	e.pipeline.tenants = &e.tenants
+	e.pasts.turn = make(chan struct{}, 1)
 	return e, nil
 }
 
@@ -176,6 +178,7 @@ func (e *Engine) Close() error {
 		return ErrClosed
 	}
 	e.pipeline.wake() // who waits for what will not come
+	e.pasts.end()
 	e.writers.Lock()
 	defer e.writers.Unlock()
 	err := e.pipeline.settle(context.Background())

@@ -275,6 +275,9 @@ func (s Snapshot) Findings(ctx context.Context, q FindingQuery) (FindingPage, er
 	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
 		return FindingPage{}, err
 	}
+	if err := s.present("findings", "only of now"); err != nil {
+		return FindingPage{}, err
+	}
 	page := FindingPage{Version: s.Version(), Sequence: s.included(q.AtLeast)}
 	if s.s == nil || s.policy.expected == nil {
 		return page, nil

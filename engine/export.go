@@ -51,6 +51,9 @@ func (s Snapshot) Export(ctx context.Context, q ExportQuery) (*Export, error) {
 	if err := s.check("", Host, 0, 0, 0); err != nil {
 		return nil, err
 	}
+	if err := s.present("export", "only of now"); err != nil {
+		return nil, err
+	}
 	e := &Export{s: s, status: q.Status, whole: q.Keys == nil && q.Type == AnyType && q.Status == AnyStatus}
 	var err error
 	if e.filter, _, err = newFilter(0, q.Type, q.Status, q.Keys); err != nil || s.s == nil {

@@ -105,7 +105,11 @@ func (h *hostSearch) oneAsset(f *index.Filter) error {
 		return nil
 	}
 	if h.q.Where != nil {
-		if in, err := h.s.Meets(h.ctx, o, h.q.Where.c); err != nil || !in {
+		c, err := h.condition(h.q.Where)
+		if err != nil {
+			return err
+		}
+		if in, err := h.s.Meets(h.ctx, o, c); err != nil || !in {
 			return err
 		}
 	}

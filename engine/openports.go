@@ -14,7 +14,8 @@ type OpenPort struct {
 	// Rule and Reason are the name of the policy's rule that gives it that status, and why; empty where
 	// there is none, or it does not say.
 	Rule, Reason string
-	// Seen is when the newest report that tells anything about the port was made: it was open then.
+	// Seen is when the newest report that tells anything about the port was made: it was open then. It
+	// is zero in a state of the past.
 	Seen time.Time
 }
 
@@ -69,11 +70,11 @@ func (s Snapshot) AssetPorts(ctx context.Context, view View, id string) (AssetPo
 	}
 	a.Ports = make([]OpenPort, len(a.Open))
 	for i, k := range a.Open {
-		a.Ports[i] = OpenPort{
-			Port: k.Port(), Type: k.Type(),
-			Seen: time.UnixMicro(max(looked.at(k), known.ownOf(i))).UTC(),
-		}
 		p := &a.Ports[i]
+		p.Port, p.Type = k.Port(), k.Type()
+		if !s.past {
+			p.Seen = time.UnixMicro(max(looked.at(k), known.ownOf(i))).UTC()
+		}
 		var rule *Rule
 		if p.Status, rule = j.explain(o, k); rule != nil {
 			p.Rule, p.Reason = rule.Name, rule.Reason

@@ -219,7 +219,7 @@ type Asset struct {
 	Category                             Category
 	// Labels are by name; nil if there are none.
 	Labels map[string]string
-	// LastSeen is the time of the newest report about the asset.
+	// LastSeen is the time of the newest report about the asset, zero in a state of the past.
 	LastSeen time.Time
 	// Open is its open keys in order.
 	Open []Key

@@ -62,7 +62,8 @@ func (j *judge) explainRow(view index.View, k Key, status Status) *Rule {
 type HostReason struct {
 	// Rule is the one of the policy that gives the row its status, nil where none does.
 	Rule *Rule
-	// Seen is when the newest report that tells anything about the port was made: it was open then.
+	// Seen is when the newest report that tells anything about the port was made: it was open then. It
+	// is zero in a state of the past.
 	Seen time.Time
 }
 
@@ -98,7 +99,9 @@ func (s Snapshot) HostReasons(ctx context.Context, rows []HostPort) ([]HostReaso
 		}
 		k := rows[p.i].Key()
 		_, reasons[p.i].Rule = j.explain(p.o, k)
-		reasons[p.i].Seen = time.UnixMicro(times.of(k)).UTC()
+		if !s.past {
+			reasons[p.i].Seen = time.UnixMicro(times.of(k)).UTC()
+		}
 	}
 	return reasons, nil
 }

@@ -21,6 +21,7 @@ type Snapshot struct {
 	category Category
 	sequence uint64
 	gaps     *gaps
+	past     bool // it is of a moment that was: see [Engine.SnapshotAt]
 }
 
 // Snapshot returns the newest state of a project's hosts or containers. With
@@ -69,7 +70,7 @@ func (s Snapshot) EnterpriseProjects() iter.Seq2[string, int] {
 func (s Snapshot) Category() Category { return s.category }
 
 // Version is the data version: it grows with every change that readers see. It
-// is 0 for a project that never had an asset.
+// is 0 for a project that never had an asset. That of a state of the past tells it from others of this process.
 func (s Snapshot) Version() uint64 {
 	if s.s == nil {
 		return 0
@@ -273,8 +274,12 @@ func (s Snapshot) asset(o index.Ordinal) Asset {
 	if set, ok := noteLabels(a.Note); ok {
 		labels = labelsOf(s.s.Interned(set))
 	}
-	return Asset{
+	asset := Asset{
 		ID: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.Group, Category: s.category, Labels: labels,
-		LastSeen: time.UnixMicro(noteNewest(a.Note)).UTC(), Open: a.Keys, Version: s.Version(),
+		Open: a.Keys, Version: s.Version(),
 	}
+	if !s.past {
+		asset.LastSeen = time.UnixMicro(noteNewest(a.Note)).UTC()
+	}
+	return asset
 }

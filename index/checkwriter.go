@@ -28,8 +28,10 @@ func (x *Index) Check(ctx context.Context, refs func(note []byte) ([]uint32, []L
 		}
 		c.asset(o, refs)
 	}
-	c.blobs()
-	c.freeOrdinals()
+	if x.base == 0 { // a fork frees neither
+		c.blobs()
+		c.freeOrdinals()
+	}
 	c.freeGroups()
 	c.labelled()
 	return errors.Join(append([]error{s.Check(ctx)}, c.faults...)...)

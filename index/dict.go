@@ -39,7 +39,8 @@ type dict struct {
 type table struct {
 	slots   []uint32
 	ordBits uint8
-	used    int // writer's: slots that are set
+	epoch   uint64 // in which it was made
+	used    int    // writer's: slots that are set
 }
 
 const (
@@ -65,11 +66,12 @@ func hashID(id []byte, kind idKind) uint64 {
 
 // newTable returns a table for n assets with ordinals below limit, and as many
 // more as the growth says.
-func newTable(n int, growth float64, limit int) *table {
+func newTable(n int, growth float64, limit int, epoch uint64) *table {
 	size := max(minTable, int(float64(n)*growth/maxLoad))
 	return &table{
 		slots:   make([]uint32, size),
 		ordBits: uint8(bits.Len(uint(max(2*limit, minTable)))),
+		epoch:   epoch,
 	}
 }
 
@@ -93,7 +95,7 @@ func newDict(entries []entry, n, limit int, epoch uint64) dict {
 	}
 	for i, part := range parts {
 		growth := math.Pow(dictGrowth, float64(i+1)/float64(len(parts)))
-		d.tables[i] = newTable(max(n/len(parts), len(part))+1, growth, limit)
+		d.tables[i] = newTable(max(n/len(parts), len(part))+1, growth, limit, epoch)
 		for _, e := range part {
 			d.tables[i].insert(e.hash, e.o)
 		}
@@ -179,6 +181,9 @@ func (p *probe) next() (Ordinal, bool) {
 func (x *Index) addToDict(hash uint64, o Ordinal) {
 	d := &x.next.dict
 	i := d.shard(hash)
+	if d.tables[i].epoch <= x.base {
+		x.setTable(i, d.tables[i].detached(x.epoch))
+	}
 	if d.tables[i].full(o) {
 		x.growDict(i)
 		i = d.shard(hash)
@@ -205,12 +210,18 @@ func (x *Index) growDict(i int) {
 			live = append(live, entry{hash, o})
 		}
 	}
-	larger := newTable(len(live)+1, dictGrowth, x.next.ordinals)
+	larger := newTable(len(live)+1, dictGrowth, x.next.ordinals, x.epoch)
 	for _, e := range live {
 		larger.insert(e.hash, e.o)
 	}
+	x.setTable(i, larger)
+}
+
+// setTable replaces a table of the dictionary.
+func (x *Index) setTable(i int, t *table) {
+	d := &x.next.dict
 	if d.epoch != x.epoch {
 		d.tables, d.epoch = slices.Clone(d.tables), x.epoch
 	}
-	d.tables[i] = larger
+	d.tables[i] = t
 }

@@ -49,3 +49,6 @@ func Recalled(x *Index) int {
 	}
 	return 0
 }
+
+// IsFork says whether an index began as a fork.
+func IsFork(x *Index) bool { return x.base > 0 }

@@ -194,6 +194,8 @@ func (x *Index) changed(p *posting, changes []change, universe int) *posting {
 	switch {
 	case p == nil:
 		p = &posting{epoch: x.epoch}
+	case p.epoch <= x.base:
+		p = p.detached(x.epoch)
 	case p.epoch != x.epoch:
 		p = p.clone(x.epoch)
 	}

@@ -249,7 +249,7 @@ func (r *imageReader) dict() {
 	d := dict{tables: make([]*table, tables), epoch: r.x.epoch}
 	for i := range d.tables {
 		n := r.length(4)
-		t := &table{used: int(r.uint(uint64(n))), ordBits: uint8(r.uint(32))}
+		t := &table{used: int(r.uint(uint64(n))), ordBits: uint8(r.uint(32)), epoch: r.x.epoch}
 		raw := r.bytes(4 * n)
 		if n < minTable || float64(t.used) > maxLoad*float64(n) {
 			r.fault("a table of %d slots, %d of them used", n, t.used)

@@ -37,7 +37,8 @@ type Index struct {
 
 	frozen     *Snapshot // the state last frozen
 	epoch      uint64
-	next       data // the state being written
+	base       uint64 // of a fork: what carries it or an older epoch is another index's, too
+	next       data   // the state being written
 	blobs      blobs
 	changes    []change // not yet in the postings, in the order they were made
 	flushing   flushing
@@ -96,7 +97,7 @@ func (x *Index) Freeze() *Snapshot {
 	x.giveBack()
 	x.next.merges.forget(&x.next)
 	x.next.recalls.forget(&x.next)
-	s := &Snapshot{data: x.next}
+	s := &Snapshot{data: x.next, epoch: x.epoch}
 	s.tree = x.next.tree.Copy()
 	s.groupNames = x.next.groupNames.Copy()
 	s.labels.numbers = x.next.labels.numbers.Copy()

@@ -433,6 +433,8 @@ func TestModel(t *testing.T) {
 		x, m := index.New(), &model{map[string]index.Asset{}}
 		index.FlushAfter(x, rapid.SampledFrom([]int{1, 30, 1 << 20}).Draw(t, "flush after"))
 		kept, keptModel := x.Snapshot(), m.clone()
+		var others []*index.Index
+		var otherModels []*model
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
 				for range rapid.IntRange(1, 40).Draw(t, "n") {
@@ -454,6 +456,9 @@ func TestModel(t *testing.T) {
 			},
 			"keep": func(*rapid.T) { kept, keptModel = x.Publish(), m.clone() },
 			"read an image": func(t *rapid.T) {
+				if index.IsFork(x) {
+					t.Skip("a fork does not know who refers to what is interned")
+				}
 				var image bytes.Buffer
 				x.Publish()
 				err := x.WriteImage(&image)
@@ -465,6 +470,22 @@ func TestModel(t *testing.T) {
 					t.Fatalf("%d bytes are left, %v", left, err)
 				}
 				index.FlushAfter(x, rapid.SampledFrom([]int{1, 30, 1 << 20}).Draw(t, "flush after"))
+			},
+			"fork": func(t *rapid.T) { // and go on with either
+				from, of := x.Publish(), m
+				if rapid.Bool().Draw(t, "of what was kept") {
+					from, of = kept, keptModel
+				}
+				others, otherModels = append(others, x), append(otherModels, m)
+				x, m = from.Fork(), of.clone()
+				index.FlushAfter(x, rapid.SampledFrom([]int{1, 30, 1 << 20}).Draw(t, "flush after"))
+			},
+			"go on with another": func(t *rapid.T) {
+				if len(others) == 0 {
+					t.Skip("there is none")
+				}
+				i := rapid.IntRange(0, len(others)-1).Draw(t, "which")
+				x, others[i], m, otherModels[i] = others[i], x, otherModels[i], m
 			},
 			"": func(t *rapid.T) {
 				s := x.Publish()

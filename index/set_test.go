@@ -174,12 +174,12 @@ func TestTable(t *testing.T) {
 	}{
 		{0, 1.9, 0, minTable, 5}, {1000, 1.9, 1000, 2235, 11}, {1000, 1.0, 1024, 1176, 12}, {17, 1.0, 1 << 20, 20, 22},
 	} {
-		table := newTable(c.n, c.growth, c.limit)
+		table := newTable(c.n, c.growth, c.limit, 1)
 		if len(table.slots) != c.slots || table.ordBits != c.bits {
 			t.Errorf("for %d, %g, %d: %d slots, %d bits", c.n, c.growth, c.limit, len(table.slots), table.ordBits)
 		}
 	}
-	table := newTable(17, 1.0, 0) // 20 slots, 17 of which are used at most
+	table := newTable(17, 1.0, 0, 1) // 20 slots, 17 of which are used at most
 	for used, full := range map[int]bool{0: false, 16: false, 17: true, 20: true} {
 		if table.used = used; table.full(3) != full {
 			t.Errorf("with %d used it is full: %t", used, !full)

@@ -11,6 +11,7 @@ import (
 // keeps what it needs in memory, as long as it is held.
 type Snapshot struct {
 	data
+	epoch  uint64 // the last of what it has
 	memo   memo
 	merged atomic.Pointer[mergedView] // views of several groups asked for so far
 	held   atomic.Pointer[heldSet]    // sets of holders in views asked for so far

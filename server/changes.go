@@ -44,7 +44,7 @@ type changing struct {
 // changes answers what changed in the course of time: a page, all of it as it is taken, or also
 // what is to come.
 func (s *Server) changes(ctx context.Context, c *call) error {
-	l, err := s.list(c, changesParams)
+	l, err := s.list(ctx, c, changesParams)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ var coverageParams = []string{"ports", "where", groupParam, "category"}
 
 // coverage answers how many assets were looked at, and when.
 func (s *Server) coverage(ctx context.Context, c *call) error {
-	l, err := s.list(c, coverageParams)
+	l, err := s.list(ctx, c, coverageParams)
 	if err != nil {
 		return err
 	}
@@ -22,7 +22,7 @@ func (s *Server) coverage(ctx context.Context, c *call) error {
 	if q.Keys, err = s.keys(l.asked, l.snapshot.Policy()); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var known engine.Coverage
@@ -50,10 +50,11 @@ func appendCoverage(b []byte, known *engine.Coverage) []byte {
 	return append(b, '}')
 }
 
-// beginAnswer begins an answer, with its coverage if that is asked for: what was looked at behind it.
-func (a *asked) beginAnswer(ctx context.Context, b []byte, s engine.Snapshot, q func() engine.CoverageQuery) ([]byte, error) {
-	b = append(b[:0], '{')
-	if wanted, err := a.truth("coverage"); err != nil || !wanted {
+// beginAnswer begins an answer, with its coverage if that is asked for: what was looked at behind it; and with the time
+// that it is as of.
+func (l *asking) beginAnswer(ctx context.Context, b []byte, s engine.Snapshot, q func() engine.CoverageQuery) ([]byte, error) {
+	b = appendTime(append(b[:0], '{'), asOfParam, l.asOf.Time.UTC())
+	if wanted, err := l.truth("coverage"); err != nil || !wanted {
 		return b, err
 	}
 	known, err := s.Coverage(ctx, q())

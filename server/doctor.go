@@ -13,7 +13,7 @@ var doctorParams = []string{"where", groupParam, "category", "limit", "offset", 
 
 // doctor answers which addresses several assets have.
 func (s *Server) doctor(ctx context.Context, c *call) error {
-	l, err := s.list(c, doctorParams)
+	l, err := s.list(ctx, c, doctorParams)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Server) doctor(ctx context.Context, c *call) error {
 	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var page engine.SharedPage

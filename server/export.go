@@ -77,7 +77,7 @@ func (s *Server) export(ctx context.Context, c *call) error {
 	if !c.streams {
 		return &failure{kind: oldHTTP}
 	}
-	l, err := s.list(c, exportParams)
+	l, err := s.list(ctx, c, exportParams)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Server) export(ctx context.Context, c *call) error {
 	if q.Keys, q.Type, q.Status, err = s.portFilters(l); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var found *engine.Export

@@ -13,7 +13,7 @@ var findingsParams = []string{"where", groupParam, "category", "limit", "offset"
 
 // findings answers how what is open differs from what the policy expects.
 func (s *Server) findings(ctx context.Context, c *call) error {
-	l, err := s.list(c, findingsParams)
+	l, err := s.list(ctx, c, findingsParams)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Server) findings(ctx context.Context, c *call) error {
 	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var page engine.FindingPage

@@ -13,13 +13,13 @@ import (
 // groupsParams are the parameters of GET /v1/projects/{project_id}/groups, and labelsParams those of
 // GET /v1/projects/{project_id}/labels.
 var (
-	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset", "cursor", "coverage"}
-	labelsParams = []string{groupParam, "category", "limit", "offset", "cursor"}
+	groupsParams = []string{"by", "where", groupParam, "category", "sort", "desc", "limit", "offset", "cursor", "coverage", asOfParam}
+	labelsParams = []string{groupParam, "category", "limit", "offset", "cursor", asOfParam}
 )
 
 // groups answers how many assets there are of each value of a label, or of each enterprise project.
 func (s *Server) groups(ctx context.Context, c *call) error {
-	l, err := s.list(c, groupsParams)
+	l, err := s.list(ctx, c, groupsParams)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var page engine.GroupPage
@@ -72,15 +72,15 @@ func (s *Server) groups(ctx context.Context, c *call) error {
 
 // labels answers which labels assets have.
 func (s *Server) labels(ctx context.Context, c *call) error {
-	l, err := s.list(c, labelsParams)
+	l, err := s.list(ctx, c, labelsParams)
 	if err != nil {
 		return err
 	}
-	offset, limit, err := l.pages(c, l.snapshot, false)
+	offset, limit, err := l.pages(c, l.snapshot, l.timely)
 	if err != nil {
 		return err
 	}
-	if c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var labels []engine.LabelCount

@@ -3,18 +3,17 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"portolan/engine"
 )
 
 // hostParams are the parameters of GET /v1/projects/{project_id}/hosts/{id}.
-var hostParams = []string{"ports", "category", "limit", "offset", "cursor"}
+var hostParams = []string{"ports", "category", "limit", "offset", "cursor", asOfParam}
 
 // host answers what one asset has open, and when each port was seen. One that lies in an enterprise
 // project that the caller is not granted is not there for the caller.
 func (s *Server) host(ctx context.Context, c *call) error {
-	l, err := s.list(c, hostParams)
+	l, err := s.list(ctx, c, hostParams)
 	if err != nil {
 		return err
 	}
@@ -22,7 +21,7 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	offset, limit, err := l.pages(c, l.snapshot, false)
+	offset, limit, err := l.pages(c, l.snapshot, l.timely)
 	if err != nil {
 		return err
 	}
@@ -34,7 +33,7 @@ func (s *Server) host(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	ports := a.Ports
@@ -47,9 +46,9 @@ func (s *Server) host(ctx context.Context, c *call) error {
 		}
 	}
 	c.buf = appendOwner(c.buf[:0], a.ID, a.Name, a.Address, a.EnterpriseProject)
-	c.buf = a.LastSeen.AppendFormat(append(appendLabels(c.buf, a.Labels), `"last_seen":"`...), time.RFC3339Nano)
+	c.buf = appendTime(appendLabels(c.buf, a.Labels), "last_seen", a.LastSeen)
 	total := len(ports)
-	c.buf = appendRest(append(c.buf, `",`...), total)
+	c.buf = appendRest(c.buf, total)
 	ports = ports[min(offset, total):]
 	ports = ports[:min(limit, len(ports))]
 	for _, p := range ports {
@@ -64,6 +63,5 @@ func (s *Server) host(ctx context.Context, c *call) error {
 func appendOpenPort(b []byte, p *engine.OpenPort) []byte {
 	b = append(appendKey(append(b, '{'), p.Key(), p.Status), ',')
 	b = appendField(appendField(b, "rule", p.Rule), "reason", p.Reason)
-	b = p.Seen.AppendFormat(append(b, `"seen":"`...), time.RFC3339Nano)
-	return append(b, `"},`...)
+	return append(endObject(appendTime(b, "seen", p.Seen)), ',')
 }

@@ -15,9 +15,9 @@ import (
 var (
 	hostsParams = []string{
 		"ports", "where", "port", "type", "status", "name", "address", groupParam, "category", "sort", "limit", "offset", "cursor",
-		"coverage", "explain",
+		"coverage", "explain", asOfParam,
 	}
-	assetsParams = []string{"where", "prefix", groupParam, "category", "sort", "limit", "offset", "cursor", "coverage"}
+	assetsParams = []string{"where", "prefix", groupParam, "category", "sort", "limit", "offset", "cursor", "coverage", asOfParam}
 )
 
 // asking is what the calls of our own that list have in common.
@@ -26,8 +26,13 @@ type asking struct {
 	snapshot engine.Snapshot
 	view     engine.View
 	where    *engine.HostSet
-	timely   bool // the answer depends on the time
+	timely   bool          // the answer depends on the time
+	asOf     engine.Moment // that the snapshot is of, zero for now
+	aged     bool          // it was given as an age
 }
+
+// unchanged is [call.unchanged] for an answer that does not depend on the time.
+func (l *asking) unchanged(c *call) bool { return !l.timely && !l.aged && c.unchanged(l.snapshot) }
 
 // looks is the question about what was looked at, for any port, of what is asked of.
 func (l *asking) looks() engine.CoverageQuery {
@@ -35,7 +40,7 @@ func (l *asking) looks() engine.CoverageQuery {
 }
 
 // list begins a call that lists.
-func (s *Server) list(c *call, known []string) (*asking, error) {
+func (s *Server) list(ctx context.Context, c *call, known []string) (*asking, error) {
 	a, err := readAsked(c.RawQuery, known...)
 	if err != nil {
 		return nil, err
@@ -51,7 +56,7 @@ func (s *Server) list(c *call, known []string) (*asking, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.snapshot, err = s.snapshot(c.project, category); err != nil {
+	if l.snapshot, err = s.snapshotAsked(ctx, c, l, category); err != nil {
 		return nil, err
 	}
 	l.where, l.timely, err = s.where(a, l.snapshot.Policy())
@@ -60,7 +65,7 @@ func (s *Server) list(c *call, known []string) (*asking, error) {
 
 // hosts answers which assets have which ports open, one row for both.
 func (s *Server) hosts(ctx context.Context, c *call) error {
-	l, err := s.list(c, hostsParams)
+	l, err := s.list(ctx, c, hostsParams)
 	if err != nil {
 		return err
 	}
@@ -68,7 +73,7 @@ func (s *Server) hosts(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	explain, err := l.truth("explain")
@@ -112,8 +117,7 @@ func appendReason(b []byte, reasons []engine.HostReason, i int) []byte {
 		return b
 	}
 	b = appendRule(b, reasons[i].Rule)
-	b = reasons[i].Seen.AppendFormat(append(b, `"seen":"`...), time.RFC3339Nano)
-	return append(b, `",`...)
+	return appendTime(b, "seen", reasons[i].Seen)
 }
 
 // byID says whether rows are to come in the order of ids.
@@ -186,7 +190,7 @@ func (a *asked) hostFilters() (q engine.HostQuery, err error) {
 
 // assets answers which assets there are.
 func (s *Server) assets(ctx context.Context, c *call) error {
-	l, err := s.list(c, assetsParams)
+	l, err := s.list(ctx, c, assetsParams)
 	if err != nil {
 		return err
 	}
@@ -203,7 +207,7 @@ func (s *Server) assets(ctx context.Context, c *call) error {
 	if l.turn.after != nil {
 		q.After = l.turn.after.Asset
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var page engine.AssetPage
@@ -243,8 +247,15 @@ func appendOwner(b []byte, asset, name, address, enterpriseProject string) []byt
 func appendAsset(b []byte, a *engine.Asset) []byte {
 	b = appendOwner(b, a.ID, a.Name, a.Address, a.EnterpriseProject)
 	b = append(appendLabels(b, a.Labels), `"num":`...)
-	b = strconv.AppendInt(b, int64(len(a.Open)), 10)
-	b = append(b, `,"last_seen":"`...)
-	b = a.LastSeen.AppendFormat(b, time.RFC3339Nano)
-	return append(b, `"},`...)
+	b = append(strconv.AppendInt(b, int64(len(a.Open)), 10), ',')
+	return append(endObject(appendTime(b, "last_seen", a.LastSeen)), ',')
+}
+
+// appendTime appends a time that is known, with a comma.
+func appendTime(b []byte, field string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	b = append(append(append(b, '"'), field...), `":"`...)
+	return append(t.AppendFormat(b, time.RFC3339Nano), `",`...)
 }

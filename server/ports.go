@@ -13,7 +13,7 @@ import (
 // portsParams are the parameters of GET /v1/projects/{project_id}/ports.
 var portsParams = []string{
 	"ports", "where", "port", "match", "type", "status", groupParam, "category", "min_num", "max_num", "sort", "desc", "limit", "offset", "cursor",
-	"coverage", "explain",
+	"coverage", "explain", asOfParam,
 }
 
 // maxCount is more than any count of assets.
@@ -21,7 +21,7 @@ const maxCount = math.MaxInt32
 
 // ports answers how many assets have each port open, for any selector and in any order.
 func (s *Server) ports(ctx context.Context, c *call) error {
-	l, err := s.list(c, portsParams)
+	l, err := s.list(ctx, c, portsParams)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	q.Into = c.rows

@@ -10,11 +10,11 @@ import (
 )
 
 // togetherParams are the parameters of GET /v1/projects/{project_id}/together.
-var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset", "cursor", "coverage"}
+var togetherParams = []string{"open", "where", groupParam, "category", "min_num", "sort", "limit", "offset", "cursor", "coverage", asOfParam}
 
 // together answers what else is open on the assets that have one of some ports open.
 func (s *Server) together(ctx context.Context, c *call) error {
-	l, err := s.list(c, togetherParams)
+	l, err := s.list(ctx, c, togetherParams)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Server) together(ctx context.Context, c *call) error {
 	if q.Offset, q.Limit, err = l.pages(c, l.snapshot, l.timely); err != nil {
 		return err
 	}
-	if !l.timely && c.unchanged(l.snapshot) {
+	if l.unchanged(c) {
 		return nil
 	}
 	var page engine.TogetherPage

@@ -45,6 +45,7 @@ them. ASSETS is as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(f.where, "where", "only these assets")
 		cmd.Flags().StringVar(&f.prefix, "prefix", "", "only assets whose id begins with this `TEXT`")

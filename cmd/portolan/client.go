@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"portolan/engine/expr"
 	"portolan/server/auth"
 )
 
@@ -28,6 +31,7 @@ const maxAnswer = 16 << 20
 // serverFlags say which server a command talks to and as whom.
 type serverFlags struct {
 	url, project, tokenEnv string
+	asOf                   moment
 }
 
 func (f *serverFlags) addTo(cmd *cobra.Command) {
@@ -38,11 +42,43 @@ func (f *serverFlags) addTo(cmd *cobra.Command) {
 	})
 }
 
+// addAsOf adds the flag of questions that can be asked of the past.
+func (f *serverFlags) addAsOf(cmd *cobra.Command) {
+	under(topicServer, cmd, func() {
+		cmd.Flags().Var(&f.asOf, "as-of", "answer as the server would have at this `TIME`, such as 2026-03-01T12:00:00Z, this long ago such as 24h or 7d, or after the batch of this number")
+	})
+}
+
+// moment is a flag: a moment in the past, in the words of the HTTP API.
+type moment struct{ text string }
+
+// Set implements [pflag.Value]. An age is a time from then on, so that all pages of an answer are of one moment.
+func (m *moment) Set(text string) error {
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {
+		m.text = text
+		return nil
+	}
+	at, err := expr.ParseTime("as-of", text, time.Now())
+	if err != nil {
+		return errors.New("want a time such as 2026-03-01T12:00:00Z, an age such as 12h or 7d, or the number of a batch")
+	}
+	m.text = at.UTC().Format(time.RFC3339Nano)
+	return nil
+}
+
+// String implements [pflag.Value].
+func (m *moment) String() string { return m.text }
+
+// Type implements [pflag.Value].
+func (m *moment) Type() string { return "time" }
+
 // fromServer says whether a server is asked, or else files are read.
 func fromServer(read *readFlags, server *serverFlags) (bool, error) {
 	switch asked := server.url != ""; {
 	case !asked && len(read.files) == 0:
 		return false, misuse("nothing to read: give a FILE or --server URL")
+	case !asked && server.asOf.text != "":
+		return false, misuse("--as-of is about what a server knew: give --server URL, or leave it out")
 	case asked && (len(read.files) > 0 || read.format != "" || read.scope != "" || read.strict || read.policy.policy != nil):
 		return false, misuse("--import, --format, --scope, --strict and --policy are about files: leave them out with --server")
 	default:

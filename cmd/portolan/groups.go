@@ -42,6 +42,7 @@ there are. ASSETS is as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() { cmd.Flags().Var(&f.where, "where", "count these assets alone") })
 	under(topicRows, cmd, func() {
 		cmd.Flags().StringVar(&f.by, "by", "", "count by the label of this `NAME`; by enterprise project when left out")
@@ -133,6 +134,7 @@ server: how many values of each there are, and how many assets have it.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	f.addTo(cmd)
 	return cmd
 }

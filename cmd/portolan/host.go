@@ -41,6 +41,7 @@ anything about it was made. SELECTOR is as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() { cmd.Flags().Var(&f.ports, "ports", "only these ports") })
 	f.addRows(cmd)
 	return cmd
@@ -96,6 +97,9 @@ func (h *hostAbout) String() string {
 	text := strings.Join(parts, ", ") + ", in enterprise project " + h.EnterpriseProject
 	if len(h.Labels) > 0 {
 		text += ", labelled " + h.Labels.String()
+	}
+	if h.LastSeen == "" { // of the past
+		return text
 	}
 	return text + ", last seen " + h.LastSeen
 }

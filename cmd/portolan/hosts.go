@@ -51,6 +51,7 @@ SELECTOR and ASSETS are as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(f.port, "port", "only this port")
 		cmd.Flags().Var(&f.ports, "ports", "only these ports")

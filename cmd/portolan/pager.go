@@ -66,6 +66,9 @@ func readPages[R any](ctx context.Context, c *cli, server *serverFlags, q questi
 		return nil, 0, err
 	}
 	defer cl.close()
+	if server.asOf.text != "" {
+		q.query.Set("as_of", server.asOf.text)
+	}
 	if q.query.Get("sort") == "id" {
 		return readByID[R](ctx, cl, q, int(f.offset.value), int(f.limit.value))
 	}

@@ -139,6 +139,7 @@ conditions.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(&f.ports, "ports", "only these ports")
 		cmd.Flags().Var(&f.where, "where", "count these assets alone")

@@ -49,6 +49,7 @@ without what is rare. SELECTOR and ASSETS are as in portolan ports --help.`,
 	}
 	f.read.addTo(cmd)
 	f.server.addTo(cmd)
+	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() {
 		cmd.Flags().Var(&f.where, "where", "count these assets alone")
 		cmd.Flags().Var(f.least, "min-num", "only ports that at least this many of them have open")

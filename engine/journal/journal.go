@@ -143,6 +143,9 @@ type Historian interface {
 	// that end after the asset of a number, to another. It returns some of it at a time, and nothing only if
 	// there is no more.
 	Past(ctx context.Context, project string, category Category, from uint64, asset uint32, to uint64) ([]Past, error)
+	// Back is Past the other way round: what comes before a batch's asset of a number, the last part first, down to
+	// the batch after another. An inventory that is not there is an error.
+	Back(ctx context.Context, project string, category Category, before uint64, asset uint32, after uint64) ([]Past, error)
 }
 
 // Category says what kind of assets an inventory holds. A project has one

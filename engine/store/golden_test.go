@@ -109,6 +109,24 @@ func everyChange(t *testing.T, e *engine.Engine) string {
 	return b.String()
 }
 
+// everyState is what the engine tells of some moments in the past.
+func everyState(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	var b strings.Builder
+	projects, err := e.Projects()
+	must(t, err)
+	for _, seq := range []uint64{1, 19, 20, 41, goldenBatches} {
+		for _, p := range projects {
+			for _, c := range []engine.Category{engine.Host, engine.Container} {
+				s, err := e.SnapshotAt(t.Context(), p, c, engine.Moment{Sequence: seq})
+				must(t, err)
+				fmt.Fprintf(&b, "as of %d, %s %s:\n%s", seq, p, c, stateText(t, s))
+			}
+		}
+	}
+	return b.String()
+}
+
 // TestGoldenDirectories: what an earlier version, or this one, has written opens, answers as
 // it did, and takes late reports as it would have.
 func TestGoldenDirectories(t *testing.T) {
@@ -132,7 +150,7 @@ func TestGoldenDirectories(t *testing.T) {
 		d := openOn(t, path, nil, nil)
 		compareGolden(t, filepath.Join(golden, "answers.txt"), everything(t, d.Engine))
 		if format >= 6 {
-			compareGolden(t, filepath.Join(golden, "past.txt"), everyChange(t, d.Engine))
+			compareGolden(t, filepath.Join(golden, "past.txt"), everyChange(t, d.Engine)+everyState(t, d.Engine))
 		} else if past := everyChange(t, d.Engine); past != "" {
 			t.Errorf("%s: nothing was kept of the past, but it tells %s", golden, past)
 		}
@@ -178,7 +196,7 @@ func makeGolden(t *testing.T) {
 		}
 		must(t, copyDirectory(filepath.Join(golden, "data"), path))
 		d = openOn(t, copyOf(t, path), nil, nil)
-		must(t, os.WriteFile(filepath.Join(golden, "past.txt"), []byte(everyChange(t, d.Engine)), 0o644))
+		must(t, os.WriteFile(filepath.Join(golden, "past.txt"), []byte(everyChange(t, d.Engine)+everyState(t, d.Engine)), 0o644))
 		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
 		_, err = d.Apply(t.Context(), goldenReports(2, 100, formatVersion))
 		must(t, err)

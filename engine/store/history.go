@@ -230,6 +230,9 @@ func (w *writer) begin(inventory uint32, at journal.Point) {
 	w.set(w.key, w.payload)
 }
 
+// errNoInventory is returned for the past of what is not there.
+var errNoInventory = fmt.Errorf("%w: it is not there any more", engine.ErrNoProject)
+
 // Newest implements [journal.Historian].
 func (s *Store) Newest() int64 {
 	s.history.mu.Lock()
@@ -263,7 +266,7 @@ func (s *Store) past(project string, category engine.Category, f func(it *pebble
 	case !s.keeps():
 		return ErrNoHistory
 	case !known:
-		return nil
+		return errNoInventory
 	}
 	return s.fatal.do(func() (err error) {
 		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: appendHistoryKey(nil, n, begins.Seq+1, 0), UpperBound: beyond(historyTag, n)})
@@ -282,6 +285,9 @@ func (s *Store) Before(ctx context.Context, project string, category engine.Cate
 		seq = at.Seq
 		return err
 	})
+	if errors.Is(err, errNoInventory) {
+		return 0, nil
+	}
 	return seq, err
 }
 
@@ -340,6 +346,32 @@ func (s *Store) Past(ctx context.Context, project string, category engine.Catego
 				list = append(list, p)
 				size += len(p.Data)
 			}
+		}
+		return nil
+	})
+	if errors.Is(err, errNoInventory) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// Back implements [journal.Historian].
+func (s *Store) Back(ctx context.Context, project string, category engine.Category, before uint64, asset uint32, after uint64) (list []journal.Past, err error) {
+	err = s.past(project, category, func(it *pebble.Iterator, n uint32, _ journal.Point) error {
+		ok := it.SeekLT(appendHistoryKey(nil, n, before, asset))
+		for size := 0; ok && size < pastBytes; ok = it.Prev() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p, err := readPart(it.Key(), it.Value(), true)
+			if err != nil {
+				return err
+			}
+			if p.Seq <= after {
+				break
+			}
+			list = append(list, p)
+			size += len(p.Data)
 		}
 		return nil
 	})

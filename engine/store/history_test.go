@@ -111,6 +111,14 @@ func TestHistory(t *testing.T) {
 					}
 				}
 			}
+			for range 20 {
+				one := all[rng.IntN(len(all))]
+				for _, m := range []engine.Moment{{Sequence: one.At.Sequence}, {Time: one.Time}} {
+					if got, want := stateAt(t, d.Engine, category, m), stateAt(t, want, category, m); got != want {
+						t.Fatalf("seed %d, as of %v: got\n%s\nwant\n%s", seed, m, got, want)
+					}
+				}
+			}
 			own := mustList(t, d.Engine, q)
 			for i := 0; i < len(own); i += 7 {
 				if got := mustList(t, d.Engine, engine.ChangeQuery{Category: category, After: own[i].At}); !slices.Equal(got, own[i+1:]) {
@@ -123,6 +131,29 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// stateAt is a state of project p in the past, as text.
+func stateAt(t *testing.T, e *engine.Engine, category engine.Category, m engine.Moment) string {
+	t.Helper()
+	s, err := e.SnapshotAt(t.Context(), "p", category, m)
+	must(t, err)
+	return stateText(t, s)
+}
+
+func stateText(t *testing.T, s engine.Snapshot) string {
+	t.Helper()
+	page, err := s.Assets(t.Context(), engine.AssetQuery{ByID: true})
+	must(t, err)
+	var b strings.Builder
+	for i := range page.Rows {
+		a := &page.Rows[i]
+		fmt.Fprintln(&b, a.ID, a.Name, a.Address, a.EnterpriseProject, a.Labels, a.Open)
+	}
+	ports, err := s.Ports(t.Context(), engine.PortQuery{})
+	must(t, err)
+	fmt.Fprintln(&b, ports.Rows)
+	return b.String()
 }
 
 // TestHistoryOfMany: a batch of many parts is read in pieces, from any of its changes on.
