@@ -150,7 +150,6 @@ func Open(opts *Options) (*Engine, error) {
 	e.tenants.coming = make(map[string]*newcomer)
 	e.tenants.shown.Store(btree.NewMap[string, *project](0))
 	e.pipeline.tenants = &e.tenants
-	e.pasts.turn = make(chan struct{}, 1)
 	return e, nil
 }
 

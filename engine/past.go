@@ -1,18 +1,14 @@
 package engine
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
-	"portolan/engine/journal"
 	"portolan/index"
 )
 
@@ -128,24 +124,28 @@ const (
 	maxPasts     = 4
 	maxTakenBack = 1 << 18
 	pastsFor     = time.Minute
-	// undoAtOnce is how many assets are taken back together.
-	undoAtOnce = 1 << 16
 )
 
 // pasts are states of the past that were asked for.
 type pasts struct {
-	turn chan struct{} // who makes one has put something in
-
 	mu    sync.Mutex // guards what follows
 	kept  []pastState
+	turns map[*changeLog]*turn // of the inventories of which some are being made
 	timer *time.Timer
 	made  uint64 // ever
 }
 
-// pastState is the state of an inventory after a batch.
+// turn is whose turn it is to make states of an inventory.
+type turn struct {
+	taken chan struct{} // who has it has put something in
+	users int           // that have it or wait for it
+}
+
+// pastState is a state of an inventory without what came at a position or after it. That is the state after a
+// batch if the position is the first of the next one; others are on the way there.
 type pastState struct {
 	log  *changeLog // whose
-	seq  uint64
+	at   Position
 	s    *index.Snapshot
 	size int // how many assets were taken back for it
 	used time.Time
@@ -159,18 +159,47 @@ func (p *pasts) version() uint64 {
 	return 1<<63 + p.made
 }
 
-// find returns the state after a batch, or one after a later batch, the nearest that there is.
-func (p *pasts) find(log *changeLog, seq uint64) (found pastState) {
+// find returns a state of an inventory at a position, or the nearest after it that there is.
+func (p *pasts) find(log *changeLog, position Position) (found pastState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.kept {
 		at := &p.kept[i]
-		if at.log == log && at.seq >= seq && (found.s == nil || at.seq < found.seq) {
+		if at.log == log && at.at.Compare(position) >= 0 && (found.s == nil || at.at.Compare(found.at) < 0) {
 			at.used = time.Now()
 			found = *at
 		}
 	}
 	return found
+}
+
+// take waits for the turn to make a state of an inventory, which is given back.
+func (p *pasts) take(ctx context.Context, log *changeLog) (give func(), err error) {
+	p.mu.Lock()
+	t := p.turns[log]
+	if t == nil {
+		if p.turns == nil {
+			p.turns = map[*changeLog]*turn{}
+		}
+		t = &turn{taken: make(chan struct{}, 1)}
+		p.turns[log] = t
+	}
+	t.users++
+	p.mu.Unlock()
+	leave := func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if t.users--; t.users == 0 {
+			delete(p.turns, log)
+		}
+	}
+	select {
+	case t.taken <- struct{}{}:
+		return func() { <-t.taken; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
+	}
 }
 
 // keep remembers a state.
@@ -214,317 +243,34 @@ func (p *pasts) end() {
 	}
 }
 
-// state returns the state after the batch that the changes begin after. One is made at a time.
+// state returns the state after the batch that the changes begin after. One of an inventory is made at a time.
 func (p *pasts) state(ctx context.Context, c *Changes, log *changeLog) (*index.Snapshot, error) {
-	seq := c.after.Sequence
-	if known := p.find(log, seq); known.s != nil && known.seq == seq {
+	wanted := Position{Sequence: c.after.Sequence + 1}
+	if known := p.find(log, wanted); known.s != nil && known.at == wanted {
 		return known.s, nil
 	}
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	give, err := p.take(ctx, log)
+	if err != nil {
+		return nil, err
 	}
-	from := pastState{log: log, seq: c.to, s: c.s.s}
-	if known := p.find(log, seq); known.s != nil && known.seq <= c.to {
+	defer give()
+	from := pastState{log: log, at: Position{Sequence: c.to + 1}, s: c.s.s}
+	if known := p.find(log, wanted); known.s != nil && known.at.Compare(from.at) <= 0 {
 		from = known
 	}
-	if from.seq == seq {
+	if from.at == wanted {
 		return from.s, nil
 	}
 	u := undoing{x: from.s.Fork(), assets: map[string]*undone{}, size: from.size}
 	u.x.Resume(p.version())
-	reached, err := u.run(ctx, c, from.seq)
-	if reached < from.seq {
-		p.keep(pastState{log: log, seq: reached, s: u.x.Freeze(), size: u.size})
+	reached, err := u.run(ctx, c, from.at)
+	if reached != from.at {
+		p.keep(pastState{log: log, at: reached, s: u.x.Freeze(), size: u.size})
 	}
 	if err != nil {
 		return nil, err
 	}
 	return u.x.Frozen(), nil
-}
-
-// back yields what batches changed, the last part first, from a batch down to the one after which the changes
-// begin.
-func (c *Changes) back(ctx context.Context, from uint64) iter.Seq2[*journal.Past, error] {
-	return func(yield func(*journal.Past, error) bool) {
-		for i := range slices.Backward(c.lists) {
-			switch p := &c.lists[i]; {
-			case p.Seq > from:
-			case p.Seq <= c.after.Sequence || !yield(p, nil):
-				return
-			}
-		}
-		before := Position{Sequence: min(from, c.begins.Seq) + 1}
-		for before.Sequence > c.after.Sequence+1 || before.Asset > 0 {
-			if c.past == nil {
-				yield(nil, tooOld(c.begins))
-				return
-			}
-			list, err := c.past.Back(ctx, c.q.Project, c.q.Category, before.Sequence, before.Asset, c.after.Sequence)
-			if begins := c.past.Begins(c.q.Project, c.q.Category); err == nil && begins.Seq > c.after.Sequence {
-				err = tooOld(begins)
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if len(list) == 0 {
-				return
-			}
-			for i := range list {
-				if !yield(&list[i], nil) {
-					return
-				}
-			}
-			before = Position{Sequence: list[len(list)-1].Seq, Asset: list[len(list)-1].First}
-		}
-	}
-}
-
-// undoing takes back what batches have changed, from the last to the first.
-type undoing struct {
-	x      *index.Index
-	assets map[string]*undone // by id, which are not taken back yet
-	size   int                // how many were
-	list   changedAsset
-	had    []Key
-	keys   []Key
-	note   []byte
-	sample []micros
-}
-
-// undone is what an asset was before some batches, where that is not what it was after them.
-type undone struct {
-	gone       bool // it was not there
-	whole      bool // it is all that it was; else only what differs
-	group      string
-	moved      bool   // the group says where it was
-	names      []byte // nil: the same
-	labels     []byte
-	relabelled bool // the labels say which it had
-	keys       []keyState
-	settled    int // so many of the keys are in order
-}
-
-// keyState says whether a key was open.
-type keyState struct {
-	key  Key
-	open bool
-}
-
-// run takes back all changes from a batch on, and returns after which one the state is that the index has then: with an
-// error, between two that were asked for, or where it was. An index that could not be made what it was is none.
-func (u *undoing) run(ctx context.Context, c *Changes, from uint64) (reached uint64, err error) {
-	reached = from
-	last := uint64(math.MaxUint64)
-	for p, err := range c.back(ctx, from) {
-		if err != nil {
-			return reached, err
-		}
-		over := ctx.Err()
-		if p.Seq != last && (over != nil || len(u.assets) >= undoAtOnce) {
-			if err := u.apply(); err != nil {
-				return from, err
-			}
-			reached = p.Seq
-		}
-		if over != nil {
-			return reached, over
-		}
-		last = p.Seq
-		if err := u.take(p); err != nil {
-			return reached, err
-		}
-	}
-	if err := u.apply(); err != nil {
-		return from, err
-	}
-	return c.after.Sequence, nil
-}
-
-// take takes back a part of a batch.
-func (u *undoing) take(p *journal.Past) error {
-	l, err := readList(p.Data)
-	for err == nil {
-		var more bool
-		if more, err = l.next(&u.list); !more || err != nil {
-			break
-		}
-		err = u.asset(&u.list)
-	}
-	if err != nil {
-		return fmt.Errorf("batch %d: %w", p.Seq, err)
-	}
-	return nil
-}
-
-// asset takes back what became of an asset.
-func (u *undoing) asset(a *changedAsset) error {
-	id, _, _, err := index.ParseNames(a.names)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	was := u.assets[id]
-	if was == nil {
-		was = new(undone)
-		u.assets[id] = was
-	}
-	switch {
-	case a.what == assetAppeared:
-		*was = undone{gone: true}
-		return nil
-	case a.what == assetForgotten:
-		*was = undone{whole: true, group: a.group, moved: true, names: a.names, labels: a.labels, relabelled: true}
-	case was.gone:
-		return fmt.Errorf("%w changes: of asset %.100q before it appeared", errDamaged, id)
-	}
-	if a.moved {
-		was.group, was.moved = a.left, true
-	}
-	if a.texts != nil {
-		was.names = a.texts
-	}
-	if a.relabelled {
-		was.labels, was.relabelled = a.labels, true
-	}
-	for i := range a.keys {
-		k := &a.keys[i]
-		was.keys = append(was.keys, keyState{k.key, k.kind == Closed || k.kind == Forgotten})
-	}
-	if len(was.keys) > 2*was.settled+64 {
-		was.settle()
-	}
-	return nil
-}
-
-// settle has each key once, as it was first, in order.
-func (w *undone) settle() {
-	slices.SortStableFunc(w.keys, func(a, b keyState) int { return cmp.Compare(a.key, b.key) })
-	once := w.keys[:0]
-	for i, k := range w.keys {
-		if i+1 == len(w.keys) || w.keys[i+1].key != k.key { // the last is of the first batch
-			once = append(once, k)
-		}
-	}
-	w.keys, w.settled = once, len(once)
-}
-
-// apply makes the index what it was.
-func (u *undoing) apply() error {
-	ids := make([]string, 0, len(u.assets))
-	for id := range u.assets {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids) // so that those that come back always have the same places
-	for _, id := range ids {
-		if err := u.restore(id, u.assets[id]); err != nil {
-			return err
-		}
-	}
-	u.size += len(u.assets)
-	clear(u.assets)
-	return nil
-}
-
-// restore makes an asset what it was.
-func (u *undoing) restore(id string, was *undone) error {
-	x := u.x
-	o, there := x.Find(id)
-	switch {
-	case was.gone && there:
-		u.relabel(o, u.labelsOf(x.Note(o)), nil)
-		x.Remove(o)
-		return nil
-	case was.gone:
-		return nil
-	case !there && !was.whole:
-		return fmt.Errorf("%w changes: of asset %.100q, which is not there", errDamaged, id)
-	}
-	var name, address string
-	var err error
-	if was.names != nil {
-		if _, address, name, err = index.ParseNames(was.names); err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
-		}
-	}
-	was.settle()
-	if !there {
-		a := index.Asset{ID: id, Name: name, Address: address, Group: was.group, Keys: was.merge(nil, u.keys[:0]), Note: u.noteOf(never, was.labels)}
-		u.keys = a.Keys
-		if o, err = x.Add(&a); err == nil {
-			u.relabel(o, nil, was.labels)
-		}
-		return err
-	}
-	if was.names != nil {
-		x.SetName(o, name)
-		x.SetAddress(o, address)
-	}
-	group := x.Group(o)
-	if was.moved {
-		group = was.group
-	}
-	u.had = u.had[:0]
-	if !was.whole {
-		u.had = x.Keys(o, u.had)
-	}
-	labels := u.labelsOf(x.Note(o))
-	if was.relabelled {
-		u.relabel(o, labels, was.labels)
-		labels = was.labels
-	}
-	u.keys = was.merge(u.had, u.keys[:0])
-	x.Put(o, group, u.noteOf(noteNewest(x.Note(o)), labels), u.keys)
-	return nil
-}
-
-// merge appends the keys of an asset that had some, with those that differ as they were, in order, to dst.
-func (w *undone) merge(had, dst []Key) []Key {
-	for _, k := range w.keys {
-		for len(had) > 0 && had[0] < k.key {
-			dst, had = append(dst, had[0]), had[1:]
-		}
-		if len(had) > 0 && had[0] == k.key {
-			had = had[1:]
-		}
-		if k.open {
-			dst = append(dst, k.key)
-		}
-	}
-	return append(dst, had...)
-}
-
-// labelsOf returns the set of labels of an asset with the note.
-func (u *undoing) labelsOf(note []byte) []byte {
-	if n, ok := noteLabels(note); ok {
-		return u.x.Interned(n)
-	}
-	return nil
-}
-
-// noteOf returns a note that has labels, and no look. It is valid until the next call.
-func (u *undoing) noteOf(newest micros, labels []byte) []byte {
-	e := evidence{newest: max(newest, noteEpoch), name: never, address: never, home: never}
-	if len(labels) > 0 {
-		e.labels = labelTimes{set: u.x.Intern(labels), at: []micros{e.newest}}
-	}
-	u.note = e.appendNote(u.note[:0], &u.sample)
-	return u.note
-}
-
-// relabel gives an asset the labels of a set in place of those that it had.
-func (u *undoing) relabel(o index.Ordinal, had, set []byte) {
-	if bytes.Equal(had, set) {
-		return
-	}
-	for name, value := range labelsOf(had) {
-		u.x.Unlabel(o, index.Label{Name: name, Value: value})
-	}
-	for name, value := range labelsOf(set) {
-		u.x.Label(o, index.Label{Name: name, Value: value})
-	}
 }
 
 // asksTimes says whether a rule of the policy asks for times or looks.

@@ -14,6 +14,9 @@ import (
 // asOfParam asks for an answer as it would have been given at a moment in the past.
 const asOfParam = "as_of"
 
+// maxPasts is how many questions may have states of the past made at a time.
+const maxPasts = 8
+
 // moment reads a moment in the past: the number of a batch, a time, or an age. Absent is the zero moment.
 func (a *asked) moment(field string, now time.Time) (m engine.Moment, err error) {
 	text, given := a.values[field]
@@ -40,7 +43,11 @@ func (s *Server) snapshotAsked(ctx context.Context, c *call, l *asking, category
 	}
 	_, wrong := time.Parse(time.RFC3339Nano, l.values[asOfParam])
 	l.aged = l.asOf.Sequence == 0 && wrong != nil
-	// One is made at a time, beside what looks at each asset.
+	give, err := s.pasts.take(idOf(c.caller)) // beside what looks at each asset, which does not wait for it
+	if err != nil {
+		return found, err
+	}
+	defer give()
 	within, cancel := context.WithTimeout(ctx, s.searches.patience)
 	defer cancel()
 	found, err = s.engine.SnapshotAt(within, c.project, category, l.asOf)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portolan/engine"
+	"portolan/server"
 )
 
 // asOfCalls are the questions that may be asked of the past.
@@ -174,5 +175,34 @@ func TestAsOfRefused(t *testing.T) {
 	r.over(1).story()
 	if w := r.ask(http.MethodGet, "/v1/projects/p1/ports?as_of=2", ""); w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "HSS.0016") {
 		t.Errorf("of what is not kept: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestAsOfPlaces: a caller has half of the places for such questions; who gets none is told to come again, and
+// other questions are answered.
+func TestAsOfPlaces(t *testing.T) {
+	r := newRig(t, nil).story()
+	s := r.handler.(*server.Server)
+	give := server.TakePasts(s, "another", 100)
+	if len(give) == 0 || len(give) > 4 {
+		t.Fatalf("%d places for one caller", len(give))
+	}
+	for n := range 100 {
+		give = append(give, server.TakePasts(s, fmt.Sprint("more", n), 1)...)
+	}
+	w := r.ask(http.MethodGet, "/v1/projects/p1/ports?as_of=2", "")
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "questions about the past") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := r.ask(http.MethodGet, "/v1/projects/p1/ports", ""); w.Code != http.StatusOK {
+		t.Errorf("now: %d %s", w.Code, w.Body)
+	}
+	for _, g := range give {
+		g()
+	}
+	for range 20 {
+		if w := r.ask(http.MethodGet, "/v1/projects/p1/ports?as_of=2", ""); w.Code != http.StatusOK {
+			t.Fatalf("with places: %d %s", w.Code, w.Body)
+		}
 	}
 }

@@ -125,3 +125,15 @@ func Feeds(s *Server) int64 {
 	defer s.feeds.mu.Unlock()
 	return maxFeeds - s.feeds.pool.free
 }
+
+// TakePasts is TakeExports for questions about the past.
+func TakePasts(s *Server, caller string, most int) (give []func()) {
+	for range most {
+		g, err := s.pasts.take(holder{name: caller})
+		if err != nil {
+			break
+		}
+		give = append(give, g)
+	}
+	return give
+}

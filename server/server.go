@@ -37,6 +37,7 @@ type Server struct {
 	searches *searches
 	exports  *places
 	feeds    *places
+	pasts    *places
 	stopped  chan struct{} // closed by Stopping
 	stop     sync.Once
 }
@@ -91,6 +92,7 @@ func New(e *engine.Engine, opts *Options) (*Server, error) {
 	s.searches = newSearches()
 	s.exports = &places{pool: newPool(maxExports), what: "exports"}
 	s.feeds = &places{pool: newPool(maxFeeds), what: "feeds"}
+	s.pasts = &places{pool: newPool(maxPasts), what: "questions about the past"}
 	if s.opts.Loading {
 		s.phase.Store(phaseLoading)
 	}
