@@ -76,11 +76,13 @@ type ChangeQuery struct {
 	View View
 	// Where is assets as they are now. Those that are gone are in no set: see [Changes.All].
 	Where *HostSet
-	// Keys, Type and Status restrict the ports. With one of them there are no changes of assets
-	// themselves. The status is that which the policy gives the port now.
-	Keys   *KeySet
-	Type   Type
-	Status Status
+	// Keys, Type, Status and Unexpected restrict the ports. With one of them there are no changes of assets
+	// themselves. The status is that which the policy gives the port now, and unexpected is what it does not
+	// expect on the asset now, of which assets that are gone are nothing that is known.
+	Keys       *KeySet
+	Type       Type
+	Status     Status
+	Unexpected bool
 	// Kinds is the kinds that are asked for; none is all.
 	Kinds []ChangeKind
 	// After asks for what came after a position, Since for what came at a time or later, of which one may
@@ -123,6 +125,7 @@ type Changes struct {
 	judge  judge
 	set    index.Set // that is asked of
 	asked  bool      // it is not all
+	odd    []unexpectedOn
 	filter index.Filter
 	kinds  [numKinds]bool
 	first  journal.Point // of the inventory, where one was removed before
@@ -198,12 +201,46 @@ func (c *Changes) check(ctx context.Context) (err error) {
 	if c.s.s == nil {
 		c.s.s = nothing
 	}
-	if c.judge, err = c.s.judges(ctx); err != nil || q.Where == nil {
+	if c.judge, err = c.s.judges(ctx); err != nil {
 		return err
+	}
+	if q.Unexpected {
+		if c.odd, err = c.s.unexpectedOn(ctx); err != nil {
+			return err
+		}
+	}
+	if q.Where == nil {
+		return nil
 	}
 	c.asked = true
 	c.set, err = c.s.assetsOf(ctx, All(), q.Where) // whether it is in the view is said by the changes
 	return err
+}
+
+// unexpectedOn is keys that are unexpected on some assets, open or not.
+type unexpectedOn struct {
+	keys *KeySet
+	set  index.Set
+}
+
+// unexpectedOn returns which keys are unexpected on which assets.
+func (s Snapshot) unexpectedOn(ctx context.Context) (list []unexpectedOn, err error) {
+	if s.policy.expected == nil {
+		return nil, nil
+	}
+	for _, part := range s.policy.expected.parts {
+		set, err := s.assetsOf(ctx, All(), part.on)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, unexpectedOn{part.keys, set})
+	}
+	return list, nil
+}
+
+// expects says whether the policy expects a key on an asset, or nothing of it.
+func (c *Changes) expects(o index.Ordinal, k Key) bool {
+	return !slices.ContainsFunc(c.odd, func(x unexpectedOn) bool { return x.keys.Contains(k) && x.set.Contains(o) })
 }
 
 // kindsOf returns which kinds are asked for.
@@ -306,8 +343,8 @@ type Reading struct {
 	// Position is after the last change in the view that was read, whether it was one that is asked for or not:
 	// it tells nothing of others'.
 	Position Position
-	// Gone is how many changes were left out as they are of assets that are gone: with Where, as nobody knows
-	// whether they would be in the set.
+	// Gone is how many changes were left out as they are of assets that are gone: with Where or Unexpected, as
+	// nobody knows whether they would be in the set.
 	Gone int
 }
 
@@ -461,7 +498,7 @@ func (a *changedAsset) kind() (kind ChangeKind, told bool) {
 
 // wantsAsset says whether a change of an asset itself is asked for.
 func (c *Changes) wantsAsset(a *changedAsset, kind ChangeKind) bool {
-	ofPorts := c.q.Keys != nil || c.q.Type != AnyType || c.q.Status != AnyStatus
+	ofPorts := c.q.Keys != nil || c.q.Type != AnyType || c.q.Status != AnyStatus || c.q.Unexpected
 	return c.kinds[kind] && !ofPorts && c.sees(a)
 }
 
@@ -487,7 +524,7 @@ func (t *telling) give(at journal.Point, p Position, a *changedAsset, kind Chang
 		}
 	}
 	switch {
-	case t.asked && !t.here:
+	case (t.asked || t.q.Unexpected) && !t.here:
 		t.reading.Gone++
 		return true
 	case t.asked && !t.set.Contains(t.o):
@@ -496,7 +533,7 @@ func (t *telling) give(at journal.Point, p Position, a *changedAsset, kind Chang
 	if p.Change > 0 {
 		k := a.keys[p.Change-1].key
 		status := t.judge.status(t.o, k)
-		if t.q.Status != AnyStatus && status != t.q.Status {
+		if t.q.Status != AnyStatus && status != t.q.Status || t.q.Unexpected && t.expects(t.o, k) {
 			return true
 		}
 		c.Port, c.Type, c.Status = k.Port(), k.Type(), status

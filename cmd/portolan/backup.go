@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,7 @@ import (
 )
 
 func (c *cli) backupCommand() *cobra.Command {
-	var admin, tokenEnv string
+	var admin adminFlags
 	var memory bool
 	minFree := newMinFree()
 	cmd := &cobra.Command{
@@ -31,14 +30,12 @@ what the server has on its disk is damaged, --from-memory copies what it answers
 		Example: `  portolan backup --admin http://127.0.0.1:9090 /backup/2026-11-28`,
 		Args:    arguments(1, 1, "the directory to make"),
 		RunE: body(func(ctx context.Context, args []string) error {
-			return c.backup(ctx, admin, tokenEnv, args[0], memory, c.storeOptions(minFree))
+			return c.backup(ctx, &admin, args[0], memory, c.storeOptions(minFree))
 		}),
 	}
-	cmd.Flags().StringVar(&admin, "admin", "", "the `URL` of the server's --admin-listen, such as http://127.0.0.1:9090")
-	cmd.Flags().StringVar(&tokenEnv, "admin-token-env", "", "the `NAME` of the variable that holds the operators' token, where the server wants one")
+	admin.addTo(cmd)
 	cmd.Flags().BoolVar(&memory, "from-memory", false, "copy what the server has in memory, not its files")
 	cmd.Flags().Var(minFree, "min-free", "fail rather than leave less free on the disk")
-	_ = cmd.MarkFlagRequired("admin") // It fails for a flag that is not there.
 	return cmd
 }
 
@@ -77,18 +74,13 @@ func (c *cli) storeOptions(minFree *number) *store.Options {
 }
 
 // backup asks a server for everything and unpacks it.
-func (c *cli) backup(ctx context.Context, admin, tokenEnv, path string, memory bool, opts *store.Options) error {
+func (c *cli) backup(ctx context.Context, admin *adminFlags, path string, memory bool, opts *store.Options) error {
 	if path == "" {
 		return misuse("want the path of a directory")
 	}
-	cl, err := newClient("--admin", admin)
+	cl, err := c.adminClient(admin)
 	if err != nil {
 		return err
-	}
-	if tokenEnv != "" {
-		if cl.token = strings.TrimSpace(c.getenv(tokenEnv)); cl.token == "" {
-			return misuse("--admin-token-env is %q, and that variable is empty", tokenEnv)
-		}
 	}
 	defer cl.close()
 	call := "/backup"

@@ -138,13 +138,16 @@ func (c *cli) operator(id *identity, env string, addr *net.TCPAddr) (_ auth.Auth
 
 // watch has files read again when they change and on SIGHUP, and the access log opened anew then,
 // until stop.
-func watch(ctx context.Context, policy *policySource, id *identity, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (watcher *reload.Watcher, stop func()) {
+func watch(ctx context.Context, policy *policySource, alerts *alertsSource, id *identity, pair *server.KeyPair, accesses *server.LogQueue, log *slog.Logger) (watcher *reload.Watcher, stop func()) {
 	files := id.files
 	if pair != nil {
 		files = append(files, pair)
 	}
 	if policy != nil {
 		files = append(files, policy)
+	}
+	if alerts != nil {
+		files = append(files, alerts)
 	}
 	watcher = reload.Watch(ctx, log, files...)
 	again, done := make(chan os.Signal, 1), make(chan struct{})

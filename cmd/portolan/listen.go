@@ -200,6 +200,7 @@ type operators struct {
 	backup   server.Backup    // nil: there is nothing to copy
 	accesses *server.LogQueue // nil: no log
 	guard    server.AdminGuard
+	alerts   *alertsSource // nil: none
 	meters   []prometheus.Collector
 }
 
@@ -241,12 +242,22 @@ func (f *listenFlags) listen(p places, s *server.Server, ops operators, pair *se
 		log.Warn("without TLS, tokens can be read on their way here: give --tls-cert and --tls-key, or have a proxy in front that speaks TLS")
 	}
 	if p.admin != nil {
-		admin := server.NewHTTPServer(server.GuardAdmin(server.NewAdmin(s, registry, ops.backup), ops.guard), &server.HTTPOptions{Log: log})
+		admin := server.NewHTTPServer(server.GuardAdmin(ops.handler(s, registry), ops.guard), &server.HTTPOptions{Log: log})
 		if _, err := l.serve("listening for operators", p.admin, p.adminSocket, admin); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
 	}
 	return l, nil
+}
+
+// handler is what the operators' address answers.
+func (o *operators) handler(s *server.Server, metrics prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", server.NewAdmin(s, metrics, o.backup))
+	alerts := server.NewAlertsAdmin(o.alerts.current)
+	mux.Handle("/alerts", alerts)
+	mux.Handle("/alerts/", alerts)
+	return mux
 }
 
 // secret speaks TLS.

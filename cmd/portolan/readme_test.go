@@ -42,6 +42,9 @@ type session struct {
 	dir string // where the last program was written
 }
 
+// alertsExample is the file of alerts that the README shows.
+const alertsExample = "engine/alert/testdata/alerts.yaml"
+
 // pageAddress is where a page's server listens.
 const pageAddress = "http://127.0.0.1:8080"
 
@@ -65,6 +68,10 @@ func TestREADME(t *testing.T) {
 		case "go":
 			s.dir = programFolder(t, b.text)
 			ran++
+		case "yaml":
+			if text, err := os.ReadFile(alertsExample); err != nil || string(text) != b.text {
+				t.Errorf("README.md:%d: it is not %s, which is checked behind it: %v", b.line, alertsExample, err)
+			}
 		default:
 			if diff := cmp.Diff(squeeze(b.text), squeeze(output)); diff != "" {
 				t.Errorf("README.md:%d: output differs (-page +program):\n%s", b.line, diff)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,6 +32,7 @@ type serveFlags struct {
 	lag, expire         span
 	history             span
 	historyBytes        *number
+	alerts              string
 	demo                *number
 	maxBody             *number
 }
@@ -57,7 +59,7 @@ PORTOLAN_TOKEN, 32 to 4096 characters, which reads and writes everything; of
 several that are set, any will do. On a loopback address a token is made up and
 printed when none is set; on any other address serve then refuses to start.
 
-The files of tokens, keys, certificates and the policy are read again when they change
+The files of tokens, keys, certificates, alerts and the policy are read again when they change
 and on SIGHUP; one that is broken changes nothing. SIGHUP opens the access log anew, too.
 SIGTERM makes /readyz fail first, and stops after --drain-delay. systemd is told when
 the server is ready (Type=notify), and may open its sockets.`,
@@ -88,6 +90,7 @@ the server is ready (Type=notify), and may open its sockets.`,
 		cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
 		cmd.Flags().Var(&f.history, "history", "keep what changed for this `TIME`, such as 720h; 0 keeps nothing. Without --data it is the last 64 MiB, in memory")
 		cmd.Flags().Var(f.historyBytes, "history-bytes", "keep about this much of what changed at most")
+		cmd.Flags().StringVar(&f.alerts, "alerts", "", "tell receivers of what changes, as this `FILE` says; see portolan alerts --help")
 		cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	})
 	return cmd
@@ -135,13 +138,17 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 			return err
 		}
 	}
+	alerts, err := c.alerts(f)
+	if err != nil {
+		return err
+	}
 	s, err := server.New(data.engine, f.serverOptions(who, accesses, log))
 	if err != nil {
 		return err
 	}
-	watcher, stop := watch(ctx, f.policy.source(data.engine), who, pair, accesses, log)
+	watcher, stop := watch(ctx, f.policy.source(data.engine), alerts, who, pair, accesses, log)
 	defer stop()
-	l, err := f.listen(at, s, operators{backup: data.backups(), accesses: accesses, guard: guard, meters: []prometheus.Collector{watcher.Metrics(), &storeMeters{data}}}, pair, log)
+	l, err := f.listen(at, s, operators{backup: data.backups(), accesses: accesses, guard: guard, alerts: alerts, meters: []prometheus.Collector{watcher.Metrics(), &storeMeters{data}, alertMeters{alerts}}}, pair, log)
 	if err != nil {
 		return err
 	}
@@ -159,6 +166,11 @@ func (c *cli) serve(ctx context.Context, f *serveFlags) (err error) {
 	if f.expire.value > 0 {
 		defer startExpiring(ctx, data.engine, f.expire.value, log)()
 	}
+	quiet, err := alerts.start(data)
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
+	defer quiet()
 	s.Loaded()
 	tell(log, daemon.SdNotifyReady+"\nSTATUS=answering")
 	defer watchdog(log, func() { _, _ = data.engine.Stats() })()

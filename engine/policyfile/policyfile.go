@@ -30,7 +30,6 @@
 package policyfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,38 +43,17 @@ import (
 
 	"portolan/engine"
 	"portolan/engine/expr"
+	"portolan/engine/internal/yamlfile"
 )
 
 // MaxBytes is the greatest file that is read.
-const MaxBytes = 1 << 20
+const MaxBytes = yamlfile.MaxBytes
 
 // None is the name of the policy without rules that a file may go on from.
 const None = "none"
 
 // Error is what is wrong with a file. It matches [engine.ErrInvalid].
-type Error struct {
-	Line int    // from 1; 0 where there is none
-	Rule string // which rule it is in, such as rule 2 "jump hosts", or expected 1; empty where it is in none
-	Err  error
-}
-
-// Error returns the line, the rule and what is wrong, those that are known.
-func (e *Error) Error() string {
-	var b strings.Builder
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "line %d: ", e.Line)
-	}
-	if e.Rule != "" {
-		b.WriteString(e.Rule + ": ")
-	}
-	return b.String() + e.Err.Error()
-}
-
-// Unwrap returns what is wrong with the field.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Is makes every Error match [engine.ErrInvalid].
-func (e *Error) Is(target error) bool { return target == engine.ErrInvalid }
+type Error = yamlfile.Error
 
 // Open returns the built-in policy of that name, or else the policy in the file at that path.
 func Open(nameOrPath string) (*engine.Policy, error) {
@@ -99,30 +77,16 @@ func Open(nameOrPath string) (*engine.Policy, error) {
 
 // Read returns the policy that a text describes. The error is an [*Error], or that of the reader.
 func Read(from io.Reader) (*engine.Policy, error) {
-	text, err := io.ReadAll(io.LimitReader(from, MaxBytes+1))
+	doc, err := yamlfile.Document(from, "rules")
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > MaxBytes {
-		return nil, &Error{Err: fmt.Errorf("it has more than %d bytes", MaxBytes)}
-	}
-	var root yaml.Node
-	in := yaml.NewDecoder(bytes.NewReader(text))
-	switch err := in.Decode(&root); {
-	case errors.Is(err, io.EOF):
-		return nil, &Error{Err: errors.New("it is empty: want rules")}
-	case err != nil:
-		return nil, &Error{Err: err} // which has the line
-	}
-	if err := in.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, &Error{Err: errors.New("it goes on behind its first document: want one")}
-	}
-	return policyOf(root.Content[0])
+	return policyOf(doc)
 }
 
 // policyOf returns the policy of a document.
 func policyOf(doc *yaml.Node) (*engine.Policy, error) {
-	fields, err := fieldsOf(doc, "extends", "rules", "expected")
+	fields, err := yamlfile.Fields(doc, "extends", "rules", "expected")
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +97,14 @@ func policyOf(doc *yaml.Node) (*engine.Policy, error) {
 	if fields["rules"] == nil && fields["expected"] == nil {
 		return nil, &Error{Line: doc.Line, Err: errors.New("rules: want a list of rules, or of what is expected")}
 	}
-	rules, err := listOf(fields["rules"], "rule", func(node *yaml.Node) (engine.Rule, string, error) {
+	rules, err := yamlfile.List(fields["rules"], "rules", "rule", func(node *yaml.Node) (engine.Rule, string, error) {
 		rule, err := ruleOf(node, base)
 		return rule, rule.Name, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	expected, err := listOf(fields["expected"], "expected", func(node *yaml.Node) (engine.Expectation, string, error) {
+	expected, err := yamlfile.List(fields["expected"], "expected", "expected", func(node *yaml.Node) (engine.Expectation, string, error) {
 		x, err := expectationOf(node, base)
 		return x, x.Name, err
 	})
@@ -154,45 +118,6 @@ func policyOf(doc *yaml.Node) (*engine.Policy, error) {
 	return p, err
 }
 
-// listOf returns the items of a list, none of one that is not there.
-func listOf[T any](list *yaml.Node, what string, read func(*yaml.Node) (item T, name string, err error)) ([]T, error) {
-	if list == nil {
-		return nil, nil
-	}
-	if list.Kind != yaml.SequenceNode {
-		return nil, &Error{Line: list.Line, Err: fmt.Errorf("%s: want a list of %s", lists[what], lists[what])}
-	}
-	items := make([]T, 0, len(list.Content))
-	for i, node := range list.Content {
-		item, name, err := read(resolved(node))
-		if err != nil {
-			return nil, within(err, what, i+1, name)
-		}
-		items = append(items, item)
-	}
-	return items, nil
-}
-
-// lists are the names of lists by what is in them.
-var lists = map[string]string{"rule": "rules", "expected": "expected"}
-
-// within says which item of a list an error is in.
-func within(err error, what string, number int, name string) error {
-	wrong := (*Error)(nil)
-	if errors.As(err, &wrong) {
-		wrong.Rule = itemName(what, number, name)
-	}
-	return err
-}
-
-func itemName(what string, number int, name string) string {
-	text := what + " " + strconv.Itoa(number)
-	if name != "" {
-		text += " " + strconv.Quote(name)
-	}
-	return text
-}
-
 // located says where a rule or an expectation is that the engine refuses, which counts rules that are
 // built in, too.
 func located(wrong *engine.FieldError, fields map[string]*yaml.Node, builtIn int) error {
@@ -201,18 +126,18 @@ func located(wrong *engine.FieldError, fields map[string]*yaml.Node, builtIn int
 	if what == "rule" {
 		number -= builtIn
 	}
-	list := fields[lists[what]]
+	list := fields[map[string]string{"rule": "rules", "expected": "expected"}[what]]
 	if err != nil || list == nil || number < 1 || number > len(list.Content) {
 		return &Error{Err: wrong}
 	}
-	node := resolved(list.Content[number-1])
+	node := yamlfile.Resolved(list.Content[number-1])
 	name := ""
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		if node.Content[i].Value == "name" {
 			name = node.Content[i+1].Value
 		}
 	}
-	return &Error{Line: node.Line, Rule: itemName(what, number, name), Err: fmt.Errorf("%q is not allowed: want %s", wrong.Value, wrong.Allowed)}
+	return &Error{Line: node.Line, Item: yamlfile.ItemName(what, number, name), Err: fmt.Errorf("%q is not allowed: want %s", wrong.Value, wrong.Allowed)}
 }
 
 // baseOf returns the policy that a file goes on from.
@@ -220,7 +145,7 @@ func baseOf(node *yaml.Node) (*engine.Policy, error) {
 	name := engine.Exposed
 	if node != nil {
 		var err error
-		if name, err = textOf(node, "extends"); err != nil {
+		if name, err = yamlfile.Text(node, "extends"); err != nil {
 			return nil, err
 		}
 	}
@@ -236,7 +161,7 @@ func baseOf(node *yaml.Node) (*engine.Policy, error) {
 
 // ruleOf returns a rule. Its name is that of the rule also with an error, if it was read.
 func ruleOf(node *yaml.Node, base *engine.Policy) (rule engine.Rule, err error) {
-	fields, texts, err := textsOf(node, []string{"name", "ports", "where", "status", "reason"}, "name", "ports", "where", "projects", "status", "reason")
+	fields, texts, err := yamlfile.Texts(node, []string{"name", "ports", "where", "status", "reason"}, "name", "ports", "where", "projects", "status", "reason")
 	rule.Name, rule.Reason = texts["name"], texts["reason"]
 	if err != nil {
 		return rule, err
@@ -258,13 +183,13 @@ func ruleOf(node *yaml.Node, base *engine.Policy) (rule engine.Rule, err error) 
 			return rule, err
 		}
 	}
-	rule.Projects, err = projectsOf(fields["projects"])
+	rule.Projects, err = yamlfile.Names(fields["projects"], "projects", "ids")
 	return rule, err
 }
 
 // expectationOf returns what is expected. Its name is that of it also with an error, if it was read.
 func expectationOf(node *yaml.Node, base *engine.Policy) (x engine.Expectation, err error) {
-	fields, texts, err := textsOf(node, []string{"name", "ports", "allowed", "where"}, "name", "ports", "allowed", "where", "projects")
+	fields, texts, err := yamlfile.Texts(node, []string{"name", "ports", "allowed", "where"}, "name", "ports", "allowed", "where", "projects")
 	x.Name, x.KeysText, x.AllowedText = texts["name"], texts["ports"], texts["allowed"]
 	if err != nil {
 		return x, err
@@ -284,24 +209,8 @@ func expectationOf(node *yaml.Node, base *engine.Policy) (x engine.Expectation, 
 			return x, err
 		}
 	}
-	x.Projects, err = projectsOf(fields["projects"])
+	x.Projects, err = yamlfile.Names(fields["projects"], "projects", "ids")
 	return x, err
-}
-
-// textsOf returns the values of a mapping by name, and those that are texts.
-func textsOf(node *yaml.Node, wanted []string, known ...string) (fields map[string]*yaml.Node, texts map[string]string, err error) {
-	if fields, err = fieldsOf(node, known...); err != nil {
-		return nil, nil, err
-	}
-	texts = map[string]string{}
-	for _, field := range wanted {
-		if value := fields[field]; value != nil {
-			if texts[field], err = textOf(value, field); err != nil {
-				return fields, texts, err
-			}
-		}
-	}
-	return fields, texts, nil
 }
 
 // keysOf returns the keys of a selector.
@@ -323,61 +232,4 @@ func assetsOf(node *yaml.Node, text string, base *engine.Policy) (*engine.HostSe
 		return nil, "", &Error{Line: node.Line, Err: errors.New("where: seen is not allowed in a policy: a status follows from the data, not from when it is asked for")}
 	}
 	return where.Assets(base, time.Time{}), text, nil
-}
-
-// projectsOf returns the tenants that a rule is about.
-func projectsOf(node *yaml.Node) ([]string, error) {
-	if node == nil {
-		return nil, nil
-	}
-	if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
-		return nil, &Error{Line: node.Line, Err: errors.New("projects: want a list of ids; leave it out for all")}
-	}
-	projects := make([]string, 0, len(node.Content))
-	for _, one := range node.Content {
-		project, err := textOf(resolved(one), "projects")
-		if err == nil && project == "" {
-			err = &Error{Line: one.Line, Err: errors.New("projects: want ids that are not empty")}
-		}
-		if err != nil {
-			return nil, err
-		}
-		projects = append(projects, project)
-	}
-	return projects, nil
-}
-
-// fieldsOf returns the values of a mapping by name.
-func fieldsOf(node *yaml.Node, known ...string) (map[string]*yaml.Node, error) {
-	if node.Kind != yaml.MappingNode {
-		return nil, &Error{Line: node.Line, Err: fmt.Errorf("want fields: %s", strings.Join(known, ", "))}
-	}
-	fields := make(map[string]*yaml.Node, len(known))
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		name, value := node.Content[i], node.Content[i+1]
-		if !slices.Contains(known, name.Value) {
-			return nil, &Error{Line: name.Line, Err: &engine.FieldError{Field: "field", Value: name.Value, Allowed: strings.Join(known, ", ")}}
-		}
-		if fields[name.Value] != nil {
-			return nil, &Error{Line: name.Line, Err: fmt.Errorf("field %q is given twice", name.Value)}
-		}
-		fields[name.Value] = resolved(value)
-	}
-	return fields, nil
-}
-
-// resolved returns what a node stands for.
-func resolved(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.AliasNode {
-		return node.Alias
-	}
-	return node
-}
-
-// textOf returns a value that is a text, or a number, as a port alone is one.
-func textOf(node *yaml.Node, field string) (string, error) {
-	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-		return "", &Error{Line: node.Line, Err: fmt.Errorf("%s: want a text", field)}
-	}
-	return node.Value, nil
 }

@@ -85,7 +85,7 @@ func (s *Store) checkpoint() (seq uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return 0, errors.New("store is closed")
+		return 0, errClosed
 	}
 	err = s.fatal.do(func() error {
 		return s.db.Checkpoint(s.dir.at(checkpointName), pebble.WithFlushedWAL())

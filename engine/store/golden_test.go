@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,9 @@ func TestGoldenDirectories(t *testing.T) {
 		} else if past := everyChange(t, d.Engine); past != "" {
 			t.Errorf("%s: nothing was kept of the past, but it tells %s", golden, past)
 		}
+		if got, err := d.store.Followers(); err != nil || format >= 7 != reflect.DeepEqual(got, goldenFollowers) {
+			t.Errorf("%s: followers %q, %v", golden, got, err)
+		}
 		if n := d.store.Sequence(); n != goldenBatches+1 {
 			t.Errorf("%s: batch %d", golden, n)
 		}
@@ -165,6 +169,9 @@ func TestGoldenDirectories(t *testing.T) {
 }
 
 const goldenBatches = 60
+
+// goldenFollowers are what followers have kept, from format 7 on.
+var goldenFollowers = map[string][]byte{"a": []byte("one"), "b \x00": {0, 1, 2}}
 
 // makeGolden makes two directories: of a process that ended well, and of one that was killed.
 func makeGolden(t *testing.T) {
@@ -190,6 +197,9 @@ func makeGolden(t *testing.T) {
 		_, err := d.Remove(t.Context(), "p1", reports[0].Category, "web-1", "10.1.2.3")
 		if err != nil && !errors.Is(err, engine.ErrNoAsset) {
 			t.Fatal(err)
+		}
+		for name, data := range goldenFollowers {
+			must(t, d.store.KeepFollower(name, data))
 		}
 		if kind == "closed" {
 			must(t, d.Close())

@@ -106,6 +106,13 @@ func (h *chronicle) end() {
 	h.closed = true
 }
 
+// ended says whether the store is closed.
+func (h *chronicle) ended() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
 // last says when the last batch was.
 func (h *chronicle) last(at int64) {
 	h.mu.Lock()
@@ -262,7 +269,7 @@ func (s *Store) past(project string, category engine.Category, f func(it *pebble
 	}
 	switch {
 	case closed:
-		return errors.New("store is closed")
+		return errClosed
 	case !s.keeps():
 		return ErrNoHistory
 	case !known:

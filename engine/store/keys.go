@@ -15,6 +15,7 @@ import (
 const (
 	beginsTag    = 'b' // + inventory number: after which batch what changed of it is kept
 	imageTag     = 'c' // what there is of the image
+	followerTag  = 'f' // + name: how far a follower of what changed has come
 	historyTag   = 'h' // + inventory number + sequence number + number of an asset: what a batch changed
 	inventoryTag = 'i' // + inventory number: a mark
 	lineageTag   = 'l' // which sequence numbers are of batches that are kept
@@ -25,6 +26,9 @@ const (
 
 // errDamaged is wrapped by every error about a record that is not as it was written.
 var errDamaged = errors.New("damaged record")
+
+// errClosed is returned by what is called after [Store.Close].
+var errClosed = errors.New("store is closed")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -91,6 +91,8 @@ func (s *Store) contents() (_ *kept, err error) {
 			k.last, err = readRecord(key, it.Value(), parseSequence)
 		case beginsTag:
 			err = s.beginsAt(key, it.Value())
+		case followerTag:
+			_, err = readRecord(key, it.Value(), parseFollower)
 		case imageTag:
 			k.image, err = readRecord(key, it.Value(), parseImageRecord)
 		case lineageTag:

@@ -268,7 +268,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errors.New("store is closed")
+		return errClosed
 	}
 	s.closed = true
 	s.history.end()
@@ -299,7 +299,7 @@ func (s *Store) Commit(_ context.Context, group []journal.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errors.New("store is closed")
+		return errClosed
 	}
 	if s.resting != nil {
 		return s.resting
