@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -74,6 +75,9 @@ type ChangeQuery struct {
 	Category Category
 	// View is the enterprise projects that the changes happened in, or that assets moved into or out of.
 	View View
+	// Asset is the id of the one asset that is asked for, whether it is there or gone; empty is all. What is not of
+	// it is passed over some ten times as fast as it is read.
+	Asset string
 	// Where is assets as they are now. Those that are gone are in no set: see [Changes.All].
 	Where *HostSet
 	// Keys, Type, Status and Unexpected restrict the ports. With one of them there are no changes of assets
@@ -128,6 +132,7 @@ type Changes struct {
 	odd    []unexpectedOn
 	filter index.Filter
 	kinds  [numKinds]bool
+	asset  []byte        // what is in every part that has the asset that is asked for; nil: all are
 	first  journal.Point // of the inventory, where one was removed before
 	begins journal.Point // of lists
 	lists  []journal.Past
@@ -191,6 +196,12 @@ func (c *Changes) check(ctx context.Context) (err error) {
 	}
 	if err := c.s.gaps.lost(q.After.Sequence); err != nil {
 		return err
+	}
+	if q.Asset != "" {
+		if err := checkText("asset", q.Asset, 1, MaxAssetLen); err != nil {
+			return err
+		}
+		c.asset = index.AppendID(nil, q.Asset)[1:] // without its kind
 	}
 	if !q.Since.IsZero() {
 		c.since = q.Since.UnixMicro()
@@ -417,6 +428,9 @@ func (c *Changes) list(ctx context.Context, p *journal.Past, from Position, a *c
 	if p.Time >= c.until {
 		return false, nil
 	}
+	if c.asset != nil && !bytes.Contains(p.Data, c.asset) {
+		return true, nil
+	}
 	l, err := readList(p.Data)
 	for n := p.First; err == nil; n++ {
 		var ok bool
@@ -426,7 +440,7 @@ func (c *Changes) list(ctx context.Context, p *journal.Past, from Position, a *c
 			}
 			break
 		}
-		if p.Seq == from.Sequence && n < from.Asset {
+		if p.Seq == from.Sequence && n < from.Asset || !c.isAsset(a) {
 			continue
 		}
 		if !f(p.Point, n, a) {
@@ -437,6 +451,18 @@ func (c *Changes) list(ctx context.Context, p *journal.Past, from Position, a *c
 		return false, fmt.Errorf("batch %d: %w", p.Seq, err)
 	}
 	return true, nil
+}
+
+// isAsset says whether what changed is of the asset that is asked for, if one is.
+func (c *Changes) isAsset(a *changedAsset) bool {
+	if c.asset == nil {
+		return true
+	}
+	if !bytes.Contains(a.names, c.asset) {
+		return false
+	}
+	id, _, _, err := index.ParseNames(a.names)
+	return err != nil || id == c.q.Asset // what is damaged is found out by who reads on
 }
 
 // telling is changes on their way out. It belongs to one goroutine.

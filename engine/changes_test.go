@@ -480,3 +480,32 @@ func TestChangesShared(t *testing.T) {
 		}
 	}
 }
+
+// TestChangesOfAsset: what is told of one asset is what of it is told of all, for ids of every form, net too.
+func TestChangesOfAsset(t *testing.T) {
+	for seed := range uint64(6) {
+		e := openWith(t, nil)
+		h := live(t, e, seed)
+		for _, id := range []string{"10.0.0.1", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "00ff00ff00ff00ff", "2001:db8::1", "a-longer", "aa"} {
+			for _, open := range [][]engine.Key{mustParse(t, "1/tcp", "2/udp"), mustParse(t, "2/udp"), nil} {
+				if _, err := e.Apply(t.Context(), []engine.Report{{Project: "p", Asset: id, Open: open, Scope: engine.ScopeAll()}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, net := range []bool{false, true} {
+			all := logged(t, e, engine.ChangeQuery{After: engine.After(h.states[3].Sequence()), Net: net, Flapped: net})
+			ids := map[string]bool{"none": true, "a-long": true}
+			for _, c := range all {
+				ids[c.Asset] = true
+			}
+			for id := range ids {
+				got := logged(t, e, engine.ChangeQuery{After: engine.After(h.states[3].Sequence()), Net: net, Flapped: net, Asset: id})
+				want := slices.DeleteFunc(slices.Clone(all), func(c engine.Change) bool { return c.Asset != id })
+				if !slices.Equal(got, want) {
+					t.Fatalf("seed %d, %s: got %+v, want %+v", seed, id, got, want)
+				}
+			}
+		}
+	}
+}

@@ -43,6 +43,9 @@ func TestAPIExamples(t *testing.T) {
 		r.handler.ServeHTTP(w, req)
 		conforms(t, req, w)
 		got := nextField.ReplaceAllString(strings.TrimSuffix(byteCount.ReplaceAllString(w.Body.String(), `"$1":0`), "\n"), `,"next":"…"}`)
+		if strings.Contains(part[4], "/history?") {
+			got = timeField.ReplaceAllString(got, `"$1":"…"`)
+		}
 		if part[4] == "/openapi.yaml" { // its first line is shown
 			got, _, _ = strings.Cut(got, "\n")
 		}

@@ -16,11 +16,15 @@ import (
 
 // changesParams are the parameters of GET /v1/projects/{project_id}/changes.
 var changesParams = []string{
-	"since", "until", "cursor", "limit", "format", "follow", "net", "flapped", "kind", "ports", "where", "type", "status", groupParam, "category",
+	"since", "until", "cursor", "limit", "format", "follow", "net", "flapped", "kind", "ports", "where", "type", "status", "unexpected", groupParam, "category",
 }
 
-// changesEnd is how the path of changes ends. The front leaves it to net/http, as it does not stream.
-const changesEnd = "/changes"
+// changesEnd and historyEnd are how the paths of changes, and of those of one asset, end. The front leaves them to
+// net/http, as it does not stream.
+const (
+	changesEnd = "/changes"
+	historyEnd = "/history"
+)
 
 // The formats of changes: pages, and all as they are taken.
 const (
@@ -44,11 +48,23 @@ type changing struct {
 // changes answers what changed in the course of time: a page, all of it as it is taken, or also
 // what is to come.
 func (s *Server) changes(ctx context.Context, c *call) error {
-	l, err := s.list(ctx, c, changesParams)
+	return s.changesOf(ctx, c, changesParams, "")
+}
+
+// hostHistory answers what changed of one asset in the course of time, as changes does. One that is not there, and of which
+// nothing is told, is not there for the caller.
+func (s *Server) hostHistory(ctx context.Context, c *call) error {
+	known := slices.DeleteFunc(slices.Clone(changesParams), func(name string) bool { return name == "where" })
+	return s.changesOf(ctx, c, known, c.asset)
+}
+
+func (s *Server) changesOf(ctx context.Context, c *call, known []string, asset string) error {
+	l, err := s.list(ctx, c, known)
 	if err != nil {
 		return err
 	}
 	of := &changing{asking: l}
+	of.q.Asset = asset
 	if err := of.ask(s, c, time.Now()); err != nil {
 		return err
 	}
@@ -83,7 +99,7 @@ func (a *asked) word(field, absent string, words ...string) (string, error) {
 // ask reads what is asked for.
 func (x *changing) ask(s *Server, c *call, now time.Time) (err error) {
 	l := x.asking
-	x.q = engine.ChangeQuery{Project: c.project, Category: l.snapshot.Category(), View: l.view, Where: l.where}
+	x.q = engine.ChangeQuery{Project: c.project, Category: l.snapshot.Category(), View: l.view, Where: l.where, Asset: x.q.Asset}
 	q := &x.q
 	if q.Keys, q.Type, q.Status, err = s.portFilters(l); err != nil {
 		return err
@@ -96,6 +112,9 @@ func (x *changing) ask(s *Server, c *call, now time.Time) (err error) {
 			}
 			q.Kinds = append(q.Kinds, kind)
 		}
+	}
+	if q.Unexpected, err = l.truth("unexpected"); err != nil {
+		return err
 	}
 	if q.Net, err = l.truth("net"); err != nil {
 		return err
@@ -222,8 +241,13 @@ func (s *Server) pageOfChanges(ctx context.Context, c *call, of *changing) error
 	if err != nil {
 		return err
 	}
-	if rows > 0 {
+	switch {
+	case rows > 0:
 		c.buf = c.buf[:len(c.buf)-1]
+	case of.q.Asset != "" && !of.has("cursor"):
+		if _, err := of.snapshot.AssetPorts(ctx, c.caller.EnterpriseProjects.View(), of.q.Asset); err != nil {
+			return err
+		}
 	}
 	c.buf = append(c.buf, `],"more":`...)
 	c.buf = strconv.AppendBool(c.buf, more)

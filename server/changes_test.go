@@ -437,3 +437,78 @@ func TestFeedsShared(t *testing.T) {
 		t.Error(res.Status)
 	}
 }
+
+// TestHostHistory: what changed of one asset is told, also of one that is gone, in pages, net and as lines; of one that
+// is nowhere, or in another's enterprise project, nothing but that it is not there.
+func TestHostHistory(t *testing.T) {
+	r := newRig(t, nil).story()
+	r.looked("b2", "shop", "1/tcp")
+	for path, want := range map[string][]string{
+		"a/history?since=2":                  {"closed a@0 80/TCP unknown", "opened a@0 443/TCP unknown", "moved a@shop from 0", "opened a@shop 80/TCP unknown", "closed a@shop 443/TCP unknown"},
+		"a/history?ports=22":                 {"found a@0 22/TCP unknown"},
+		"a/history?since=2&net=true":         {"moved a@shop from 0"},
+		"b/history":                          {"appeared b@shop", "found b@shop 3389/TCP danger", "forgotten b@shop", "forgotten b@shop 3389/TCP danger"},
+		"b2/history?kind=found":              {"found b2@shop 1/TCP unknown"},
+		"b2/history?enterprise_project_id=0": nil,
+		"a/history?kind=forgotten":           nil,
+	} {
+		w := r.ask(http.MethodGet, "/v1/projects/p1/hosts/"+path, "")
+		var page changePage
+		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != http.StatusOK || !slices.Equal(page.texts(), want) {
+			t.Errorf("%s: %d %q, %v, want %q", path, w.Code, page.texts(), err, want)
+		}
+	}
+	var all []string
+	for cursor := ""; ; {
+		var page changePage
+		w := r.ask(http.MethodGet, "/v1/projects/p1/hosts/a/history?limit=2"+cursor, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || len(page.Rows) > 2 {
+			t.Fatal(err, w.Body)
+		}
+		if all = append(all, page.texts()...); !page.More {
+			break
+		}
+		cursor = "&cursor=" + page.Next
+	}
+	if len(all) != 8 || all[0] != "appeared a@0" || all[7] != "closed a@shop 443/TCP unknown" {
+		t.Errorf("in pages: %q", all)
+	}
+	shop := newRig(t, fake{caller: &auth.Caller{Projects: auth.Only("p1"), EnterpriseProjects: auth.Only("shop")}}).story()
+	shop.looked("z", "", "1/tcp")
+	var page changePage
+	w := shop.ask(http.MethodGet, "/v1/projects/p1/hosts/a/history", "")
+	if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || !slices.Equal(page.texts(), []string{"moved a@shop", "opened a@shop 80/TCP unknown", "closed a@shop 443/TCP unknown"}) {
+		t.Errorf("of shop alone: %d %s", w.Code, w.Body)
+	}
+	if there, nowhere := shop.ask(http.MethodGet, "/v1/projects/p1/hosts/z/history", ""), shop.ask(http.MethodGet, "/v1/projects/p1/hosts/y/history", ""); there.Code != 404 || there.Body.String() != nowhere.Body.String() {
+		t.Errorf("another's asset: %d %s, and none: %s", there.Code, there.Body, nowhere.Body)
+	}
+	for _, id := range []string{"nowhere", "%00", strings.Repeat("x", 256)} {
+		wantFailure(t, r.ask(http.MethodGet, "/v1/projects/p1/hosts/"+id+"/history", ""), 404, "HSS.0002", "The asset does not exist.")
+	}
+	for path, says := range map[string]string{
+		"/v1/projects/p1/hosts/a/history?where=open(1)":                  "where",
+		"/v1/projects/p1/hosts/" + strings.Repeat("x", 257) + "/history": "asset",
+		"/v1/projects/p1/hosts/a/history?since=2&kind=new":               "kind",
+	} {
+		if w := r.ask(http.MethodGet, path, ""); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), says) {
+			t.Errorf("%.80s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// TestChangesUnexpected: only what the policy does not expect.
+func TestChangesUnexpected(t *testing.T) {
+	r := newRig(t, nil).story()
+	policy, err := engine.NewPolicy(nil, engine.Expectation{Allowed: engine.KeysOf(engine.Range{Type: engine.TCP, Lo: 1, Hi: 99}), Where: engine.HasID("a"), WhereText: "a"})
+	if err == nil {
+		err = r.engine.SetPolicy(policy)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := r.changes("unexpected=true")
+	if got := page.texts(); !slices.Equal(got, []string{"opened a@0 443/TCP unknown", "closed a@shop 443/TCP unknown"}) || page.LeftOut != 2 {
+		t.Errorf("%q, %d left out", got, page.LeftOut)
+	}
+}

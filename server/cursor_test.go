@@ -18,6 +18,9 @@ import (
 
 var nextField = regexp.MustCompile(`,"next":"[A-Za-z0-9_.-]+"}$`)
 
+// timeField is a time that depends on when it is asked.
+var timeField = regexp.MustCompile(`"(since|time)":"[^"]*"`)
+
 // withoutNext returns an answer without its cursor, which depends on the process.
 func withoutNext(body string) string { return nextField.ReplaceAllString(body, "}") }
 

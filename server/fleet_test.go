@@ -234,6 +234,11 @@ func (c *colony) readings(rt server.Route, project, group string) []question {
 				add("&format=ndjson", everything)
 				continue
 			}
+			if strings.HasSuffix(rt.Pattern, "/history") {
+				base = strings.Replace(base, "limit=200&", "", 1)
+				add("&since=1s&step=1h", everything)
+				continue
+			}
 			if strings.HasSuffix(rt.Pattern, "/doctor") { // see wantShared
 				add("", func(*cell) bool { return false })
 				continue

@@ -88,7 +88,7 @@ func (p *plain) target(target string) bool {
 		return false
 	}
 	p.path, p.query, _ = strings.Cut(target, "?")
-	return only(p.path, inPath) && only(p.query, inQuery) && !strings.HasSuffix(p.path, exportEnd) && !strings.HasSuffix(p.path, changesEnd)
+	return only(p.path, inPath) && only(p.query, inQuery) && !strings.HasSuffix(p.path, exportEnd) && !strings.HasSuffix(p.path, changesEnd) && !strings.HasSuffix(p.path, historyEnd)
 }
 
 // allowed says whether a header field is one that needs no more than to be looked up.

@@ -20,8 +20,10 @@ type changesFlags struct {
 	filterFlags
 	server       serverFlags
 	of           changeFilters
+	asset        string
 	since, until string
 	net, flapped bool
+	unexpected   bool
 }
 
 // defaultServer is which server is asked by the commands that can ask nothing else.
@@ -42,6 +44,8 @@ func (f *changesFlags) addTo(cmd *cobra.Command) {
 	under(topicFilter, cmd, func() {
 		cmd.Flags().StringVar(&f.since, "since", "", "from this `TIME` on, such as 2026-03-01T12:00:00Z, this long ago such as 24h or 7d, or after the batch of this number")
 		f.of.addTo(cmd, "only these assets, as they are now")
+		cmd.Flags().StringVar(&f.asset, "asset", "", "only the asset of this `ID`, whether it is there or gone")
+		cmd.Flags().BoolVar(&f.unexpected, "unexpected", false, "only ports that the server's policy does not expect")
 	})
 	f.addView(cmd)
 	f.addForm(cmd)
@@ -53,9 +57,13 @@ func (f *changesFlags) addTo(cmd *cobra.Command) {
 // ask is the question that the flags ask.
 func (f *changesFlags) ask() question {
 	words := map[bool]string{true: "true"}
-	return f.question("/changes", map[string]string{
+	path := "/changes"
+	if f.asset != "" {
+		path = "/hosts/" + escape(f.asset) + "/history"
+	}
+	return f.question(path, map[string]string{
 		"since": f.since, "until": f.until, "kind": f.of.kinds.String(), "ports": f.of.ports.String(), "where": f.of.where.String(),
-		"type": f.of.typ.value, "status": f.of.status.value, "net": words[f.net], "flapped": words[f.flapped],
+		"type": f.of.typ.value, "status": f.of.status.value, "net": words[f.net], "flapped": words[f.flapped], "unexpected": words[f.unexpected],
 	})
 }
 
@@ -74,6 +82,7 @@ when on there is something: see --history of portolan serve. SELECTOR and ASSETS
 in portolan ports --help.`,
 		Example: `  portolan changes --since 24h
   portolan changes --since 7d --net --kind opened,found --status danger
+  portolan changes --asset web-1
   portolan changes --since 2026-03-01T00:00:00Z --ports 3389 --where 'not label(env) = "lab"' -o ndjson`,
 		Args: arguments(0, 0, ""),
 		RunE: body(func(ctx context.Context, _ []string) error { return c.changes(ctx, f) }),

@@ -33,6 +33,26 @@ func TestChangesOfServer(t *testing.T) {
 		}
 		return r.stdout
 	}
+	for line, want := range map[string]int{"--asset web --since 1h -o ndjson": 8, "--asset web --ports 3389 --limit 1 -o ndjson": 1, "--unexpected -o ndjson": 0} {
+		if got := ask(line); strings.Count(got, "\n") != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	if r := call(t, e, "changes", "--server", s.base, "--asset", "a/../b"); r.code != exitFailed || !strings.Contains(r.stderr, "HSS.0002") {
+		t.Errorf("%+v", r)
+	}
+	history := call(t, e, strings.Fields("history --server "+s.base+" --since 1m --step 100d --ports 22,3389 -o csv")...)
+	if text := history.stdout; history.code != exitOK || !strings.HasPrefix(text, "time,port,type,status,enterprise_project_id,least,most,last\n") ||
+		!strings.Contains(text, ",22,TCP,unknown,,0,1,1\n") || !strings.Contains(text, ",3389,TCP,danger,,0,1,0\n") {
+		t.Errorf("%+v", history)
+	}
+	history = call(t, e, strings.Fields("history --server "+s.base+" --by enterprise-project --step 100d -o ndjson")...)
+	if !strings.Contains(history.stdout, `"enterprise_project_id":"shop","least":0,"most":2,"last":2}`) {
+		t.Errorf("%+v", history)
+	}
+	if r := call(t, e, "history", "--server", s.base, "--step", "1ms"); r.code != exitFailed || !strings.Contains(r.stderr, `step: "1ms" is not allowed`) {
+		t.Errorf("%+v", r)
+	}
 	lines := []string{"--since 1h -o ndjson", "--since 1h", "--since 1 -o csv", "--since 1h --net -o json", "--since 1h --net --flapped --ports 3389 -o markdown", "--kind opened,moved --limit 1 -o csv"}
 	want := map[string]string{}
 	for _, line := range lines {

@@ -82,7 +82,7 @@ rest was applied (import), 130 interrupted, 143 terminated.`,
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"ask", "Ask files or a server:", []*cobra.Command{c.portsCommand(), c.hostsCommand(), c.hostCommand(), c.assetsCommand(), c.groupsCommand(), c.labelsCommand(), c.coverageCommand(), c.togetherCommand(), c.findingsCommand(), c.diffCommand(), c.changesCommand(), c.watchCommand(), c.exportCommand(), c.doctorCommand(), c.policyCommand()}},
+		{"ask", "Ask files or a server:", []*cobra.Command{c.portsCommand(), c.hostsCommand(), c.hostCommand(), c.assetsCommand(), c.groupsCommand(), c.labelsCommand(), c.coverageCommand(), c.togetherCommand(), c.findingsCommand(), c.diffCommand(), c.changesCommand(), c.watchCommand(), c.historyCommand(), c.exportCommand(), c.doctorCommand(), c.policyCommand()}},
 		{"serve", "Serve, and fill a server:", []*cobra.Command{c.serveCommand(), c.importCommand(), c.removeCommand(), c.tokenCommand(), c.alertsCommand()}},
 		{"keep", "Look after what a server keeps:", []*cobra.Command{c.verifyCommand(), c.backupCommand(), c.restoreCommand()}},
 		{"", "", []*cobra.Command{c.convertCommand(), c.benchCommand(), c.benchClientCommand(), c.manCommand(), c.versionCommand()}},

@@ -482,6 +482,16 @@ func ParseTime(field, text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
+// ParseSpan returns the length of time of a text such as 15m, 12h, 7d or 4w. The error is an [engine.FieldError]
+// that names the field.
+func ParseSpan(field, text string) (time.Duration, error) {
+	span, ok := parseAge(text)
+	if !ok {
+		return 0, &engine.FieldError{Field: field, Value: text, Allowed: "a time such as 15m, 12h, 7d or 4w"}
+	}
+	return span, nil
+}
+
 // parseAge is ageOf of a text.
 func parseAge(text string) (age time.Duration, ok bool) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
