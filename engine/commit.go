@@ -30,6 +30,7 @@ type pipeline struct {
 	failure atomic.Pointer[error] // why no more is accepted
 	shown   atomic.Uint64         // the last batch that readers see
 	kept    atomic.Uint64         // the last batch that is committed
+	loaded  atomic.Uint64         // the last batch that was there when a journal was attached
 	showing atomic.Uint64         // odd while a batch is being shown, and another number after each
 
 	mu      sync.Mutex // guards what follows
@@ -81,6 +82,7 @@ func (p *pipeline) attach(j journal.Log, last journal.Point, lost gaps) {
 	defer p.mu.Unlock()
 	p.journal, p.seq, p.time = j, last.Seq, last.Time
 	p.gaps.Store(&lost)
+	p.loaded.Store(last.Seq)
 	p.shown.Store(last.Seq)
 	p.kept.Store(last.Seq)
 }

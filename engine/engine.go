@@ -102,6 +102,7 @@ func (p *project) inventory(c Category, logged bool, least uint64, begins journa
 	if at.Load() == nil {
 		v := newInventory(logged)
 		v.changes.first, v.changes.begins = begins, begins
+		v.changes.of = Inventory{p.name, c}
 		if least > 0 {
 			v.x.Resume(least + 1)
 		}

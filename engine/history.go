@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/list"
 	"slices"
 	"sync"
 
@@ -15,12 +16,15 @@ type history struct {
 	mu    sync.Mutex // guards what follows
 	bytes int
 	logs  []*changeLog             // that have any
+	last  list.List                // of *changeLog, those that changed last first
 	gone  map[string]journal.Point // projects that were removed, and when
 }
 
 // changeLog is that of one inventory.
 type changeLog struct {
 	first journal.Point // when a project of the same name was removed before; it is set before readers come
+	of    Inventory     // likewise
+	place *list.Element // among those that changed; the history's lock guards it
 
 	mu     sync.Mutex     // guards what follows
 	begins journal.Point  // of batches after it, everything is in lists
@@ -77,6 +81,11 @@ func (h *history) append(l *changeLog, at journal.Point, told []journal.Told) {
 		h.logs = append(h.logs, l)
 	}
 	l.newest = at.Seq
+	if l.place == nil {
+		l.place = h.last.PushFront(l)
+	} else {
+		h.last.MoveToFront(l.place)
+	}
 	for i := range told {
 		l.lists = append(l.lists, journal.Past{Point: at, Part: told[i].Part})
 		n := len(told[i].Data) + listBytes
@@ -142,14 +151,35 @@ func (h *history) forget(p *project) {
 	defer h.mu.Unlock()
 	for i := range p.inventories {
 		v := p.inventories[i].Load()
-		if v == nil || !v.changes.listed {
+		if v == nil {
 			continue
 		}
 		l := &v.changes
+		if l.place != nil {
+			h.last.Remove(l.place)
+			l.place = nil
+		}
+		if !l.listed {
+			continue
+		}
 		l.mu.Lock()
 		h.bytes -= l.bytes
 		l.lists, l.bytes, l.listed = nil, 0, false
 		l.mu.Unlock()
 	}
 	h.logs = slices.DeleteFunc(h.logs, func(l *changeLog) bool { return !l.listed })
+}
+
+// changedSince returns the inventories that a batch after one has changed, and is told of.
+func (h *history) changedSince(after uint64) (all []Inventory) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for e := h.last.Front(); e != nil; e = e.Next() {
+		l, _ := e.Value.(*changeLog)
+		if !l.changedAfter(after) {
+			break
+		}
+		all = append(all, l.of)
+	}
+	return all
 }

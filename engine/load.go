@@ -54,7 +54,7 @@ func (e *Engine) Attach(ctx context.Context, j journal.Log) error {
 	}
 	for _, f := range l.fillings {
 		f.v.x.Publish()
-		f.v.changes.begins = last
+		f.v.changes.begins, f.v.changes.of = last, Inventory{f.mark.Project, f.mark.Category}
 		f.v.w = nil
 	}
 	e.tenants.shown.Store(shown) // before the number, which says that it is

@@ -9,12 +9,16 @@ type Inventory struct {
 }
 
 // ChangedSince returns the inventories that a batch after one may have changed, in no order, and the last batch that
-// was looked at: what came after that, it may tell of or not.
+// was looked at: what came after that, it may tell of or not. It takes as long as there are such inventories; all are looked
+// at where the batch is one that the engine was loaded with.
 func (e *Engine) ChangedSince(after uint64) (list []Inventory, through uint64, err error) {
 	if err := e.ended(); err != nil {
 		return nil, 0, err
 	}
 	through = e.pipeline.shown.Load()
+	if after >= e.pipeline.loaded.Load() {
+		return e.pipeline.history.changedSince(after), through, nil
+	}
 	e.tenants.shown.Load().Scan(func(name string, p *project) bool {
 		for c := range p.inventories {
 			if v := p.inventories[c].Load(); v != nil && v.changes.changedAfter(after) {

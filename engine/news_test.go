@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -27,6 +28,9 @@ func TestChangedSince(t *testing.T) {
 	since := func(after uint64, want ...engine.Inventory) {
 		t.Helper()
 		got, through, err := e.ChangedSince(after)
+		slices.SortFunc(got, func(a, b engine.Inventory) int {
+			return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Category, b.Category))
+		})
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("after %d: %v through %d, %v, want %v", after, got, through, err, want)
 		}
@@ -47,6 +51,14 @@ func TestChangedSince(t *testing.T) {
 	since(one, pc, q)
 	since(two, pc)
 	since(three)
+	if _, err := e.RemoveProject(t.Context(), "q"); err != nil {
+		t.Fatal(err)
+	}
+	since(0, p, pc)
+	four := write("q", engine.Container, 2)
+	since(three, q)
+	since(four)
+	three = four
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()

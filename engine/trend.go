@@ -46,7 +46,9 @@ const (
 	MaxTrendSteps  = 10_000
 	MaxTrendPoints = 100_000 // of all lines together
 	// maxTrendChanges is how many points may change while one is made, also of lines that it does not have in the end.
-	maxTrendChanges = 4 << 20
+	maxTrendChanges = 1 << 20
+	// maxTrendMoves is how many keys may change of assets that moved.
+	maxTrendMoves = 1 << 20
 )
 
 // TrendQuery asks how many assets had ports open in the course of time. The zero value of every field but Project, Since and
@@ -137,7 +139,7 @@ type mover struct {
 	begun bool
 }
 
-// moverStep is what a batch changed of it, from its first move on.
+// moverStep is what a batch changed of it, from its first move on: keys in order.
 type moverStep struct {
 	came, went []Key
 }
@@ -273,10 +275,22 @@ func (t *trending) move(m *mover, a *changedAsset) {
 	}
 }
 
-// apply returns keys after a batch.
+// apply returns keys after a batch, in order as they are.
 func (s *moverStep) apply(keys []Key) []Key {
-	kept := slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return slices.Contains(s.went, k) })
-	return append(kept, s.came...)
+	came, went := s.came, s.went
+	after := make([]Key, 0, max(len(keys)+len(came)-len(went), 0))
+	for _, k := range keys {
+		for len(came) > 0 && came[0] < k {
+			after, came = append(after, came[0]), came[1:]
+		}
+		for len(went) > 0 && went[0] < k {
+			went = went[1:]
+		}
+		if len(went) == 0 || went[0] != k {
+			after = append(after, k)
+		}
+	}
+	return append(after, came...)
 }
 
 // back returns keys before a batch.
@@ -288,6 +302,9 @@ func (s *moverStep) back(keys []Key) []Key {
 func (t *trending) findMovers(ctx context.Context) error {
 	size := 0
 	err := t.each(ctx, func(_ journal.Point, _ uint32, a *changedAsset) bool {
+		if !a.moved && len(t.movers) == 0 {
+			return true
+		}
 		m := t.moverOf(a)
 		switch {
 		case m == nil && !a.moved:
@@ -305,8 +322,8 @@ func (t *trending) findMovers(ctx context.Context) error {
 			}
 		}
 		m.moves = append(m.moves, s)
-		if size += 1 + len(a.keys); size > maxNet {
-			t.fault = &FieldError{Field: "since", Value: t.q.Since.Format(time.RFC3339Nano), Allowed: fmt.Sprintf("a later one, or all enterprise projects: more than %d things changed of assets that moved", maxNet)}
+		if size += 1 + len(a.keys); size > maxTrendMoves {
+			t.fault = &FieldError{Field: "since", Value: t.q.Since.Format(time.RFC3339Nano), Allowed: fmt.Sprintf("a later one, or all enterprise projects: more than %d things changed of assets that moved", maxTrendMoves)}
 		}
 		return t.fault == nil
 	})

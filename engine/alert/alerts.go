@@ -119,7 +119,7 @@ func (a *Alerts) begin(f *File, kept map[string][]byte, now uint64) {
 		for _, receiver := range to {
 			r := &route{
 				Alerts: a, rule: rule, silences: f.Silences, to: receiver, open: map[engine.Inventory]*reading{},
-				wake: make(chan struct{}, 1), changed: true,
+				stuck: map[engine.Inventory]time.Time{}, wake: make(chan struct{}, 1), changed: true, begun: time.Now(),
 			}
 			r.name = routeName(rule.Name, r.receiver())
 			r.resume(old, kept[r.name], now)
@@ -128,6 +128,7 @@ func (a *Alerts) begin(f *File, kept map[string][]byte, now uint64) {
 	}
 	slices.SortStableFunc(a.routes, (*route).order)
 	a.forget(kept)
+	a.warn(f)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.end = cancel
 	for _, r := range a.routes {
@@ -141,7 +142,7 @@ func (a *Alerts) begin(f *File, kept map[string][]byte, now uint64) {
 // resume has a route go on where another of the same name ended, or was when that was kept, or after a batch.
 func (r *route) resume(old []*route, kept []byte, now uint64) {
 	if i := slices.IndexFunc(old, func(o *route) bool { return o.name == r.name }); i >= 0 {
-		r.progress, r.state, r.back = old[i].progress, old[i].state, old[i].back
+		r.progress, r.state, r.back, r.begun = old[i].progress, old[i].state, old[i].back, old[i].begun
 		return
 	}
 	r.progress.through = now
@@ -164,6 +165,26 @@ func (a *Alerts) forget(kept map[string][]byte) {
 		}
 		if err := a.keeper.KeepFollower(name, nil); err != nil {
 			a.log.Warn("alerts: what is kept of a rule that is gone cannot be removed", "rule", name, "problem", err)
+		}
+	}
+}
+
+// warn says what of a file means nothing by now.
+func (a *Alerts) warn(f *File) {
+	projects, err := a.engine.Projects()
+	if err != nil {
+		return
+	}
+	for _, rule := range f.Rules {
+		for _, name := range rule.Projects {
+			if !slices.Contains(projects, name) {
+				a.log.Warn("alerts: a rule is about a project that has nothing yet", "rule", rule.Name, "project", name)
+			}
+		}
+	}
+	for _, r := range f.Receivers {
+		if !slices.ContainsFunc(f.Rules, func(rule *Rule) bool { return slices.Contains(rule.Send, r.Name) }) {
+			a.log.Warn("alerts: no rule sends anything to a receiver", "receiver", r.Name)
 		}
 	}
 }

@@ -33,7 +33,8 @@
 //
 // A rule with every tells of all changes of that time in one digest: how many there were, and the first of them. So does
 // any rule of a batch with more than burst changes, with all that come in the minute after it: the first load of a fleet is no flood.
-// What is not kept any more when it is to be told is said to be lost, with a notice of its own.
+// What is not kept any more when it is to be told is said to be lost, with a notice of its own; of a project that is
+// removed nothing more is told.
 //
 // Whether a rule means a change is found out when it is told: its set of assets and its statuses are those of then.
 package alert

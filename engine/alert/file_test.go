@@ -178,6 +178,7 @@ func TestSilences(t *testing.T) {
 
 // TestOtherReceivers holds what an Alertmanager and a Slack are told.
 func TestOtherReceivers(t *testing.T) {
+	shorten(t, 0)
 	r := newRig(t, nil)
 	r.start(r.read(`
 receivers:
@@ -202,7 +203,6 @@ rules:
 			t.Fatal(err)
 		}
 	}
-	shorten(t, 0)
 	r.eventually("all of it", func() bool {
 		states := r.alerts.State()
 		return states[0].Sent == 3 && states[1].Sent == 2

@@ -38,11 +38,14 @@ type route struct {
 	to       *Receiver // nil: nobody; the changes are counted
 	name     string    // under which is kept how far it has come
 	progress progress
-	open     map[engine.Inventory]*reading // digests in the making
-	kept     time.Time                     // when that was kept last
-	changed  bool                          // it has come further since
-	told     bool                          // and something was told
-	wake     chan struct{}                 // ends a rest
+	open     map[engine.Inventory]*reading  // digests in the making
+	stuck    map[engine.Inventory]time.Time // that could not be read, and when that was tried last
+	begun    time.Time                      // when what is told was begun: nothing is older for giving up
+	kept     time.Time                      // when that was kept last
+	resumed  bool                           // what was begun before is gone on with
+	changed  bool                           // it has come further since
+	told     bool                           // and something was told
+	wake     chan struct{}                  // ends a rest
 	givenUp  givenUp
 
 	mu    sync.Mutex // guards what follows
@@ -107,24 +110,18 @@ func (r *route) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	for v, d := range r.open {
-		if !now.Before(d.over()) { // also where nothing came since
-			list = append(list, v)
-		}
-	}
-	for _, v := range list {
-		if !r.rule.means(v) {
-			continue
-		}
+	for _, v := range r.due(list, time.Now()) {
 		if err := r.follow(ctx, v); err != nil {
-			return err
+			if ctx.Err() != nil || errors.Is(err, engine.ErrClosed) {
+				return err
+			}
+			r.stick(v, err)
 		}
 	}
 	if through > r.progress.through {
-		r.progress.pass(through, r.digests())
+		r.progress.pass(through, func(v engine.Inventory) bool { return r.open[v] != nil || !r.stuck[v].IsZero() })
 		r.changed = true
-		r.note(func(s *RouteState) { s.Through, s.Problem = through, "" })
+		r.note(func(s *RouteState) { s.Through = through })
 	}
 	if err := r.keep(false); err != nil {
 		r.log.Warn("alerts: how far they have come cannot be kept; after a crash some are told again", "rule", r.rule.Name, "problem", err)
@@ -132,12 +129,38 @@ func (r *route) round(ctx context.Context) error {
 	return nil
 }
 
-func (r *route) digests() map[engine.Inventory]*digest {
-	open := make(map[engine.Inventory]*digest, len(r.open))
-	for v, d := range r.open {
-		open[v] = d.digest
+// due returns the inventories that are to be followed now, of those that have changed, the newest first, and of
+// others.
+func (r *route) due(changed []engine.Inventory, now time.Time) []engine.Inventory {
+	list := slices.DeleteFunc(changed, func(v engine.Inventory) bool { return !r.rule.means(v) || !r.stuck[v].IsZero() })
+	slices.Reverse(list)
+	if !r.resumed {
+		r.resumed = true
+		for v := range r.progress.at { // of which not everything was told, as digests were in the making
+			if r.rule.means(v) && !slices.Contains(list, v) {
+				list = append(list, v)
+			}
+		}
 	}
-	return open
+	for v, d := range r.open {
+		if !now.Before(d.over()) && r.stuck[v].IsZero() && !slices.Contains(list, v) { // nothing came since
+			list = append(list, v)
+		}
+	}
+	for v, at := range r.stuck {
+		if now.Sub(at) >= maxPause {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// stick notes that an inventory cannot be read: it is tried again later, and holds up no other.
+func (r *route) stick(v engine.Inventory, err error) {
+	r.log.Error("alerts: changes cannot be read, which is tried again", "rule", r.rule.Name, "receiver", r.receiver(), "project", v.Project, "problem", err)
+	r.note(func(s *RouteState) { s.Problem = err.Error() })
+	r.progress.set(v, r.progress.of(v))
+	r.stuck[v] = time.Now()
 }
 
 // turnBack begins anew after a batch, if that is asked for.
@@ -149,7 +172,7 @@ func (r *route) turnBack() {
 	if back != nil {
 		r.progress.back(*back)
 		clear(r.open)
-		r.changed = true
+		r.begun, r.changed, r.resumed = time.Now(), true, false
 	}
 }
 
@@ -221,6 +244,10 @@ func (r *route) follow(ctx context.Context, v engine.Inventory) error {
 		}
 		r.changed = true
 	}
+	if !r.stuck[v].IsZero() {
+		delete(r.stuck, v)
+		r.note(func(s *RouteState) { s.Problem = "" })
+	}
 	return nil
 }
 
@@ -253,6 +280,7 @@ func (p *piece) read(ctx context.Context) (more bool, err error) {
 		p.lose(old)
 		return true, nil
 	case errors.Is(err, engine.ErrNoProject): // it was removed, and what there was of it
+		p.done = p.digest != nil
 		return false, nil
 	case err != nil:
 		return false, err
@@ -411,7 +439,7 @@ func (r *route) send(ctx context.Context, list []*notice) error {
 		if isRefused && refused.final() {
 			refusals++
 		}
-		if err != nil && (refusals >= maxRefusals || time.Since(list[0].time) > r.to.GiveUp) {
+		if err != nil && (refusals >= maxRefusals || r.age(list[0]) > r.to.GiveUp) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -459,6 +487,14 @@ func (g *givenUp) log(r *route, must bool) {
 	r.log.Error("alerts: given up; portolan alerts resend sends them again", "rule", r.rule.Name, "receiver", r.receiver(),
 		"notices", g.count, "first", g.first.id, "project", g.first.of.Project, "since", g.first.time, "problem", g.err)
 	*g = givenUp{logged: time.Now()}
+}
+
+// age is for how long a notice could have been told.
+func (r *route) age(n *notice) time.Duration {
+	if n.time.After(r.begun) {
+		return time.Since(n.time)
+	}
+	return time.Since(r.begun)
 }
 
 // failed notes that something could not be sent, and will be again.

@@ -29,6 +29,23 @@ func TestDigests(t *testing.T) {
 		r.eventually("the next digest", func() bool { return len(r.hook.got()) == 2 })
 		r.wants("digest of 6 map[closed:3 found:3], 2 listed", "digest of 1 map[found:1], 1 listed")
 	})
+	t.Run("restarts", func(t *testing.T) { // in the making, with nothing that comes later
+		r := newRig(t, nil)
+		f := r.file("every: 1s, kinds: [found]")
+		r.start(f)
+		r.write("p", "a", 1, 2)
+		r.settle()
+		r.write("q", "a", 1)
+		r.settle()
+		r.alerts.Stop()
+		r.start(f)
+		r.settle()
+		if err := r.alerts.Replace(f); err != nil {
+			t.Fatal(err)
+		}
+		r.eventually("the digests", func() bool { return len(r.hook.got()) == 2 })
+		r.wants("digest of 2 map[found:2], 2 listed", "digest of 1 map[found:1], 1 listed")
+	})
 	t.Run("burst", func(t *testing.T) {
 		shorten(t, time.Second)
 		r := newRig(t, nil)

@@ -36,11 +36,11 @@ func (p *progress) set(v engine.Inventory, at engine.Position) {
 	p.at[v] = at
 }
 
-// pass says that everything up to the end of a batch was read, and told but for what is open.
-func (p *progress) pass(through uint64, open map[engine.Inventory]*digest) {
+// pass says that everything up to the end of a batch was read, and told but for inventories that stay behind.
+func (p *progress) pass(through uint64, behind func(engine.Inventory) bool) {
 	p.through = max(p.through, through)
 	for v, at := range p.at {
-		if open[v] == nil && at.Compare(engine.After(p.through)) <= 0 {
+		if !behind(v) && at.Compare(engine.After(p.through)) <= 0 {
 			delete(p.at, v)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // Bounds of what followers keep.
 const (
 	maxFollowerName = 1 << 10
-	maxFollowerData = 1 << 20
+	maxFollowerData = 64 << 20
 )
 
 // followerVersion is the first byte of a follower's payload; the rest is its own.
