@@ -134,6 +134,7 @@ type Changes struct {
 	kinds  [numKinds]bool
 	asset  []byte        // what is in every part that has the asset that is asked for; nil: all are
 	first  journal.Point // of the inventory, where one was removed before
+	kept   journal.Point // after it everything is kept; zero: everything that ever was
 	begins journal.Point // of lists
 	lists  []journal.Past
 	past   journal.Historian
@@ -276,6 +277,7 @@ func (c *Changes) locate(ctx context.Context) error {
 	if kept.Seq < c.first.Seq {
 		kept = c.first
 	}
+	c.kept = kept
 	switch {
 	case c.since != never:
 		if kept != (journal.Point{}) && c.since <= kept.Time {
@@ -345,6 +347,14 @@ func (c *Changes) Start() Position { return c.after }
 
 // Through returns the last batch that may be told of.
 func (c *Changes) Through() uint64 { return c.to }
+
+// KeptSince is when that was after which all changes of the inventory are kept: zero if that is all there ever was.
+func (c *Changes) KeptSince() time.Time {
+	if c.kept == (journal.Point{}) {
+		return time.Time{}
+	}
+	return time.UnixMicro(c.kept.Time).UTC()
+}
 
 // Snapshot returns the state after the last batch that is told of, or after a later one.
 func (c *Changes) Snapshot() Snapshot { return c.s }

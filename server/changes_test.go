@@ -512,3 +512,58 @@ func TestChangesUnexpected(t *testing.T) {
 		t.Errorf("%q, %d left out", got, page.LeftOut)
 	}
 }
+
+// TestHostOpenings: since when the ports of an asset are open, and what is refused.
+func TestHostOpenings(t *testing.T) {
+	r := newRig(t, nil).story()
+	ask := func(of *rig, query string) (a struct {
+		HistorySince time.Time `json:"history_since"`
+		Rows         []struct {
+			Port      int
+			Since     time.Time
+			FirstOpen time.Time `json:"first_open"`
+			Change    string
+		} `json:"data_list"`
+	},
+	) {
+		t.Helper()
+		w := of.ask(http.MethodGet, "/v1/projects/p1/hosts/a?"+query, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK {
+			t.Fatal(w.Code, w.Body)
+		}
+		return a
+	}
+	times := map[uint64]time.Time{}
+	for _, c := range r.changes("").Rows {
+		times[c.Sequence] = c.Time
+	}
+	a := ask(r, "history=true")
+	if len(a.Rows) != 2 || !a.HistorySince.IsZero() {
+		t.Fatalf("%+v", a)
+	}
+	if p := a.Rows[0]; p.Port != 22 || !p.Since.Equal(times[1]) || !p.FirstOpen.Equal(times[1]) || p.Change != "found" {
+		t.Errorf("%+v", p)
+	}
+	if p := a.Rows[1]; p.Port != 80 || !p.Since.Equal(times[4]) || !p.FirstOpen.Equal(times[1]) || p.Change != "opened" {
+		t.Errorf("%+v", p)
+	}
+	if plain := ask(r, ""); !plain.Rows[0].Since.IsZero() {
+		t.Errorf("%+v", plain)
+	}
+	shop := newRig(t, fake{caller: &auth.Caller{Projects: auth.Only("p1"), EnterpriseProjects: auth.Only("shop")}}).story()
+	if a := ask(shop, "history=true"); !a.Rows[0].Since.IsZero() || a.Rows[1].Change != "opened" || !a.Rows[1].FirstOpen.Equal(a.Rows[1].Since) {
+		t.Errorf("what another enterprise project had is told: %+v", a)
+	}
+	small := newRig(t, nil).over(1).story()
+	if a := ask(small, "history=true"); a.HistorySince.IsZero() || !a.Rows[0].Since.IsZero() {
+		t.Errorf("%+v", a)
+	}
+	for query, code := range map[string]int{"history=maybe": 400, "history=true&as_of=1": 400} {
+		if w := r.ask(http.MethodGet, "/v1/projects/p1/hosts/a?"+query, ""); w.Code != code || !strings.Contains(w.Body.String(), "history") {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+	if w := newRig(t, nil).over(-1).story().ask(http.MethodGet, "/v1/projects/p1/hosts/a?history=true", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "HSS.0015") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

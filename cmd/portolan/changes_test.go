@@ -41,6 +41,14 @@ func TestChangesOfServer(t *testing.T) {
 	if r := call(t, e, "changes", "--server", s.base, "--asset", "a/../b"); r.code != exitFailed || !strings.Contains(r.stderr, "HSS.0002") {
 		t.Errorf("%+v", r)
 	}
+	opened := call(t, e, strings.Fields("host web --server "+s.base+" --history -o csv")...)
+	if lines := strings.Split(opened.stdout, "\n"); opened.code != exitOK || !strings.HasSuffix(lines[0], "seen,since,first_open,change") || len(lines) != 4 ||
+		!strings.HasSuffix(lines[1], ",found") || !strings.HasSuffix(lines[2], ",opened") {
+		t.Errorf("%+v", opened)
+	}
+	if r := call(t, e, "host", "web", "--history", "testdata/agents.ndjson"); r.code != exitUsage || !strings.Contains(r.stderr, "--history goes with --server") {
+		t.Errorf("%+v", r)
+	}
 	history := call(t, e, strings.Fields("history --server "+s.base+" --since 1m --step 100d --ports 22,3389 -o csv")...)
 	if text := history.stdout; history.code != exitOK || !strings.HasPrefix(text, "time,port,type,status,enterprise_project_id,least,most,last\n") ||
 		!strings.Contains(text, ",22,TCP,unknown,,0,1,1\n") || !strings.Contains(text, ",3389,TCP,danger,,0,1,0\n") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type hostFlags struct {
 	read   readFlags
 	server serverFlags
 	ports  selector
+	past   bool // since when ports are open
 }
 
 func (c *cli) hostCommand() *cobra.Command {
@@ -31,11 +33,14 @@ func (c *cli) hostCommand() *cobra.Command {
 server: the status of each, why it has that, and when the newest report that tells
 anything about it was made. SELECTOR is as in portolan ports --help.`,
 		Example: `  portolan host 192.0.2.10 scan.xml
-  portolan host db-1 --server http://127.0.0.1:8080 --ports 1-1024`,
+  portolan host db-1 --server http://127.0.0.1:8080 --ports 1-1024 --history`,
 		Annotations: map[string]string{filesBehind: "1"},
 		Args:        arguments(1, math.MaxInt, "the ID of the asset"),
 		RunE: body(func(ctx context.Context, args []string) error {
 			f.read.files = append(f.read.files, args[1:]...)
+			if f.past && f.server.url == "" {
+				return misuse("--history goes with --server: files do not say what was open before")
+			}
 			return c.host(ctx, f, args[0])
 		}),
 	}
@@ -44,31 +49,40 @@ anything about it was made. SELECTOR is as in portolan ports --help.`,
 	f.server.addAsOf(cmd)
 	under(topicFilter, cmd, func() { cmd.Flags().Var(&f.ports, "ports", "only these ports") })
 	f.addRows(cmd)
+	under(topicRows, cmd, func() {
+		cmd.Flags().BoolVar(&f.past, "history", false, "with --server: say since when each port is open, and since when it first was, as far as the server keeps that")
+	})
 	return cmd
 }
 
 func (c *cli) host(ctx context.Context, f *hostFlags, id string) error {
 	about := new(hostAbout)
+	columns := openColumns
+	if f.past {
+		columns = append(slices.Clone(columns), "since", "first_open", "change")
+	}
 	l := listing[openRow]{
-		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: openColumns,
+		filter: &f.filterFlags, read: &f.read, server: &f.server, columns: columns,
 		local: func(ctx context.Context, s engine.Snapshot) ([]openRow, int, error) {
 			a, err := s.AssetPorts(ctx, f.view(), id)
 			if err != nil {
 				return nil, 0, err
 			}
-			*about = hostAbout{a.ID, a.Name, a.Address, a.EnterpriseProject, a.Labels, a.LastSeen.Format(time.RFC3339Nano)}
+			*about = hostAbout{
+				Asset: a.ID, Name: a.Name, Address: a.Address, EnterpriseProject: a.EnterpriseProject, Labels: a.Labels, LastSeen: a.LastSeen.Format(time.RFC3339Nano),
+			}
 			var rows []openRow
 			keys := f.ports.ports.Keys(s.Policy())
 			for _, p := range a.Ports {
 				if keys.Contains(p.Key()) {
-					rows = append(rows, openRow{p.Port, p.Type.String(), p.Status.String(), p.Rule, p.Reason, p.Seen.Format(time.RFC3339Nano)})
+					rows = append(rows, openRow{Port: p.Port, Type: p.Type.String(), Status: p.Status.String(), Rule: p.Rule, Reason: p.Reason, Seen: p.Seen.Format(time.RFC3339Nano)})
 				}
 			}
 			rows, total := cutTo(rows, &f.filterFlags)
 			return rows, total, nil
 		},
 		remote: func() question {
-			q := f.question("/hosts/"+escape(id), map[string]string{"ports": f.ports.String()})
+			q := f.question("/hosts/"+escape(id), map[string]string{"ports": f.ports.String(), "history": map[bool]string{true: "true"}[f.past]})
 			q.about = about
 			return q
 		},
@@ -85,6 +99,7 @@ type hostAbout struct {
 	EnterpriseProject string     `json:"enterprise_project_id"`
 	Labels            labelTexts `json:"labels"`
 	LastSeen          string     `json:"last_seen"`
+	HistorySince      string     `json:"history_since"` // of a server that is asked for it and does not keep all
 }
 
 func (h *hostAbout) String() string {
@@ -98,10 +113,13 @@ func (h *hostAbout) String() string {
 	if len(h.Labels) > 0 {
 		text += ", labelled " + h.Labels.String()
 	}
-	if h.LastSeen == "" { // of the past
-		return text
+	if h.LastSeen != "" { // else of the past
+		text += ", last seen " + h.LastSeen
 	}
-	return text + ", last seen " + h.LastSeen
+	if h.HistorySince != "" {
+		text += "; what changed is kept since " + h.HistorySince
+	}
+	return text
 }
 
 // openRow is a row about an open port, in the words of the HTTP API.
@@ -112,10 +130,15 @@ type openRow struct {
 	Rule   string `json:"rule,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Seen   string `json:"seen"`
+
+	// With --history.
+	Since     string `json:"since,omitempty"`
+	FirstOpen string `json:"first_open,omitempty"`
+	Change    string `json:"change,omitempty"`
 }
 
 var openColumns = []string{"port", "type", "status", "rule", "reason", "seen"}
 
 func (r openRow) cells() []string {
-	return []string{strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason, r.Seen}
+	return []string{strconv.Itoa(int(r.Port)), r.Type, r.Status, r.Rule, r.Reason, r.Seen, r.Since, r.FirstOpen, r.Change}
 }
