@@ -132,9 +132,7 @@ func (a *Alerts) begin(f *File, kept map[string][]byte, now uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.end = cancel
 	for _, r := range a.routes {
-		if err := r.keep(true); err != nil {
-			a.log.Warn("alerts: how far they have come cannot be kept; after a crash some may be missing", "rule", r.rule.Name, "problem", err)
-		}
+		r.keep(true)
 		a.done.Go(func() { r.run(ctx) })
 	}
 }
@@ -240,10 +238,7 @@ func (a *Alerts) Resend(ctx context.Context, rule, receiver string, since time.T
 		r.mu.Lock()
 		r.back = &seq
 		r.mu.Unlock()
-		select {
-		case r.wake <- struct{}{}:
-		default: // it wakes already
-		}
+		r.rouse()
 		found = true
 	}
 	if !found {

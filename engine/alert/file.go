@@ -117,7 +117,10 @@ func (f *File) receiver(name string) *Receiver {
 // known returns a list of names each of which must be known.
 func known(node *yaml.Node, field, what string, has func(name string) bool) ([]string, error) {
 	names, err := yamlfile.Names(node, field, what)
-	for _, name := range names {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, yamlfile.Errorf(node, "%s: %q is given twice", field, name)
+		}
 		if !has(name) {
 			return nil, yamlfile.Errorf(node, "%s: there is none with the name %q: want %s of the file", field, name, what)
 		}

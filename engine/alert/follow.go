@@ -43,6 +43,7 @@ type route struct {
 	begun    time.Time                      // when what is told was begun: nothing is older for giving up
 	kept     time.Time                      // when that was kept last
 	resumed  bool                           // what was begun before is gone on with
+	unkept   time.Time                      // when that failed, since it was kept last
 	changed  bool                           // it has come further since
 	told     bool                           // and something was told
 	wake     chan struct{}                  // ends a rest
@@ -75,11 +76,7 @@ func (d *reading) over() time.Time {
 
 // run tells of changes until the context ends.
 func (r *route) run(ctx context.Context) {
-	defer func() {
-		if err := r.keep(true); err != nil {
-			r.log.Warn("alerts: how far they have come could not be kept; some may be told again", "rule", r.rule.Name, "problem", err)
-		}
-	}()
+	defer r.keep(true)
 	for {
 		err := r.round(ctx)
 		if err == nil {
@@ -123,9 +120,7 @@ func (r *route) round(ctx context.Context) error {
 		r.changed = true
 		r.note(func(s *RouteState) { s.Through = through })
 	}
-	if err := r.keep(false); err != nil {
-		r.log.Warn("alerts: how far they have come cannot be kept; after a crash some are told again", "rule", r.rule.Name, "problem", err)
-	}
+	r.keep(false)
 	return nil
 }
 
@@ -161,6 +156,7 @@ func (r *route) stick(v engine.Inventory, err error) {
 	r.note(func(s *RouteState) { s.Problem = err.Error() })
 	r.progress.set(v, r.progress.of(v))
 	r.stuck[v] = time.Now()
+	delete(r.open, v) // what was read of a digest is read again
 }
 
 // turnBack begins anew after a batch, if that is asked for.
@@ -180,7 +176,7 @@ func (r *route) turnBack() {
 func (r *route) await(ctx context.Context) error {
 	sleep(ctx, restTime)
 	until := time.Now().Add(keepAnyway)
-	if r.told {
+	if r.told && r.unkept.IsZero() {
 		until = time.Now().Add(keepTime)
 	}
 	for _, d := range r.open {
@@ -193,6 +189,9 @@ func (r *route) await(ctx context.Context) error {
 	go func() { // until the context ends
 		select {
 		case <-r.wake:
+			if ctx.Err() != nil { // it is for the next rest
+				r.rouse()
+			}
 			cancel()
 		case <-ctx.Done():
 		}
@@ -202,6 +201,14 @@ func (r *route) await(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// rouse ends a rest, or the next one.
+func (r *route) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it wakes already
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -419,9 +426,7 @@ func (r *route) deliver(ctx context.Context, v engine.Inventory, list []*notice,
 		last := list[n-1]
 		if last.kind == noticeChange && (open == nil || last.at.Compare(open.from) <= 0) {
 			r.progress.set(v, last.at)
-			if err := r.keep(false); err != nil {
-				r.note(func(s *RouteState) { s.Problem = err.Error() })
-			}
+			r.keep(false)
 		}
 		list = list[n:]
 	}
@@ -511,31 +516,32 @@ func (r *route) failed(n *notice, err error) {
 		return
 	}
 	r.log.Warn("alerts: a receiver does not take them; they are sent again", "rule", r.rule.Name, "receiver", r.receiver(), "first", n.id, "problem", err)
-	if err := r.keep(true); err != nil {
-		r.log.Warn("alerts: how far they have come cannot be kept; after a crash some are told again", "rule", r.rule.Name, "problem", err)
-	}
+	r.keep(true)
 }
 
-// keep keeps how far the route has come, if it was not kept just now or must be.
-func (r *route) keep(must bool) error {
+// keep keeps how far the route has come, if it was not kept just now or must be, and says where it cannot.
+func (r *route) keep(must bool) {
 	if !r.changed || r.to == nil {
-		return nil
+		return
 	}
 	least := keepAnyway
 	if r.told {
 		least = keepTime
 	}
-	if !must && time.Since(r.kept) < least {
-		return nil
+	if !must && (time.Since(r.kept) < least || time.Since(r.unkept) < keepAnyway) {
+		return
 	}
 	data, err := r.progress.bytes()
 	if err == nil {
 		err = r.keeper.KeepFollower(r.name, data)
 	}
 	if err == nil {
-		r.kept, r.changed, r.told = time.Now(), false, false
+		r.kept, r.changed, r.told, r.unkept = time.Now(), false, false, time.Time{}
+		return
 	}
-	return err
+	r.unkept = time.Now()
+	r.note(func(s *RouteState) { s.Problem = err.Error() })
+	r.log.Warn("alerts: how far they have come cannot be kept; after a crash some are told again", "rule", r.rule.Name, "receiver", r.receiver(), "problem", err)
 }
 
 // note changes what is shown of the route.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,12 +248,14 @@ func TestCounting(t *testing.T) {
 // failing is a keeper on a disk that is full.
 type failing struct {
 	memory
-	full bool
+	full    bool
+	refused atomic.Int32
 }
 
 func (f *failing) KeepFollower(name string, data []byte) error {
 	if f.mu.Lock(); f.full {
 		f.mu.Unlock()
+		f.refused.Add(1)
 		return errors.New("no room")
 	}
 	f.mu.Unlock()
@@ -275,6 +278,11 @@ func TestFullDisk(t *testing.T) {
 	keeper.mu.Unlock()
 	r.write("p", "b", 1)
 	r.wants("found a 1/TCP unknown", "found b 1/TCP unknown")
+	r.eventually("a refusal", func() bool { return keeper.refused.Load() > 0 })
+	time.Sleep(5 * keepTime)
+	if n := keeper.refused.Load(); n > 3 { // not with every round, of which each may be logged
+		t.Errorf("it was refused %d times", n)
+	}
 	if err := r.alerts.Replace(r.file("")); err != nil {
 		t.Fatal(err)
 	}
