@@ -19,8 +19,8 @@ import (
 type Options struct {
 	// Policy gives keys their status; nil is [DefaultPolicy].
 	Policy *Policy
-	// Now is the clock that reports are held against; nil is [time.Now]. It is
-	// read once per call of Apply or Check, and never by a query.
+	// Now is the clock that reports and questions about the past are held against; nil is
+	// [time.Now]. A call of Apply or Check reads it once, and a question about the present never.
 	Now func() time.Time
 	// MaxAssets is the most hosts, and the most containers, that a project may
 	// have; 0 is the most that there can be, 2,147,483,647.
@@ -153,6 +153,9 @@ func Open(opts *Options) (*Engine, error) {
 	e.pipeline.tenants = &e.tenants
 	return e, nil
 }
+
+// Now returns the time by the clock that the engine was opened with: ages in questions count from it.
+func (e *Engine) Now() time.Time { return e.now() }
 
 // SetPolicy has questions asked from now on answered by another policy; snapshots that there are
 // keep theirs. The error is a [*FieldError] for a policy that NewPolicy has not made.

@@ -34,7 +34,7 @@ func (a *asked) moment(field string, now time.Time) (m engine.Moment, err error)
 
 // snapshotAsked returns the state that a question is about: the newest, or that of a moment in the past.
 func (s *Server) snapshotAsked(ctx context.Context, c *call, l *asking, category engine.Category) (found engine.Snapshot, err error) {
-	l.asOf, err = l.moment(asOfParam, time.Now())
+	l.asOf, err = l.moment(asOfParam, s.engine.Now())
 	switch {
 	case err != nil:
 		return found, err

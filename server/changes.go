@@ -65,7 +65,7 @@ func (s *Server) changesOf(ctx context.Context, c *call, known []string, asset s
 	}
 	of := &changing{asking: l}
 	of.q.Asset = asset
-	if err := of.ask(s, c, time.Now()); err != nil {
+	if err := of.ask(s, c, s.engine.Now()); err != nil {
 		return err
 	}
 	format, err := l.word("format", changesJSON, changesJSON, changesNDJSON)

@@ -31,7 +31,7 @@ func (s *Server) history(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	q, err := s.trendQuery(c, l, time.Now())
+	q, err := s.trendQuery(c, l, s.engine.Now())
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (s *Server) where(a *asked, policy *engine.Policy) (set *engine.HostSet, ti
 	if !given {
 		return nil, false, nil
 	}
-	now := time.Now().Truncate(time.Second)
+	now := s.engine.Now().Truncate(time.Second)
 	of := hostSetOf{text: text, policy: policy.Version()}
 	if set, ok := s.searches.sets.Get(of); ok {
 		return set, false, nil
