@@ -164,16 +164,12 @@ func (e *Engine) Changes(ctx context.Context, q ChangeQuery) (*Changes, error) {
 	if err := c.check(ctx); err != nil {
 		return nil, err
 	}
-	v := e.tenants.find(q.Project)
-	if v == nil || v.inventories[q.Category].Load() == nil { // there never was anything, or it is gone by now
-		c.after = After(c.to)
-		return c, nil
-	}
-	log := &v.inventories[q.Category].Load().changes
-	c.first = log.first
-	c.begins, c.lists = log.read(c.to)
+	log := e.logOf(c)
 	if err := c.locate(ctx); err != nil {
 		return nil, err
+	}
+	if log == nil {
+		c.after = After(c.to)
 	}
 	return c, nil
 }
@@ -297,7 +293,7 @@ func (c *Changes) locate(ctx context.Context) error {
 // locateTime finds the last batch before the time that is asked for.
 func (c *Changes) locateTime(ctx context.Context) error {
 	n, _ := slices.BinarySearchFunc(c.lists, c.since, func(l journal.Past, t micros) int { return cmp.Compare(l.Time, t) })
-	c.after = After(c.begins.Seq)
+	c.after = After(max(c.begins.Seq, c.kept.Seq))
 	switch {
 	case n > 0:
 		c.after = After(c.lists[n-1].Seq)

@@ -21,6 +21,7 @@ type Options struct {
 	Policy *Policy
 	// Now is the clock that reports and questions about the past are held against; nil is
 	// [time.Now]. A call of Apply or Check reads it once, and a question about the present never.
+	// It is called concurrently.
 	Now func() time.Time
 	// MaxAssets is the most hosts, and the most containers, that a project may
 	// have; 0 is the most that there can be, 2,147,483,647.

@@ -82,13 +82,7 @@ func (e *Engine) changesAll(ctx context.Context, project string, category Catego
 			return nil, nil, err
 		}
 		c := &Changes{s: s, q: ChangeQuery{Project: project, Category: category}, past: p.history.past, to: s.sequence, since: never, until: math.MaxInt64}
-		var log *changeLog
-		if of := e.tenants.find(project); of != nil {
-			if v := of.inventories[category].Load(); v != nil {
-				log, c.first = &v.changes, v.changes.first
-				c.begins, c.lists = log.read(c.to)
-			}
-		}
+		log := e.logOf(c)
 		if showing%2 == 0 && p.showing.Load() == showing {
 			return c, log, nil
 		}
@@ -96,6 +90,20 @@ func (e *Engine) changesAll(ctx context.Context, project string, category Catego
 			return nil, nil, err
 		}
 	}
+}
+
+// logOf has the changes be those of their inventory's log, which it returns. Where there is no inventory there is none, but
+// another project of the name may have had one.
+func (e *Engine) logOf(c *Changes) *changeLog {
+	if of := e.tenants.find(c.q.Project); of != nil {
+		if v := of.inventories[c.q.Category].Load(); v != nil {
+			c.first = v.changes.first
+			c.begins, c.lists = v.changes.read(c.to)
+			return &v.changes
+		}
+	}
+	c.first = e.pipeline.history.goneAt(c.q.Project)
+	return nil
 }
 
 // moment has the changes be those since a moment, which is not after now.

@@ -216,17 +216,7 @@ func TestChangesGone(t *testing.T) {
 // over has an engine that keeps so many bytes of changes.
 func (r *rig) over(bytes int) *rig {
 	r.Helper()
-	who, err := auth.OperatorToken(token)
-	if err != nil {
-		r.Fatal(err)
-	}
-	if r.engine, err = engine.Open(&engine.Options{ChangesBytes: bytes}); err != nil {
-		r.Fatal(err)
-	}
-	if r.handler, err = server.New(r.engine, &server.Options{Auth: who}); err != nil {
-		r.Fatal(err)
-	}
-	return r
+	return r.on(&engine.Options{ChangesBytes: bytes})
 }
 
 // TestChangesStreamed: lines are the rows of the pages.

@@ -7,24 +7,13 @@ import (
 	"time"
 
 	"portolan/engine"
-	"portolan/server"
-	"portolan/server/auth"
 )
 
 // TestAges: whatever counts from now in a question counts from it by the engine's clock, as all that is
 // asked about was timed by that.
 func TestAges(t *testing.T) {
-	r, now := newRig(t, nil), time.Date(2001, 2, 3, 4, 0, 0, 0, time.UTC)
-	who, err := auth.OperatorToken(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.engine, err = engine.Open(&engine.Options{Now: func() time.Time { return now }}); err != nil {
-		t.Fatal(err)
-	}
-	if r.handler, err = server.New(r.engine, &server.Options{Auth: who}); err != nil {
-		t.Fatal(err)
-	}
+	now := time.Date(2001, 2, 3, 4, 0, 0, 0, time.UTC)
+	r := newRig(t, nil).on(&engine.Options{Now: func() time.Time { return now }})
 	r.looked("old", "", "22/tcp")
 	now = now.Add(2 * time.Hour)
 	r.looked("new", "", "22/tcp", "443/tcp")
@@ -46,5 +35,8 @@ func TestAges(t *testing.T) {
 		if body := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(body, want[0]) || strings.Contains(body, want[1]) {
 			t.Errorf("%s: %d %s", target, w.Code, body)
 		}
+	}
+	if text := r.scrape(); !strings.Contains(text, "portolan_project_newest_report_age_seconds_sum 3600\n") {
+		t.Error(text)
 	}
 }

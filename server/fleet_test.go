@@ -67,8 +67,11 @@ func newColony(t testing.TB) *colony {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()                                                                            // stands still, so that only writes change what is answered
-	e, err := engine.Open(&engine.Options{Policy: policy, Now: func() time.Time { return now }}) // the ports that cells have for themselves are unexpected
+	now := time.Now()
+	e, err := engine.Open(&engine.Options{
+		Policy: policy,                          // the ports that cells have for themselves are unexpected
+		Now:    func() time.Time { return now }, // it stands still, so that only writes change what is answered
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

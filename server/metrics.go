@@ -226,7 +226,7 @@ func (h holdings) freshness(to chan<- prometheus.Metric) {
 	if err != nil {
 		return // it was closed just now
 	}
-	now, sum := time.Now(), 0.0
+	now, sum := h.engine.Now(), 0.0
 	buckets := make(map[float64]uint64, len(ageBuckets))
 	for _, most := range ageBuckets {
 		buckets[most] = 0

@@ -50,6 +50,22 @@ func newRig(t testing.TB, who auth.Authenticator, change ...func(*server.Options
 	return &rig{TB: t, engine: e, handler: s}
 }
 
+// on has an empty engine with other options.
+func (r *rig) on(opts *engine.Options) *rig {
+	r.Helper()
+	who, err := auth.OperatorToken(token)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if r.engine, err = engine.Open(opts); err != nil {
+		r.Fatal(err)
+	}
+	if r.handler, err = server.New(r.engine, &server.Options{Auth: who}); err != nil {
+		r.Fatal(err)
+	}
+	return r
+}
+
 // known applies the fleet that the contract's rows speak of: four hosts with
 // UDP 123, of which the first two also have 22, 443 and 8443 TCP, h1 with 443
 // TCP6; h5 in enterprise project shop with 22 TCP; a container with 80 TCP.

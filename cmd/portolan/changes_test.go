@@ -49,12 +49,12 @@ func TestChangesOfServer(t *testing.T) {
 	if r := call(t, e, "host", "web", "--history", "testdata/agents.ndjson"); r.code != exitUsage || !strings.Contains(r.stderr, "--history goes with --server") {
 		t.Errorf("%+v", r)
 	}
-	history := call(t, e, strings.Fields("history --server "+s.base+" --since 1m --step 100d --ports 22,3389 -o csv")...)
+	history := call(t, e, strings.Fields("history --server "+s.base+" --since 1m --step 36500d --ports 22,3389 -o csv")...)
 	if text := history.stdout; history.code != exitOK || !strings.HasPrefix(text, "time,port,type,status,enterprise_project_id,least,most,last\n") ||
 		!strings.Contains(text, ",22,TCP,unknown,,0,1,1\n") || !strings.Contains(text, ",3389,TCP,danger,,0,1,0\n") {
 		t.Errorf("%+v", history)
 	}
-	history = call(t, e, strings.Fields("history --server "+s.base+" --by enterprise-project --step 100d -o ndjson")...)
+	history = call(t, e, strings.Fields("history --server "+s.base+" --by enterprise-project --step 36500d -o ndjson")...)
 	if !strings.Contains(history.stdout, `"enterprise_project_id":"shop","least":0,"most":2,"last":2}`) {
 		t.Errorf("%+v", history)
 	}

@@ -158,7 +158,10 @@ func TestGoldenDirectories(t *testing.T) {
 		if got, err := d.store.Followers(); err != nil || format >= 7 != reflect.DeepEqual(got, goldenFollowers) {
 			t.Errorf("%s: followers %q, %v", golden, got, err)
 		}
-		if n := d.store.Sequence(); n != goldenBatches+1 {
+		if gone := d.store.Begins("gone", engine.Host); format >= 7 != (gone.Seq == goldenBatches+3) {
+			t.Errorf("%s: a project was removed by batch %d", golden, gone.Seq)
+		}
+		if n := d.store.Sequence(); n != goldenSequence(format) {
 			t.Errorf("%s: batch %d", golden, n)
 		}
 		_, err = d.Apply(t.Context(), goldenReports(2, 100, format))
@@ -169,6 +172,14 @@ func TestGoldenDirectories(t *testing.T) {
 }
 
 const goldenBatches = 60
+
+// goldenSequence is the last batch: from format 7 on, the one that removes a project, after one that has something of it.
+func goldenSequence(format int) uint64 {
+	if format >= 7 {
+		return goldenBatches + 3
+	}
+	return goldenBatches + 1
+}
 
 // goldenFollowers are what followers have kept, from format 7 on.
 var goldenFollowers = map[string][]byte{"a": []byte("one"), "b \x00": {0, 1, 2}}
@@ -198,6 +209,10 @@ func makeGolden(t *testing.T) {
 		if err != nil && !errors.Is(err, engine.ErrNoAsset) {
 			t.Fatal(err)
 		}
+		_, err = d.Apply(t.Context(), []engine.Report{{Project: "gone", Asset: "a", Scope: engine.ScopeAll()}})
+		must(t, err)
+		_, err = d.RemoveProject(t.Context(), "gone")
+		must(t, err)
 		for name, data := range goldenFollowers {
 			must(t, d.store.KeepFollower(name, data))
 		}

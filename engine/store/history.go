@@ -37,6 +37,7 @@ type chronicle struct {
 	mu      sync.Mutex // guards what follows
 	numbers map[journal.Mark]uint32
 	begins  map[uint32]journal.Point // by inventory, of those that have a record of it
+	gone    map[string]journal.Point // when projects were removed; of the empty name, of all that it is not kept of
 	loaded  uint32                   // inventories to this number were there when the directory was loaded
 	start   journal.Point            // the last batch then: of theirs that have no record, nothing before is kept
 	time    int64                    // of the last batch
@@ -48,6 +49,7 @@ func (h *chronicle) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.numbers, h.begins, h.oldest = map[journal.Mark]uint32{}, map[uint32]journal.Point{}, map[uint32]int64{}
+	h.gone = map[string]journal.Point{}
 }
 
 // begin says what there was when the directory was loaded.
@@ -89,6 +91,42 @@ func (h *chronicle) of(inventory uint32) (at journal.Point, recorded bool) {
 		at = h.start
 	}
 	return at, recorded
+}
+
+// remove says when a project was removed.
+func (h *chronicle) remove(project string, at journal.Point) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone[project] = at
+}
+
+// removed returns after which batch there may be anything of a project that is made anew.
+func (h *chronicle) removed(project string) journal.Point {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.gone[project]
+	if all := h.gone[""]; all.Seq > at.Seq {
+		at = all
+	}
+	return at
+}
+
+// removedBefore forgets the projects that were removed before a time, and returns them and the last time that one was.
+func (h *chronicle) removedBefore(time int64) (old []string, last journal.Point) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last = h.gone[""]
+	for project, at := range h.gone {
+		if project == "" || at.Time >= time {
+			continue
+		}
+		delete(h.gone, project) // the batch is written, or the store has ended
+		old = append(old, project)
+		if at.Seq > last.Seq {
+			last = at
+		}
+	}
+	return old, last
 }
 
 // find returns the number of an inventory.
@@ -214,6 +252,9 @@ func (w *writer) tell(b *journal.Batch) {
 		case b.Told == nil && len(b.Changed) > 0: // nobody knows what
 			w.begin(n, journal.Point{Seq: b.Seq, Time: b.Time})
 		case !recorded:
+			if gone := s.history.removed(b.Marks[i].Project); gone.Seq > at.Seq { // what another of the name had is not there
+				at = gone
+			}
 			w.begin(n, at)
 		}
 	}
@@ -223,6 +264,15 @@ func (w *writer) tell(b *journal.Batch) {
 		w.payload = appendPart(w.payload[:0], b.Time, &t.Part)
 		w.set(w.key, w.payload)
 	}
+}
+
+func goneKey(project string) []byte { return append([]byte{goneTag}, project...) }
+
+// gone keeps when a project was removed: the past of another of its name begins then.
+func (w *writer) gone(project string, at journal.Point) {
+	w.store.history.remove(project, at) // the batch is written, or the store has ended
+	w.payload = appendPoint(w.payload[:0], at)
+	w.set(goneKey(project), w.payload)
 }
 
 // begin has the past of an inventory begin after a batch.
@@ -251,7 +301,7 @@ func (s *Store) Newest() int64 {
 func (s *Store) Begins(project string, category engine.Category) journal.Point {
 	n, known, _ := s.history.find(project, category)
 	if !known {
-		return journal.Point{}
+		return s.history.removed(project)
 	}
 	at, _ := s.history.of(n)
 	return at

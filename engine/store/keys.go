@@ -16,6 +16,7 @@ const (
 	beginsTag    = 'b' // + inventory number: after which batch what changed of it is kept
 	imageTag     = 'c' // what there is of the image
 	followerTag  = 'f' // + name: how far a follower of what changed has come
+	goneTag      = 'g' // + project: when it was removed
 	historyTag   = 'h' // + inventory number + sequence number + number of an asset: what a batch changed
 	inventoryTag = 'i' // + inventory number: a mark
 	lineageTag   = 'l' // which sequence numbers are of batches that are kept

@@ -89,6 +89,10 @@ func (s *Store) contents() (_ *kept, err error) {
 			continue
 		case sequenceTag:
 			k.last, err = readRecord(key, it.Value(), parseSequence)
+		case goneTag:
+			var at journal.Point
+			at, err = readRecord(key, it.Value(), parsePoint)
+			s.history.remove(string(key[1:]), at)
 		case beginsTag:
 			err = s.beginsAt(key, it.Value())
 		case followerTag:

@@ -35,6 +35,7 @@ func (s *Store) prune() error {
 		if err := c.tooOld(s.time - s.opts.History.Microseconds()); err != nil {
 			return err
 		}
+		c.forgetGone(s.time - s.opts.History.Microseconds())
 		if total, err := s.db.EstimateDiskUsage([]byte{historyTag}, []byte{historyTag + 1}); err != nil {
 			return fmt.Errorf("read database: %w", err)
 		} else if total > s.opts.HistoryBytes {
@@ -77,6 +78,20 @@ func (c *cutter) apply() error {
 		return fmt.Errorf("write to database: %w", err)
 	}
 	return c.batch.Close()
+}
+
+// forgetGone lets go of when single projects were removed before a time: new ones of any name begin
+// after the last of those.
+func (c *cutter) forgetGone(before int64) {
+	old, last := c.store.history.removedBefore(before)
+	if len(old) == 0 {
+		return
+	}
+	for _, project := range old {
+		c.remove(goneKey(project))
+	}
+	c.gone("", last)
+	c.cuts++
 }
 
 // cut has the past of an inventory begin after a batch.

@@ -378,6 +378,7 @@ type writer struct {
 func (w *writer) add(b *journal.Batch) {
 	if b.Gone != "" {
 		w.forget(b.Gone)
+		w.gone(b.Gone, journal.Point{Seq: b.Seq, Time: b.Time})
 	}
 	for i := range b.Marks {
 		m := &b.Marks[i]
