@@ -137,3 +137,10 @@ func TakePasts(s *Server, caller string, most int) (give []func()) {
 	}
 	return give
 }
+
+// Connections returns how many connections of a front are open.
+func Connections(f *Front) int {
+	f.conns.mu.Lock()
+	defer f.conns.mu.Unlock()
+	return len(f.conns.open)
+}

@@ -62,8 +62,7 @@ func (f *Front) Listen(l net.Listener) net.Listener {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.shut {
-		in.end(http.ErrServerClosed)
-		_ = in.Listener.Close()
+		_ = in.end(http.ErrServerClosed)
 		return in
 	}
 	f.inner = append(f.inner, in)
@@ -79,8 +78,10 @@ func (f *Front) Shutdown(ctx context.Context) error {
 	f.mu.Lock()
 	f.shut = true
 	for _, in := range f.inner {
-		in.drain()
-		errs = append(errs, in.Listener.Close())
+		errs = append(errs, in.stop())
+	}
+	for _, in := range f.inner { // which comes second: who learns of it here comes to no other listener
+		in.hurry()
 	}
 	f.mu.Unlock()
 	over := make(chan struct{})
@@ -131,28 +132,34 @@ func (in *frontListener) Accept() (net.Conn, error) {
 }
 
 // Close accepts nothing more, and ends connections once what came on them is answered here.
-func (in *frontListener) Close() error {
-	in.end(net.ErrClosed)
-	if err := in.Listener.Close(); !errors.Is(err, net.ErrClosed) { // which is how draining began
+func (in *frontListener) Close() error { return in.end(net.ErrClosed) }
+
+// end has net/http take no more, either.
+func (in *frontListener) end(fault error) error {
+	in.once.Do(func() { in.fault = fault; close(in.closed) })
+	err := in.stop()
+	in.hurry()
+	return err
+}
+
+// stop accepts nothing more. It must be done before the first connection learns of it, whose client
+// would else come again and be taken in.
+func (in *frontListener) stop() error {
+	if !in.draining.Swap(true) {
+		close(in.drained)
+	}
+	if err := in.Listener.Close(); !errors.Is(err, net.ErrClosed) { // of the second time
 		return err
 	}
 	return nil
-}
-
-func (in *frontListener) end(fault error) {
-	in.once.Do(func() { in.fault = fault; close(in.closed) })
-	in.drain()
 }
 
 // freshTime is how long a connection that has said nothing yet is waited for while draining;
 // net/http waits as long.
 const freshTime = 5 * time.Second
 
-// drain has connections that wait for a request find out that none is taken any more.
-func (in *frontListener) drain() {
-	if !in.draining.Swap(true) {
-		close(in.drained)
-	}
+// hurry has connections that wait for a request find out that none is taken any more.
+func (in *frontListener) hurry() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for c := range in.own {
@@ -189,7 +196,7 @@ func (in *frontListener) accept() {
 			return
 		}
 		if passing, ok := errors.AsType[net.Error](err); !ok || !passing.Temporary() { //nolint:staticcheck // net/http asks the same
-			in.end(err)
+			_ = in.end(err)
 			return
 		}
 		in.front.log.Warn("accepting a connection failed; trying again", "error", err, "after", pause)

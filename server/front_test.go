@@ -250,8 +250,17 @@ func must(req *http.Request, err error) *http.Request {
 	return req
 }
 
+// lingering takes its time to close.
+type lingering struct{ net.Listener }
+
+func (l lingering) Close() error {
+	time.Sleep(50 * time.Millisecond)
+	return l.Listener.Close()
+}
+
 // TestFrontShutdown: what has come is answered, on old connections and on new ones, by the front
-// and by net/http, and nobody who says nothing keeps the server from stopping.
+// and by net/http, nobody who says nothing keeps the server from stopping, and who learns of it
+// finds nobody who takes another connection.
 func TestFrontShutdown(t *testing.T) {
 	r := newRig(t, nil).known()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -260,7 +269,7 @@ func TestFrontShutdown(t *testing.T) {
 	}
 	front := server.NewFront(r.handler.(*server.Server), nil)
 	served := make(chan error, 1)
-	go func() { served <- front.Serve(l) }()
+	go func() { served <- front.Serve(lingering{l}) }()
 	address := l.Addr().String()
 	idle := dial(t, address)
 	fmt.Fprint(idle, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -270,7 +279,11 @@ func TestFrontShutdown(t *testing.T) {
 	upload := dial(t, address)
 	fmt.Fprintf(upload, "POST %s HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\nContent-Length: %d\r\n\r\n", reports, token, len(oneLine))
 	fresh := []net.Conn{dial(t, address), dial(t, address)}
-	time.Sleep(50 * time.Millisecond)
+	for deadline := time.Now().Add(siegeEnd); server.Connections(front) < 4; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("four connections are never accepted")
+		}
+	}
 	var stopped sync.WaitGroup
 	stopped.Go(func() {
 		if err := front.Shutdown(t.Context()); err != nil {
