@@ -136,8 +136,8 @@ func (in *frontListener) Close() error { return in.end(net.ErrClosed) }
 
 // end has net/http take no more, either.
 func (in *frontListener) end(fault error) error {
-	in.once.Do(func() { in.fault = fault; close(in.closed) })
 	err := in.stop()
+	in.once.Do(func() { in.fault = fault; close(in.closed) })
 	in.hurry()
 	return err
 }

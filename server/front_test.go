@@ -258,6 +258,16 @@ func (l lingering) Close() error {
 	return l.Listener.Close()
 }
 
+// awaitConnections returns when a front has accepted so many.
+func awaitConnections(t *testing.T, front *server.Front, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(siegeEnd); server.Connections(front) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are never accepted", n)
+		}
+	}
+}
+
 // TestFrontShutdown: what has come is answered, on old connections and on new ones, by the front
 // and by net/http, nobody who says nothing keeps the server from stopping, and who learns of it
 // finds nobody who takes another connection.
@@ -279,11 +289,7 @@ func TestFrontShutdown(t *testing.T) {
 	upload := dial(t, address)
 	fmt.Fprintf(upload, "POST %s HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\nContent-Length: %d\r\n\r\n", reports, token, len(oneLine))
 	fresh := []net.Conn{dial(t, address), dial(t, address)}
-	for deadline := time.Now().Add(siegeEnd); server.Connections(front) < 4; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("four connections are never accepted")
-		}
-	}
+	awaitConnections(t, front, 4)
 	var stopped sync.WaitGroup
 	stopped.Go(func() {
 		if err := front.Shutdown(t.Context()); err != nil {
@@ -312,6 +318,33 @@ func TestFrontShutdown(t *testing.T) {
 	stopped.Wait()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
+	}
+}
+
+// TestFrontListenerCloses: whose connection is ended as nobody takes what is left of it finds nobody
+// who takes another one, either.
+func TestFrontListenerCloses(t *testing.T) {
+	r := newRig(t, nil).known()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := server.NewFront(r.handler.(*server.Server), nil)
+	left := front.Listen(lingering{l}) // from which nobody accepts
+	conn := dial(t, l.Addr().String())
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\nContent-Length: 0\r\n\r\n", reports, token)
+	awaitConnections(t, front, 1)
+	closed := make(chan error, 1)
+	go func() { closed <- left.Close() }()
+	if answer, err := io.ReadAll(conn); err != nil || len(answer) > 0 {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		conn.Close()
+		t.Error("a new connection is accepted")
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }
 
