@@ -182,12 +182,12 @@ func (v *inventory) replace(o index.Ordinal, r *Report, at micros, note []byte) 
 	w.now.newest, w.now.own = at, w.now.own[:0]
 	w.now.looks = append(w.now.looks[:0], look{ScopeAll(), at, refAll})
 	w.now.name, w.now.address, w.now.home = t.name.at, t.address.at, t.home.at
-	retold := v.settleLabels()
+	relabelled := v.settleLabels() // also by one that it did not have, of which only the time is kept
 	w.note = w.now.appendNote(w.note[:0], &w.sample)
 	v.relabel(o)
-	retold = t.setTexts() || retold
-	changed = v.x.Put(o, cmp.Or(t.home.given, v.x.Group(o)), w.note, w.order(r.Open)) || retold
-	v.touch(o, changed)
+	changed = t.setTexts()
+	changed = v.x.Put(o, cmp.Or(t.home.given, v.x.Group(o)), w.note, w.order(r.Open)) || changed
+	v.touch(o, changed || relabelled)
 	return changed || did&didChange != 0
 }
 

@@ -87,6 +87,13 @@ func labelResults(r *rig) {
 		{"x @7 label.env=a", stale},
 		{"x @8 label.none=", unchanged},
 		{"x @7 label.none=a", stale},
+		{"y @1 [all] 22/tcp", applied},
+		{"y @2 [all] 22/tcp label.none=", unchanged}, // though it is more than a time
+		{"y @3 [all] 22/tcp label.none= label.env=a", applied},
+		{"y @4 [all] 22/tcp label.none= label.rack=", unchanged},
+		{"y @5 [all] 22/tcp label.env=", applied},
+		{"y @6 [all] 22/tcp name=n label.env=", applied},
+		{"y @7 [all] 22/tcp name=n label.env=", unchanged},
 	} {
 		if got := resultText(r.apply(say(step.line))); got != step.want {
 			r.Errorf("step %d, %s: %s, want %s", i+1, step.line, got, step.want)
