@@ -13,7 +13,7 @@ import (
 // What a batch changes of an inventory is kept as lists of bytes, each of them whole by itself, so that it
 // can be told later and elsewhere. A list is
 //
-//	version  1 byte: changesVersion
+//	version  1 byte: changesVersion, or an earlier one
 //	base     varint: a time in microseconds since 1970, about that of the batch, which others count from
 //	groups   uvarint of how many enterprise projects there are; per one uvarint of its length, then its name
 //	entries  one asset each, to the end
@@ -33,7 +33,9 @@ import (
 //	         index.AppendKeys, and where times differ, per key varint of seen less its time; of
 //	         others: uvarint of how many; per key uvarint of (its distance from the one before, from
 //	         0)<<3 | kind<<1 | 1 if it has another time than seen, and then varint of seen less it
-const changesVersion = 1
+//	had      where it is moved: uvarint of the length, all keys that it had before, in the form of
+//	         index.AppendKeys; from version 2 on
+const changesVersion = 2
 
 // What became of an asset, in the head of its entry, and flags.
 const (
@@ -222,6 +224,9 @@ func (r *recorder) changed(old, s *index.Snapshot, o index.Ordinal) {
 		r.entries = binary.AppendUvarint(r.entries, word|1)
 		r.ago(first, k.seen)
 	}
+	if head&entryMoved != 0 {
+		r.bytes(was.Keys)
+	}
 }
 
 // end ends a list.
@@ -284,23 +289,26 @@ type changedAsset struct {
 	labels  []byte   // the set that it had before, if it was relabelled
 	own     *netMark // of the change of the asset itself, in a net answer
 	keys    []keyChange
+	had     []byte // all keys that it had before, if it moved, in their portable form
 	room    []Key
 
+	untold     bool // it moved, and the list does not say what it had
 	relabelled bool // it had other labels before, or is forgotten and had some
 }
 
 // listReader reads a list, which may be damaged.
 type listReader struct {
 	index.Reader
-	base   micros
-	groups []string
+	version byte
+	base    micros
+	groups  []string
 }
 
 func readList(data []byte) (listReader, error) {
-	if len(data) == 0 || data[0] != changesVersion {
+	if len(data) == 0 || data[0] == 0 || data[0] > changesVersion {
 		return listReader{}, fmt.Errorf("%w changes: %d bytes, version %d", errDamaged, len(data), first(data))
 	}
-	l := listReader{Reader: index.Reader{Rest: data[1:]}}
+	l := listReader{Reader: index.Reader{Rest: data[1:]}, version: data[0]}
 	l.base = l.Int64()
 	n := l.Uint(uint64(len(l.Rest)))
 	l.groups = make([]string, 0, n)
@@ -349,6 +357,9 @@ func (a *changedAsset) check() error {
 			err = fmt.Errorf("labels %x", clip(a.labels))
 		}
 	}
+	if err == nil {
+		_, err = index.ParseKeys(nil, a.had)
+	}
 	return err
 }
 
@@ -366,7 +377,7 @@ func (l *listReader) next(a *changedAsset) (ok bool, err error) {
 	}
 	head := l.Bytes(1)[0]
 	a.what, a.moved, a.left, a.keys = head&whatMask, head&entryMoved != 0, "", a.keys[:0]
-	a.texts, a.labels, a.relabelled = nil, nil, head&entryLabels != 0
+	a.texts, a.labels, a.had, a.relabelled = nil, nil, nil, head&entryLabels != 0
 	if !fits(head) {
 		l.Bad = true
 	}
@@ -389,6 +400,10 @@ func (l *listReader) next(a *changedAsset) (ok bool, err error) {
 		l.keyChanges(a)
 	} else {
 		l.allKeys(a, head&entryTimes != 0)
+	}
+	a.untold = a.moved && l.version == 1
+	if a.moved && !a.untold {
+		a.had = l.Bytes(l.Uint(uint64(len(l.Rest))))
 	}
 	return !l.Bad, l.damage()
 }

@@ -106,13 +106,16 @@ var ErrTooOld = errors.New("changes are not kept any more")
 
 // TooOldError is returned to who asks for changes of which some are not kept.
 type TooOldError struct {
-	// Sequence is the batch after which all changes are kept, and Time its time.
+	// Sequence is the batch after which all changes are kept, 0 where only the time is known, and Time its time.
 	Sequence uint64
 	Time     time.Time
 }
 
 // Error says from where on there are changes.
 func (e *TooOldError) Error() string {
+	if e.Sequence == 0 {
+		return fmt.Sprintf("%v: they are kept since %s", ErrTooOld, e.Time.Format(time.RFC3339Nano))
+	}
 	return fmt.Sprintf("%v: they are kept after batch %d of %s", ErrTooOld, e.Sequence, e.Time.Format(time.RFC3339Nano))
 }
 
@@ -264,16 +267,21 @@ func kindsOf(list []ChangeKind) (kinds [numKinds]bool, err error) {
 	return kinds, nil
 }
 
+// findKept finds after which batch everything is kept.
+func (c *Changes) findKept() {
+	c.kept = c.begins
+	if c.past != nil {
+		c.kept = c.past.Begins(c.q.Project, c.q.Category)
+	}
+	if c.kept.Seq < c.first.Seq {
+		c.kept = c.first
+	}
+}
+
 // locate finds where to begin.
 func (c *Changes) locate(ctx context.Context) error {
-	kept := c.begins
-	if c.past != nil {
-		kept = c.past.Begins(c.q.Project, c.q.Category)
-	}
-	if kept.Seq < c.first.Seq {
-		kept = c.first
-	}
-	c.kept = kept
+	c.findKept()
+	kept := c.kept
 	switch {
 	case c.since != never:
 		if kept != (journal.Point{}) && c.since <= kept.Time {

@@ -35,26 +35,14 @@ func (m Moment) IsZero() bool { return m == Moment{} }
 // The error is [ErrNoProject], a [*TooOldError], [ErrNoChanges], [ErrBehind] for a batch that is to come, or
 // a [*FieldError] for a time that is.
 func (e *Engine) SnapshotAt(ctx context.Context, project string, category Category, at Moment) (Snapshot, error) {
-	if at.IsZero() {
-		return e.Snapshot(project, category)
-	}
-	c, log, err := e.changesAll(ctx, project, category)
+	p, err := e.At(ctx, project, category, at)
 	if err != nil {
+		if p != nil {
+			return p.head, err
+		}
 		return Snapshot{}, err
 	}
-	if err := c.moment(ctx, at, max(e.now().UnixMicro(), e.pipeline.latest())); err != nil {
-		return Snapshot{}, err
-	}
-	s := c.s
-	s.past, s.sequence = true, c.after.Sequence
-	if s.policy.asksTimes() {
-		return Snapshot{}, &FieldError{Field: "as_of", Value: at.String(), Allowed: "now, as a rule of the policy asks for when assets were last seen, which is not kept of the past"}
-	}
-	if log == nil {
-		return s, nil
-	}
-	s.s, err = e.pasts.state(ctx, c, log)
-	return s, err
+	return p.Snapshot(ctx)
 }
 
 // String returns the moment as [Engine.SnapshotAt] was given it.

@@ -70,8 +70,11 @@ func (s Snapshot) EnterpriseProjects() iter.Seq2[string, int] {
 func (s Snapshot) Category() Category { return s.category }
 
 // Version is the data version: it grows with every change that readers see. It
-// is 0 for a project that never had an asset. That of a state of the past tells it from others of this process.
+// is 0 for a project that never had an asset. That of a state of the past tells it from others.
 func (s Snapshot) Version() uint64 {
+	if s.past {
+		return 1<<63 | s.sequence
+	}
 	if s.s == nil {
 		return 0
 	}
@@ -162,26 +165,9 @@ func (e *Engine) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 // is refused, and so is one that names containers of a snapshot of hosts; hosts are what a
 // query names that names nothing, so of containers it means these.
 func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
-	if err := ctx.Err(); err != nil {
-		return PortPage{}, err
-	}
-	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
-		return PortPage{}, err
-	}
-	page := PortPage{Rows: q.Into[:0], Version: s.Version(), Sequence: s.included(q.AtLeast)}
-	filter, some, err := newFilter(q.Port, q.Type, q.Status, q.Keys)
-	if err != nil {
-		return PortPage{}, err
-	}
-	if q.PortString != "" && some {
-		filter.Digits, some = index.ParseDigits(q.PortString)
-	}
-	ranking, plain, err := rankingOf(&q)
-	if err != nil {
-		return PortPage{}, err
-	}
-	if s.s == nil || !some {
-		return page, nil
+	plan, some, err := s.planPorts(ctx, &q)
+	if err != nil || !some || s.s == nil {
+		return plan.page, err
 	}
 	view, err := s.view(ctx, q.View, q.Where)
 	if err != nil {
@@ -191,18 +177,54 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	if err != nil {
 		return PortPage{}, err
 	}
+	plan.fill(&q, view, verdict)
+	return plan.page, nil
+}
+
+// portPlan is how a page of ports is made.
+type portPlan struct {
+	page    PortPage // without its rows
+	filter  index.Filter
+	ranking index.Ranking
+	plain   bool // the order is that of keys
+}
+
+// planPorts checks a query; some is false where nothing can match.
+func (s Snapshot) planPorts(ctx context.Context, q *PortQuery) (p portPlan, some bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return p, false, err
+	}
+	if err := s.check(q.Project, q.Category, q.AtLeast, q.Offset, q.Limit); err != nil {
+		return p, false, err
+	}
+	if p.filter, some, err = newFilter(q.Port, q.Type, q.Status, q.Keys); err != nil {
+		return p, false, err
+	}
+	if q.PortString != "" && some {
+		p.filter.Digits, some = index.ParseDigits(q.PortString)
+	}
+	if p.ranking, p.plain, err = rankingOf(q); err != nil {
+		return p, false, err
+	}
+	p.page = PortPage{Rows: q.Into[:0], Version: s.Version(), Sequence: s.included(q.AtLeast)}
+	return p, some, nil
+}
+
+// fill fills the page from a view, whose keys have a status each.
+func (p *portPlan) fill(q *PortQuery, view index.View, verdict *verdict) {
 	if q.Status != AnyStatus {
-		filter.Also = verdict.sets[q.Status]
+		p.filter.Also = verdict.sets[q.Status]
 	}
-	if !plain {
-		ranking.Filter = filter
+	page := &p.page
+	if !p.plain {
+		p.ranking.Filter = p.filter
 		if q.Order == ByStatus {
-			ranking.Classes = verdict.classes
+			p.ranking.Classes = verdict.classes
 		}
-		ranked(&q, view, verdict, &ranking, &page)
-		return page, nil
+		ranked(q, view, verdict, &p.ranking, page)
+		return
 	}
-	c := view.Select(filter)
+	c := view.Select(p.filter)
 	page.Total = c.Total()
 	limit := max(0, page.Total-q.Offset)
 	if q.Limit > 0 {
@@ -214,7 +236,6 @@ func (s Snapshot) Ports(ctx context.Context, q PortQuery) (PortPage, error) {
 	for c.Seek(q.Offset, q.Descending); len(page.Rows) < limit && c.Next(); {
 		page.Rows = append(page.Rows, verdict.portCount(c.Count(), c.Key()))
 	}
-	return page, nil
 }
 
 // filter compiles what queries have in common but the status; some is false where nothing can

@@ -32,30 +32,47 @@ func (a *asked) moment(field string, now time.Time) (m engine.Moment, err error)
 	return m, err
 }
 
-// snapshotAsked returns the state that a question is about: the newest, or that of a moment in the past.
-func (s *Server) snapshotAsked(ctx context.Context, c *call, l *asking, category engine.Category) (found engine.Snapshot, err error) {
+// askState finds the state that a question is about: the newest, or that of a moment in the past. Of one that asks for counts
+// alone, that of the past is not made: the snapshot has no assets then.
+func (s *Server) askState(ctx context.Context, c *call, l *asking, category engine.Category, counts bool) (err error) {
 	l.asOf, err = l.moment(asOfParam, s.engine.Now())
 	switch {
 	case err != nil:
-		return found, err
+		return err
 	case l.asOf.IsZero():
-		return s.snapshot(c.project, category)
+		l.snapshot, err = s.snapshot(c.project, category)
+		return err
 	}
 	_, wrong := time.Parse(time.RFC3339Nano, l.values[asOfParam])
 	l.aged = l.asOf.Sequence == 0 && wrong != nil
-	give, err := s.pasts.take(idOf(c.caller)) // beside what looks at each asset, which does not wait for it
+	var past *engine.Past
+	err = s.askPast(ctx, c, func(ctx context.Context) (err error) {
+		if past, err = s.engine.At(ctx, c.project, category, l.asOf); err != nil || counts {
+			return err
+		}
+		l.snapshot, err = past.Snapshot(ctx)
+		return err
+	})
+	switch {
+	case errors.Is(err, engine.ErrNoProject):
+		l.snapshot, err = s.snapshot(c.project, category)
+		return err
+	case errors.Is(err, engine.ErrNoChanges):
+		return &failure{kind: noChanges}
+	case err == nil && counts:
+		l.past, l.snapshot = past, past.Head()
+	}
+	return err
+}
+
+// askPast calls what asks for the past, which may take long, beside what looks at each asset, which does not wait for it.
+func (s *Server) askPast(ctx context.Context, c *call, ask func(context.Context) error) error {
+	give, err := s.pasts.take(idOf(c.caller))
 	if err != nil {
-		return found, err
+		return err
 	}
 	defer give()
 	within, cancel := context.WithTimeout(ctx, s.searches.patience)
 	defer cancel()
-	found, err = s.engine.SnapshotAt(within, c.project, category, l.asOf)
-	switch {
-	case errors.Is(err, engine.ErrNoProject):
-		return s.snapshot(c.project, category)
-	case errors.Is(err, engine.ErrNoChanges):
-		return found, &failure{kind: noChanges}
-	}
-	return found, tooLong(ctx, oldOr(err))
+	return tooLong(ctx, oldOr(ask(within)))
 }

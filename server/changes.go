@@ -196,6 +196,9 @@ func (s *Server) askChanges(ctx context.Context, of *changing) (*engine.Changes,
 
 // gone says from where on there is something.
 func gone(old *engine.TooOldError) *failure {
+	if old.Sequence == 0 {
+		return &failure{kind: tooOld, detail: "It is kept since " + old.Time.Format(time.RFC3339Nano) + "."}
+	}
 	return &failure{kind: tooOld, detail: "It is kept since " + old.Time.Format(time.RFC3339Nano) + ", after " + strconv.FormatUint(old.Sequence, 10) + "."}
 }
 

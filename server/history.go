@@ -52,6 +52,9 @@ func (s *Server) history(ctx context.Context, c *call) error {
 	}
 	c.buf = trend.Start.AppendFormat(append(c.buf, `{"since":"`...), time.RFC3339Nano)
 	c.buf = strconv.AppendFloat(append(c.buf, `","step_seconds":`...), trend.Step.Seconds(), 'f', -1, 64)
+	if trend.Resolution > 0 {
+		c.buf = strconv.AppendFloat(append(c.buf, `,"resolution_seconds":`...), trend.Resolution.Seconds(), 'f', -1, 64)
+	}
 	c.buf = append(c.buf, `,"data_list":[`...)
 	for i := range trend.Lines {
 		if i > 0 {

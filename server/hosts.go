@@ -24,6 +24,7 @@ var (
 type asking struct {
 	*asked
 	snapshot engine.Snapshot
+	past     *engine.Past // whose counts are asked for, if they are and it is not now
 	view     engine.View
 	where    *engine.HostSet
 	timely   bool          // the answer depends on the time
@@ -41,6 +42,11 @@ func (l *asking) looks() engine.CoverageQuery {
 
 // list begins a call that lists.
 func (s *Server) list(ctx context.Context, c *call, known []string) (*asking, error) {
+	return s.listOf(ctx, c, known, nil)
+}
+
+// listOf is list for a call that may ask for counts alone.
+func (s *Server) listOf(ctx context.Context, c *call, known []string, counts func(*asked) bool) (*asking, error) {
 	a, err := readAsked(c.RawQuery, known...)
 	if err != nil {
 		return nil, err
@@ -56,7 +62,7 @@ func (s *Server) list(ctx context.Context, c *call, known []string) (*asking, er
 	if err != nil {
 		return nil, err
 	}
-	if l.snapshot, err = s.snapshotAsked(ctx, c, l, category); err != nil {
+	if err := s.askState(ctx, c, l, category, counts != nil && counts(a)); err != nil {
 		return nil, err
 	}
 	l.where, l.timely, err = s.where(a, l.snapshot.Policy())

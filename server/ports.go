@@ -21,7 +21,7 @@ const maxCount = math.MaxInt32
 
 // ports answers how many assets have each port open, for any selector and in any order.
 func (s *Server) ports(ctx context.Context, c *call) error {
-	l, err := s.list(ctx, c, portsParams)
+	l, err := s.listOf(ctx, c, portsParams, func(a *asked) bool { return !a.has("where") && !a.has("coverage") && !a.has("explain") })
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	var rules []*engine.Rule
 	searches := q.Where != nil || !l.snapshot.Settled() || l.has("coverage")
 	err = s.search(ctx, searches, func(ctx context.Context) (err error) {
-		if page, err = l.snapshot.Ports(ctx, q); err != nil {
+		if page, err = s.portsOf(ctx, c, l, q); err != nil {
 			return err
 		}
 		if explain {
@@ -75,6 +75,18 @@ func (s *Server) ports(ctx context.Context, c *call) error {
 	c.buf = l.turn.end(c.buf, page.Total, len(page.Rows), nil)
 	c.reply(http.StatusOK, c.buf)
 	return nil
+}
+
+// portsOf returns a page of what is asked of.
+func (s *Server) portsOf(ctx context.Context, c *call, l *asking, q engine.PortQuery) (page engine.PortPage, err error) {
+	if l.past == nil {
+		return l.snapshot.Ports(ctx, q)
+	}
+	err = s.askPast(ctx, c, func(ctx context.Context) (err error) {
+		page, err = l.past.Ports(ctx, q)
+		return err
+	})
+	return page, err
 }
 
 // appendRule appends the rule that gives a row its status, each field with a comma; of none nothing.

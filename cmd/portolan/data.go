@@ -41,9 +41,12 @@ func (c *cli) openData(f *serveFlags, log *slog.Logger) (*data, error) {
 	if f.data.path == "" {
 		return d, nil
 	}
-	opts := &store.Options{Log: log, MinFree: uint64(f.minFree.value), History: f.history.value, HistoryBytes: uint64(f.historyBytes.value)}
+	opts := &store.Options{Log: log, MinFree: uint64(f.minFree.value), History: f.history.value, HistoryBytes: uint64(f.historyBytes.value), Trends: f.trends.value}
 	if opts.History == 0 {
 		opts.History = -1
+	}
+	if opts.Trends == 0 {
+		opts.Trends = -1
 	}
 	opts.Progress, d.loaded = c.loadProgress()
 	if d.store, err = store.Open(f.data.path, opts); err != nil {

@@ -33,8 +33,9 @@ func (c *cli) historyCommand() *cobra.Command {
 		Long: `Count on how many assets ports were open in the course of time, as answers had it: for
 each step the least, the most and the last count in it. Of a status or an enterprise
 project (--by) it is pairs of an asset and an open port. It goes as far back as the
-server keeps what changed: see --history of portolan serve. SELECTOR is as in portolan
-ports --help; the status is that which the port's row has now.`,
+server keeps what changed, and further in steps of whole hours or days: see --history and
+--trends of portolan serve. SELECTOR is as in portolan ports --help; the status is that
+which the port's row has now.`,
 		Example: `  portolan history --ports rdp --since 30d --step 1d
   portolan history --status danger --by enterprise-project --since 12h -o csv`,
 		Args: arguments(0, 0, ""),
@@ -59,7 +60,8 @@ ports --help; the status is that which the port's row has now.`,
 
 // trendAnswer is the answer of a server.
 type trendAnswer struct {
-	Lines []struct {
+	Resolution float64 `json:"resolution_seconds"`
+	Lines      []struct {
 		historyRow
 		Points []struct {
 			Time              time.Time
@@ -121,6 +123,9 @@ func (c *cli) history(ctx context.Context, f *historyFlags) error {
 			row.Time, row.Least, row.Most, row.Last = p.Time.Format(time.RFC3339), p.Least, p.Most, p.Last
 			rows = append(rows, row)
 		}
+	}
+	if answer.Resolution > 0 {
+		fmt.Fprintf(c.stderr, "least and most are of counts %v apart: what changed in between is not kept any more\n", time.Duration(answer.Resolution)*time.Second)
 	}
 	return writeRows(c.stdout, f.output.value, historyColumns, rows, c.look(f.color.value))
 }

@@ -154,6 +154,7 @@ func TestServeMetrics(t *testing.T) {
 	for name, within := range map[string][2]float64{
 		"portolan_store_last_commit_timestamp_seconds": {now - 60, now + 1}, "portolan_last_backup_timestamp_seconds": {now - 60, now + 1},
 		"portolan_store_pending_batches": {0, 0}, "portolan_store_pending_age_seconds": {0, 0}, "portolan_store_floor_bytes": {4096, 4096},
+		"portolan_store_history_bytes": {0, 1 << 20}, "portolan_store_trends_bytes": {0, 1 << 20},
 		"portolan_store_free_bytes": {4096, 1 << 60}, `portolan_access_log_lost_total{reason="dropped"}`: {0, 0}, "portolan_writable": {1, 1},
 		`portolan_uploads_in_flight{sender="caller"}`: {0, 0}, `portolan_upload_memory_bytes{sender="unknown"}`: {0, 0},
 	} {

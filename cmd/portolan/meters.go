@@ -12,6 +12,8 @@ type storeMeters struct{ data *data }
 var (
 	freeDesc      = prometheus.NewDesc("portolan_store_free_bytes", "What the disk of the data directory has free.", nil, nil)
 	floorDesc     = prometheus.NewDesc("portolan_store_floor_bytes", "Below how many free bytes writes are refused.", nil, nil)
+	historyDesc   = prometheus.NewDesc("portolan_store_history_bytes", "About how much of the disk what batches changed takes.", nil, nil)
+	trendsDesc    = prometheus.NewDesc("portolan_store_trends_bytes", "About how much of the disk counts in the course of time take.", nil, nil)
 	pendingDesc   = prometheus.NewDesc("portolan_store_pending_batches", "Batches that were accepted and are not durable yet.", nil, nil)
 	oldestDesc    = prometheus.NewDesc("portolan_store_pending_age_seconds", "How long the oldest of them has waited; 0 for none.", nil, nil)
 	committedDesc = prometheus.NewDesc("portolan_store_last_commit_timestamp_seconds", "When a batch became durable last, in Unix time; 0 for not since the start.", nil, nil)
@@ -20,7 +22,7 @@ var (
 
 // Describe is [prometheus.Collector.Describe].
 func (m *storeMeters) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{freeDesc, floorDesc, pendingDesc, oldestDesc, committedDesc, backupDesc} {
+	for _, d := range []*prometheus.Desc{freeDesc, floorDesc, historyDesc, trendsDesc, pendingDesc, oldestDesc, committedDesc, backupDesc} {
 		to <- d
 	}
 }
@@ -34,6 +36,10 @@ func (m *storeMeters) Collect(to chan<- prometheus.Metric) {
 	if free, floor, err := m.data.store.Space(); err == nil {
 		gauge(freeDesc, float64(free))
 		gauge(floorDesc, float64(floor))
+	}
+	if history, trends, err := m.data.store.PastUsage(); err == nil {
+		gauge(historyDesc, float64(history))
+		gauge(trendsDesc, float64(trends))
 	}
 	kept := m.data.engine.Durability()
 	gauge(pendingDesc, float64(kept.Pending))

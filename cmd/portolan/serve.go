@@ -32,6 +32,7 @@ type serveFlags struct {
 	lag, expire         span
 	history             span
 	historyBytes        *number
+	trends              span
 	alerts              string
 	demo                *number
 	maxBody             *number
@@ -42,6 +43,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		category: newCategory(engine.Host.String()), demo: newCount(0), listenFlags: newListenFlags(),
 		minFree: newMinFree(), lag: span{max: engine.MaxDurableWithin},
 		history: span{value: store.DefaultHistory}, historyBytes: &number{value: store.DefaultHistoryBytes, min: 1 << 20, what: "bytes"},
+		trends:  span{value: store.DefaultTrends},
 		maxBody: &number{value: scanfile.DefaultMaxBytes, min: 1, what: "bytes"},
 	}
 	cmd := &cobra.Command{
@@ -90,6 +92,7 @@ the server is ready (Type=notify), and may open its sockets.`,
 		cmd.Flags().Var(&f.expire, "expire", "forget what no report was about for this `TIME`, such as 720h, and refuse older reports; 0 keeps all")
 		cmd.Flags().Var(&f.history, "history", "keep what changed for this `TIME`, such as 720h; 0 keeps nothing. Without --data it is the last 64 MiB, in memory")
 		cmd.Flags().Var(f.historyBytes, "history-bytes", "keep about this much of what changed at most")
+		cmd.Flags().Var(&f.trends, "trends", "with --data, keep counts in the course of time for this `TIME`: by the hour as long as --history says, then by the day; 0 keeps none")
 		cmd.Flags().StringVar(&f.alerts, "alerts", "", "tell receivers of what changes, as this `FILE` says; see portolan alerts --help")
 		cmd.Flags().Var(f.minFree, "min-free", "refuse writes while the disk of the data directory has less free")
 	})

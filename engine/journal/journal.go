@@ -148,6 +148,49 @@ type Historian interface {
 	Back(ctx context.Context, project string, category Category, before uint64, asset uint32, after uint64) ([]Past, error)
 }
 
+// Counts is what changed of the counts of an inventory from one time to another, of keys from one on, in a form that the engine
+// reads.
+type Counts struct {
+	From, To int64 // in microseconds since 1970: of batches from the one to before the other
+	First    index.Key
+	Data     []byte
+}
+
+// Steps of counts that are kept, in microseconds. They begin at multiples since 1970.
+const (
+	Hour = 3600_000_000
+	Day  = 24 * Hour
+)
+
+// CountsQuery asks for counts that are kept of an inventory.
+type CountsQuery struct {
+	Project  string
+	Category Category
+	// From is where they begin, at a full hour.
+	From int64
+	// To is where they end, at a full hour, or before.
+	To int64
+	// Days says that those of whole days will do where there are such.
+	Days bool
+	// Lo and Hi are the first and the last key that is asked for; others may come, too.
+	Lo, Hi index.Key
+}
+
+// CountKeeper is a [Historian] that keeps what changed of counts, by the hour and by the day, also when the changes are
+// not kept any more. Its methods may be called at any time between Load and the engine's end, concurrently.
+type CountKeeper interface {
+	Historian
+	// Counted returns up to which time counts are kept, at a full hour, and a batch that is not before the
+	// last one that they include; the zero Point where none are.
+	Counted() Point
+	// CountsBegin returns the batch after which counts of an inventory are kept; the zero Point says that all
+	// ever were. They are kept by the hour from a time on.
+	CountsBegin(project string, category Category) (begins Point, hourly int64)
+	// Counts calls f with what is asked for, in the order of time, then key. What f is given is
+	// valid until it returns, and an error of f ends it.
+	Counts(ctx context.Context, q CountsQuery, f func(*Counts) error) error
+}
+
 // Category says what kind of assets an inventory holds. A project has one
 // inventory per category; host "x" and container "x" are two assets.
 type Category uint8

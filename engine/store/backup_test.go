@@ -208,7 +208,7 @@ func TestForeignArchives(t *testing.T) {
 		"nothing":           {nil, ErrForeign, "does not begin with a PORTOLAN"},
 		"another's":         {[]entry{{name: "etc/passwd", text: "x"}}, ErrForeign, "does not begin with a PORTOLAN"},
 		"another's marker":  {[]entry{{name: markerName, text: "PG_VERSION"}}, ErrForeign, "does not say so"},
-		"from the future":   {[]entry{{name: markerName, text: "Portolan data directory\nformat: 8\nstate: being copied\n"}}, ErrNewer, "format 8"},
+		"from the future":   {[]entry{{name: markerName, text: "Portolan data directory\nformat: 9\nstate: being copied\n"}}, ErrNewer, "format 9"},
 		"whole too early":   {[]entry{end, end}, ErrForeign, `"ready"`},
 		"never whole":       {[]entry{begin, begin}, ErrIncomplete, `"being copied"`},
 		"cut":               {[]entry{begin, {name: "db/a", text: "x"}}, ErrIncomplete, "ends before its last PORTOLAN"},

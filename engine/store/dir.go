@@ -34,7 +34,7 @@ const (
 )
 
 // formatVersion is the version of everything in the directory, as FORMAT.md counts them.
-const formatVersion = 7
+const formatVersion = 8
 
 // The first line of a marker, and its states.
 const (

@@ -44,7 +44,7 @@ func TestBadDirectories(t *testing.T) {
 		"an empty marker":      {func(p string) { write(t, "", p, markerName) }, ErrForeign, "does not say so"},
 		"a marker that is cut": {func(p string) { write(t, "Portolan data directory\nformat: 1\n", p, markerName) }, ErrIncomplete, "where the state should be"},
 		"no version":           {func(p string) { write(t, "Portolan data directory\nformat: x\nstate: ready\n", p, markerName) }, ErrIncomplete, `"format: x"`},
-		"from the future":      {func(p string) { write(t, "Portolan data directory\nformat: 8\nstate: ready\n", p, markerName) }, ErrNewer, "has format 8, this version knows formats up to 7"},
+		"from the future":      {func(p string) { write(t, "Portolan data directory\nformat: 9\nstate: ready\n", p, markerName) }, ErrNewer, "has format 9, this version knows formats up to 8"},
 		"without its database": {func(p string) { must(t, os.RemoveAll(filepath.Join(p, databaseName))) }, ErrIncomplete, `has no "db"`},
 		"without a manifest":   {func(p string) { removeAll(t, p, "MANIFEST-*") }, nil, "manifest"},
 		"without its tables":   {func(p string) { removeAll(t, p, "*.sst") }, nil, "does not exist"},

@@ -128,6 +128,29 @@ func everyState(t *testing.T, e *engine.Engine) string {
 	return b.String()
 }
 
+// goldenBegin is when the first of the golden batches came, from format 8 on; others come every 40 minutes.
+var goldenBegin = time.Date(2026, 3, 1, 10, 5, 0, 0, time.UTC)
+
+// everyTrend is what the engine tells of counts in the course of time, as text.
+func everyTrend(t *testing.T, e *engine.Engine) string {
+	t.Helper()
+	text := ""
+	projects, err := e.Projects()
+	must(t, err)
+	for _, p := range projects {
+		for _, c := range []engine.Category{engine.Host, engine.Container} {
+			for _, step := range []time.Duration{time.Hour, 24 * time.Hour} {
+				trend, err := e.Trend(t.Context(), engine.TrendQuery{
+					Project: p, Category: c, View: engine.In("e1"), Since: goldenBegin.Add(-25 * time.Hour), Until: goldenBegin.Add(60 * time.Hour), Step: step,
+				})
+				must(t, err)
+				text += fmt.Sprintln(p, c, trendText(&trend, true))
+			}
+		}
+	}
+	return text
+}
+
 // TestGoldenDirectories: what an earlier version, or this one, has written opens, answers as
 // it did, and takes late reports as it would have.
 func TestGoldenDirectories(t *testing.T) {
@@ -154,6 +177,9 @@ func TestGoldenDirectories(t *testing.T) {
 			compareGolden(t, filepath.Join(golden, "past.txt"), everyChange(t, d.Engine)+everyState(t, d.Engine))
 		} else if past := everyChange(t, d.Engine); past != "" {
 			t.Errorf("%s: nothing was kept of the past, but it tells %s", golden, past)
+		}
+		if format >= 8 {
+			compareGolden(t, filepath.Join(golden, "trends.txt"), everyTrend(t, d.Engine))
 		}
 		if got, err := d.store.Followers(); err != nil || format >= 7 != reflect.DeepEqual(got, goldenFollowers) {
 			t.Errorf("%s: followers %q, %v", golden, got, err)
@@ -195,13 +221,16 @@ func makeGolden(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), "data")
 		var d durable
+		now := goldenBegin
 		for n := range goldenBatches {
 			if n%20 == 0 {
 				if n > 0 {
+					d.store.counter.wait()
 					must(t, d.Close())
 				}
-				d = openOn(t, path, nil, nil)
+				d = openOn(t, path, nil, &engine.Options{Now: func() time.Time { return now }})
 			}
+			now = goldenBegin.Add(time.Duration(n) * 40 * time.Minute)
 			_, err := d.Apply(t.Context(), reports[5*n:5*n+5])
 			must(t, err)
 		}
@@ -216,12 +245,14 @@ func makeGolden(t *testing.T) {
 		for name, data := range goldenFollowers {
 			must(t, d.store.KeepFollower(name, data))
 		}
+		d.store.counter.wait()
 		if kind == "closed" {
 			must(t, d.Close())
 		}
 		must(t, copyDirectory(filepath.Join(golden, "data"), path))
 		d = openOn(t, copyOf(t, path), nil, nil)
 		must(t, os.WriteFile(filepath.Join(golden, "past.txt"), []byte(everyChange(t, d.Engine)+everyState(t, d.Engine)), 0o644))
+		must(t, os.WriteFile(filepath.Join(golden, "trends.txt"), []byte(everyTrend(t, d.Engine)), 0o644))
 		must(t, os.WriteFile(filepath.Join(golden, "answers.txt"), []byte(everything(t, d.Engine)), 0o644))
 		_, err = d.Apply(t.Context(), goldenReports(2, 100, formatVersion))
 		must(t, err)

@@ -37,6 +37,7 @@ type chronicle struct {
 	mu      sync.Mutex // guards what follows
 	numbers map[journal.Mark]uint32
 	begins  map[uint32]journal.Point // by inventory, of those that have a record of it
+	tally   tally                    // its begins and what is kept
 	gone    map[string]journal.Point // when projects were removed; of the empty name, of all that it is not kept of
 	loaded  uint32                   // inventories to this number were there when the directory was loaded
 	start   journal.Point            // the last batch then: of theirs that have no record, nothing before is kept
@@ -50,6 +51,7 @@ func (h *chronicle) reset() {
 	defer h.mu.Unlock()
 	h.numbers, h.begins, h.oldest = map[journal.Mark]uint32{}, map[uint32]journal.Point{}, map[uint32]int64{}
 	h.gone = map[string]journal.Point{}
+	h.tally = tally{begins: map[uint32]journal.Point{}}
 }
 
 // begin says what there was when the directory was loaded.
@@ -72,6 +74,7 @@ func (h *chronicle) number(at journal.Mark, n uint32) {
 		return
 	}
 	delete(h.begins, h.numbers[at])
+	delete(h.tally.begins, h.numbers[at])
 	delete(h.numbers, at)
 }
 
@@ -251,12 +254,17 @@ func (w *writer) tell(b *journal.Batch) {
 		switch {
 		case b.Told == nil && len(b.Changed) > 0: // nobody knows what
 			w.begin(n, journal.Point{Seq: b.Seq, Time: b.Time})
+			w.restartCounts(n, journal.Point{Seq: b.Seq, Time: b.Time})
 		case !recorded:
 			if gone := s.history.removed(b.Marks[i].Project); gone.Seq > at.Seq { // what another of the name had is not there
 				at = gone
 			}
 			w.begin(n, at)
+			if n > s.history.tally.kept.highest {
+				w.beginCounts(n, at)
+			}
 		}
+		s.history.tally.dirty[n] = true
 	}
 	for i := range b.Told {
 		t := &b.Told[i]

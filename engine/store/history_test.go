@@ -200,6 +200,7 @@ func (d *daily) hours(t *testing.T, n, assets int) {
 		}
 		_, err := d.Apply(t.Context(), reports)
 		must(t, err)
+		d.store.counter.wait() // what is not counted yet stays
 		*d.now = d.now.Add(time.Hour)
 		d.n++
 	}

@@ -19,6 +19,8 @@ const (
 	goneTag      = 'g' // + project: when it was removed
 	historyTag   = 'h' // + inventory number + sequence number + number of an asset: what a batch changed
 	inventoryTag = 'i' // + inventory number: a mark
+	countedTag   = 'm' // what counts are kept; + inventory number: after which batch
+	countsTag    = 'n' // + inventory number + kind + hour or day + key: what changed of counts
 	lineageTag   = 'l' // which sequence numbers are of batches that are kept
 	sequenceTag  = 'q' // the sequence number of the last batch
 	stateTag     = 's' // + inventory number + id: an asset's times and state

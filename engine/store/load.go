@@ -47,6 +47,7 @@ func (s *Store) Load(ctx context.Context, into journal.Loader) (seq uint64, err 
 	if err == nil {
 		s.last, s.time, s.seq = l.last.Seq, l.last.Time, l.seq
 		s.history.begin(s.highest, journal.Point{Seq: l.seq, Time: l.last.Time})
+		s.beginCounting()
 		err = s.keepLineage()
 	}
 	if err != nil {
@@ -84,7 +85,7 @@ func (s *Store) contents() (_ *kept, err error) {
 	for ok := it.First(); ok; {
 		key := it.Key()
 		switch key[0] {
-		case stateTag, timesTag, historyTag:
+		case stateTag, timesTag, historyTag, countsTag:
 			ok = it.SeekGE([]byte{key[0] + 1})
 			continue
 		case sequenceTag:
@@ -95,6 +96,8 @@ func (s *Store) contents() (_ *kept, err error) {
 			s.history.remove(string(key[1:]), at)
 		case beginsTag:
 			err = s.beginsAt(key, it.Value())
+		case countedTag:
+			err = s.countsAt(key, it.Value())
 		case followerTag:
 			_, err = readRecord(key, it.Value(), parseFollower)
 		case imageTag:
@@ -136,8 +139,11 @@ func (s *Store) inventoryAt(k *kept, key, record []byte) error {
 // strays looks for assets, and for the past, of inventories that there are none of: those whose numbers lie
 // between the numbers of the others, which ascend.
 func strays(it *pebble.Iterator, list []content) error {
-	for _, tag := range []byte{beginsTag, historyTag, stateTag, timesTag} {
+	for _, tag := range []byte{beginsTag, countedTag, countsTag, historyTag, stateTag, timesTag} {
 		from := []byte{tag}
+		if tag == countedTag {
+			from = append(from, 0) // after the record of all
+		}
 		for i := 0; i <= len(list); i++ {
 			to := []byte{tag + 1}
 			if i < len(list) {

@@ -23,6 +23,11 @@ const (
 
 // prune removes what of the past is too old, or too much. The lock is held.
 func (s *Store) prune() error {
+	if !s.counts() {
+		if err := s.dropCounts(); err != nil {
+			return err
+		}
+	}
 	if !s.keeps() {
 		return s.dropHistory()
 	}
@@ -32,7 +37,11 @@ func (s *Store) prune() error {
 	s.history.pruned = s.time
 	return s.fatal.do(func() error {
 		c := cutter{writer: writer{store: s, batch: s.db.NewBatch()}}
-		if err := c.tooOld(s.time - s.opts.History.Microseconds()); err != nil {
+		before := s.time - s.opts.History.Microseconds()
+		if kept, _, on := s.history.keptCounts(); on { // what is not counted yet stays
+			before = min(before, kept.counted)
+		}
+		if err := c.tooOld(before); err != nil {
 			return err
 		}
 		c.forgetGone(s.time - s.opts.History.Microseconds())
@@ -97,6 +106,9 @@ func (c *cutter) forgetGone(before int64) {
 // cut has the past of an inventory begin after a batch.
 func (c *cutter) cut(inventory uint32, at journal.Point) {
 	if at != c.begins(inventory) {
+		if kept, _, on := c.store.history.keptCounts(); on && at.Time >= kept.counted { // it was not counted
+			c.restartCounts(inventory, at)
+		}
 		c.begin(inventory, at)
 		c.cuts++
 	}
@@ -157,6 +169,26 @@ func (c *cutter) tooOldIn(n uint32, before int64) error {
 		c.cut(n, at)
 	}
 	return err
+}
+
+// PastUsage returns about how many bytes of the disk what batches changed takes, and how many counts in the course of
+// time do, of what is in tables.
+func (s *Store) PastUsage() (history, counts uint64, err error) {
+	s.reading.RLock()
+	defer s.reading.RUnlock()
+	if s.history.ended() {
+		return 0, 0, errClosed
+	}
+	if err := s.fatal.ended(); err != nil {
+		return 0, 0, err
+	}
+	for tag, bytes := range map[byte]*uint64{historyTag: &history, countsTag: &counts} {
+		*bytes, err = result(s.fatal, func() (uint64, error) { return s.db.EstimateDiskUsage([]byte{tag}, []byte{tag + 1}) })
+		if err != nil {
+			return 0, 0, fmt.Errorf("read database: %w", err)
+		}
+	}
+	return history, counts, nil
 }
 
 // usage is how many bytes of the disk the past of an inventory takes about, up to a batch.

@@ -92,8 +92,8 @@ func (s *Store) readSome(from []byte) (next []byte, read int, err error) {
 		}
 	}()
 	for ok := it.First(); ok; ok = it.Next() {
-		if it.Key()[0] == historyTag { // the image has nothing of it
-			if !it.SeekGE([]byte{historyTag + 1}) {
+		if tag := it.Key()[0]; tag == historyTag || tag == countsTag { // the image has nothing of it
+			if !it.SeekGE([]byte{tag + 1}) {
 				break
 			}
 		}

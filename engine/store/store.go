@@ -32,6 +32,10 @@ type Options struct {
 	// HistoryBytes is about how many bytes of the disk it takes at most; 0 is DefaultHistoryBytes. The
 	// inventory that has the most gives up its oldest.
 	HistoryBytes uint64
+	// Trends is how long counts in the course of time are kept, for [engine.Engine.Trend]: by the hour as long as History
+	// says, then by the day. 0 is DefaultTrends. With less than 0, or without a history, none are, and what is there is
+	// removed with the next commit.
+	Trends time.Duration
 
 	fs      vfs.FS // nil: the disk
 	noImage bool   // for tests: no image is written or loaded
@@ -58,6 +62,9 @@ func (o *Options) withDefaults() Options {
 	if c.HistoryBytes == 0 {
 		c.HistoryBytes = DefaultHistoryBytes
 	}
+	if c.Trends == 0 {
+		c.Trends = DefaultTrends
+	}
 	return c
 }
 
@@ -74,6 +81,7 @@ type Store struct {
 	rests    atomic.Bool   // resting is not nil
 	backup   sync.Mutex    // held while one is made
 	scrubber scrubber
+	counter  counter
 	reading  sync.RWMutex // held by who reads the past, and locked while the database is closed
 
 	mu          sync.Mutex              // guards what follows
@@ -263,6 +271,7 @@ func (s *Store) listener() *pebble.EventListener {
 // if the store has come to its end before.
 func (s *Store) Close() error {
 	s.scrubber.end()
+	s.counter.end()
 	s.backup.Lock()
 	defer s.backup.Unlock()
 	s.mu.Lock()
@@ -322,6 +331,7 @@ func (s *Store) Commit(_ context.Context, group []journal.Batch) error {
 	if err := s.prune(); err != nil { // the batches are safe all the same
 		s.opts.Log.Warn("database: what is too old cannot be removed", "problem", err)
 	}
+	s.countPast()
 	return nil
 }
 
@@ -344,6 +354,7 @@ func (s *Store) write(group []journal.Batch, size int) error {
 	for i := range group {
 		w.add(&group[i])
 	}
+	w.noteCounts()
 	last := journal.Point{Seq: group[len(group)-1].Seq, Time: group[len(group)-1].Time}
 	w.set(sequenceKey, appendSequence(w.payload[:0], last))
 	if w.err != nil {
@@ -401,9 +412,10 @@ func (w *writer) forget(project string) {
 		delete(w.store.inventories, at) // the batch is written, or the store has ended
 		w.remove(appendKey(w.key[:0], inventoryTag, n))
 		w.remove(appendKey(w.key[:0], beginsTag, n))
+		w.remove(appendKey(w.key[:0], countedTag, n))
 		w.store.history.number(at, 0)
 		delete(w.store.history.oldest, n)
-		for _, tag := range []byte{stateTag, timesTag, historyTag} {
+		for _, tag := range []byte{stateTag, timesTag, historyTag, countsTag} {
 			if w.err == nil {
 				w.err = w.batch.DeleteRange(appendKey(nil, tag, n), beyond(tag, n), nil)
 			}

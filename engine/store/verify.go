@@ -91,6 +91,9 @@ func (v *verifier) Load(ctx context.Context, into journal.Loader) (seq uint64, e
 		if err := w.past(ctx, k.last.Seq); err != nil {
 			return 0, errors.Join(append(w.faults, err)...)
 		}
+		if err := w.counts(ctx, k.last.Time); err != nil {
+			return 0, errors.Join(append(w.faults, err)...)
+		}
 		return max(k.last.Seq, k.lineage.base()), errors.Join(w.faults...)
 	})
 	return v.seq, err
@@ -165,6 +168,33 @@ func (w *walker) past(ctx context.Context, last uint64) (err error) {
 			if err = engine.CheckPart(p.Part); err != nil {
 				err = fmt.Errorf("%w at key %x: %w", errDamaged, it.Key(), err)
 			}
+		}
+		if w.fault(err) {
+			return errors.New("there may be more faults")
+		}
+	}
+	return nil
+}
+
+// counts walks what is kept of counts, of hours up to the last batch. The error is not about some of them.
+func (w *walker) counts(ctx context.Context, last int64) (err error) {
+	it, err := w.store.db.NewIter(&pebble.IterOptions{LowerBound: []byte{countsTag}, UpperBound: []byte{countsTag + 1}})
+	if err != nil {
+		return fmt.Errorf("read database: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Error(), it.Close()) }()
+	for n, ok := 0, it.First(); ok; n, ok = n+1, it.Next() {
+		if n%chunkAssets == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p, _, err := readCounts(it.Key(), it.Value())
+		if err == nil {
+			if err = engine.CheckCounts(p); err != nil {
+				err = fmt.Errorf("%w at key %x: %w", errDamaged, it.Key(), err)
+			}
+		}
+		if err == nil && p.From > last {
+			err = fmt.Errorf("%w at key %x: counts of an hour that is to come", errDamaged, it.Key())
 		}
 		if w.fault(err) {
 			return errors.New("there may be more faults")
