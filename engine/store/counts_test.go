@@ -528,8 +528,9 @@ func TestCountsWhileWritten(t *testing.T) {
 				step := []time.Duration{time.Hour, 24 * time.Hour}[n%2]
 				at := time.UnixMicro(now.Load()).UTC()
 				trend, err := d.Trend(t.Context(), engine.TrendQuery{Project: "p", Since: at.Add(-24 * time.Hour), Step: step})
+				later := time.UnixMicro(now.Load()).Sub(at) > 5*time.Hour // it goes on while the question is answered
 				switch {
-				case errors.Is(err, engine.ErrTooOld):
+				case errors.Is(err, engine.ErrTooOld), err != nil && later:
 					continue
 				case err != nil:
 					t.Error(err)
