@@ -18,8 +18,8 @@ var changedParts = []float64{0.001, 0.01}
 // changesPort is open nowhere in a fleet.
 const changesPort = 7
 
-// changes times what differs between two snapshots of a fleet, and between two files of it. Before it is
-// timed, the changes are held against those that were made.
+// changes times what differs between two snapshots of a fleet, and between two files of it, and what was long ago. Before it
+// is timed, it is held against what is known.
 func (run *run) changes(ctx context.Context, hosts int) error {
 	run.progress("changes: a fleet of %d", hosts)
 	r, err := newRig(ctx, run.c, hosts)
@@ -31,7 +31,10 @@ func (run *run) changes(ctx context.Context, hosts int) error {
 			return err
 		}
 	}
-	return run.betweenFiles(ctx, min(hosts, textHosts))
+	if err := run.betweenFiles(ctx, min(hosts, textHosts)); err != nil {
+		return err
+	}
+	return run.past(ctx, hosts)
 }
 
 // between times the difference of two snapshots, of which a part of the assets changed.

@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"portolan/engine/journal"
 	"portolan/index"
@@ -142,49 +146,60 @@ func (c *Counter) Counts(data []byte) error {
 		return err
 	}
 	for r.next() {
-		c.line(countLine{r.key, 0}).then(r.all)
-		for i := range r.groups {
-			c.line(countLine{r.key, c.number(r.groups[i].name)}).then(r.groups[i].counted)
+		number := uint32(0)
+		if !r.all {
+			number = c.number(r.group)
 		}
+		c.line(countLine{r.key, number}).then(r.counted)
 	}
 	return r.damage()
 }
 
-// Parts returns what the counter has seen, by key in order, and has it begin anew. Of nothing there are none.
+// Parts returns what the counter has seen, in order of their places, and has it begin anew. Of nothing there are none.
 func (c *Counter) Parts() []journal.Counts {
 	c.flush()
-	var w countWriter
-	for _, lines := range c.byKey() {
-		w.key(c, lines)
+	lines := c.places()
+	w := countWriter{names: c.names}
+	for i := range lines {
+		w.line(&lines[i])
 	}
 	w.end()
 	*c = Counter{}
 	return w.parts
 }
 
-// byKey returns the lines in order, those of a key together.
-func (c *Counter) byKey() (all [][]countLine) {
-	lines := make([]countLine, 0, len(c.lines))
+// placedLine is a line and its place.
+type placedLine struct {
+	journal.CountsPlace
+	group uint32
+	*counted
+}
+
+// places returns the lines that have changed, in order.
+func (c *Counter) places() (lines []placedLine) {
+	sections := make([]uint16, 1+len(c.names))
+	for i, name := range c.names {
+		sections[1+i] = sectionOf(name)
+	}
 	for at, l := range c.lines {
-		if at.group == 0 || *l != (counted{}) {
-			lines = append(lines, at)
+		if *l != (counted{}) {
+			lines = append(lines, placedLine{journal.CountsPlace{Section: sections[at.group], First: at.key}, at.group, l})
 		}
 	}
-	slices.SortFunc(lines, func(a, b countLine) int {
-		if a.key != b.key {
-			return int(int64(a.key) - int64(b.key))
-		}
-		return int(int64(a.group) - int64(b.group))
+	slices.SortFunc(lines, func(a, b placedLine) int {
+		return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.First, b.First), cmp.Compare(c.nameOf(a.group), c.nameOf(b.group)))
 	})
-	for len(lines) > 0 {
-		n := 1
-		for n < len(lines) && lines[n].key == lines[0].key {
-			n++
-		}
-		if n > 1 { // else nothing is left of what there was
-			all = append(all, lines[:n])
-		}
-		lines = lines[n:]
+	return lines
+}
+
+func (c *Counter) nameOf(group uint32) string {
+	if group == 0 {
+		return ""
 	}
-	return all
+	return c.names[group-1]
+}
+
+// sectionOf returns where counts of an enterprise project are. Several may be in one section.
+func sectionOf(enterpriseProject string) uint16 {
+	return uint16(1 + xxhash.Sum64String(enterpriseProject)%math.MaxUint16)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -9,19 +10,18 @@ import (
 )
 
 // What changed of the counts of an inventory in the course of an hour, or of a day, is kept as lists of bytes, each of them
-// whole by itself. A list is
+// whole by itself: those of the counts in all enterprise projects, by key in order; and those of the counts in each, by a number
+// that follows from its name (sectionOf), then key, then name. A list is
 //
 //	version  1 byte: countsVersion
-//	groups   uvarint of how many enterprise projects there are; per one uvarint of its length, then its name
-//	keys     to the end, in order
+//	names    uvarint of how many enterprise projects there are; per one uvarint of its length, then its name
+//	runs     to the end
 //
-// and a key
+// and a run, of keys in order,
 //
-//	head     uvarint of its distance from the one before, from 0, <<1 | 1 if it changed in several of the
-//	         enterprise projects
-//	all      of several: uvarint of how many; then the counts of all together
-//	counts   of each: uvarint of the number of its enterprise project, from 0, unless the list has one only, and its
-//	         counts
+//	whose    uvarint: 0 of all, else the number of a name, from 1
+//	keys     uvarint of how many
+//	counts   per key uvarint of its distance from the one before, from 0, and its counts
 //
 // and counts, relative to the one before,
 //
@@ -35,81 +35,72 @@ const countPart = 4 << 10
 
 // countWriter makes lists.
 type countWriter struct {
-	numbers map[uint32]int // of the list's enterprise projects, by those of the counter
-	names   []string
-	keys    []countedKey
-	size    int // about how many bytes they take
+	names   []string            // of the counter
+	place   journal.CountsPlace // of the list
+	numbers map[uint32]uint64   // of the list's enterprise projects, by those of the counter
+	dict    []byte
+	runs    []byte
+	run     []byte // the counts of the run that is being written
+	of      uint32 // whose it is
+	keys    uint64 // how many it has
+	before  Key
 	parts   []journal.Counts
 }
 
-// countedKey is what became of the counts of a key.
-type countedKey struct {
-	key    Key
-	all    counted
-	groups []numberedCount
-}
-
-type numberedCount struct {
-	number int
-	counted
-}
-
-// key adds a key, whose lines are that of all enterprise projects and one or more of single ones.
-func (w *countWriter) key(c *Counter, lines []countLine) {
-	k := countedKey{key: lines[0].key, all: *c.lines[lines[0]]}
-	for _, at := range lines[1:] {
-		n, known := w.numbers[at.group]
-		if !known {
-			if w.numbers == nil {
-				w.numbers = map[uint32]int{}
-			}
-			n = len(w.names)
-			w.numbers[at.group] = n
-			w.names = append(w.names, c.names[at.group-1])
-			w.size += 1 + len(c.names[at.group-1])
-		}
-		k.groups = append(k.groups, numberedCount{n, *c.lines[at]})
-		w.size += 2
+// line adds a line.
+func (w *countWriter) line(l *placedLine) {
+	if w.keys > 0 && (l.group != w.of || l.First <= w.before) {
+		w.endRun()
 	}
-	w.keys = append(w.keys, k)
-	if w.size += 2; w.size >= countPart {
+	if l.Section > 0 && w.place.Section == 0 {
+		w.end()
+	}
+	if w.keys == 0 {
+		if len(w.runs) == 0 {
+			w.place = l.CountsPlace
+		}
+		w.of, w.before = l.group, 0
+	}
+	w.run = binary.AppendUvarint(w.run, uint64(l.First-w.before))
+	w.run = l.append(w.run)
+	w.before = l.First
+	w.keys++
+	if len(w.dict)+len(w.runs)+len(w.run) >= countPart {
 		w.end()
 	}
 }
 
-// end ends a list.
-func (w *countWriter) end() {
-	if len(w.keys) > 0 {
-		w.parts = append(w.parts, journal.Counts{First: w.keys[0].key, Data: w.list()})
+func (w *countWriter) endRun() {
+	if w.keys == 0 {
+		return
 	}
-	*w = countWriter{parts: w.parts}
+	number := uint64(0)
+	if w.of > 0 {
+		if w.numbers == nil {
+			w.numbers = map[uint32]uint64{}
+		}
+		if number = w.numbers[w.of]; number == 0 {
+			name := w.names[w.of-1]
+			number = uint64(len(w.numbers) + 1)
+			w.numbers[w.of] = number
+			w.dict = append(binary.AppendUvarint(w.dict, uint64(len(name))), name...)
+		}
+	}
+	w.runs = binary.AppendUvarint(w.runs, number)
+	w.runs = binary.AppendUvarint(w.runs, w.keys)
+	w.runs = append(w.runs, w.run...)
+	w.run, w.keys = w.run[:0], 0
 }
 
-func (w *countWriter) list() []byte {
-	b := binary.AppendUvarint(append(make([]byte, 0, w.size+w.size/4+16), countsVersion), uint64(len(w.names)))
-	for _, name := range w.names {
-		b = binary.AppendUvarint(b, uint64(len(name)))
-		b = append(b, name...)
+// end ends a list.
+func (w *countWriter) end() {
+	w.endRun()
+	if len(w.runs) > 0 {
+		data := binary.AppendUvarint(append(make([]byte, 0, len(w.dict)+len(w.runs)+4), countsVersion), uint64(len(w.numbers)))
+		w.parts = append(w.parts, journal.Counts{CountsPlace: w.place, Data: append(append(data, w.dict...), w.runs...)})
 	}
-	before := Key(0)
-	for i := range w.keys {
-		k := &w.keys[i]
-		head := uint64(k.key-before) << 1
-		if before = k.key; len(k.groups) == 1 {
-			b = binary.AppendUvarint(b, head)
-		} else {
-			b = binary.AppendUvarint(b, head|1)
-			b = binary.AppendUvarint(b, uint64(len(k.groups)))
-			b = k.all.append(b)
-		}
-		for _, g := range k.groups {
-			if len(w.names) > 1 {
-				b = binary.AppendUvarint(b, uint64(g.number))
-			}
-			b = g.append(b)
-		}
-	}
-	return b
+	clear(w.numbers)
+	w.dict, w.runs = w.dict[:0], w.runs[:0]
 }
 
 func (c *counted) append(b []byte) []byte {
@@ -135,15 +126,11 @@ func (c *counted) append(b []byte) []byte {
 type countReader struct {
 	index.Reader
 	names []string
+	left  int // of the run
 
-	key    Key
-	all    counted
-	groups []groupCount // never none
-}
-
-// groupCount is what became of a count in an enterprise project.
-type groupCount struct {
-	name string
+	key   Key
+	group string // whose the counts are
+	all   bool   // they are those of all
 	counted
 }
 
@@ -157,7 +144,6 @@ func readCounts(data []byte) (countReader, error) {
 	for range n {
 		r.names = append(r.names, r.Text())
 	}
-	r.Bad = r.Bad || len(r.names) == 0
 	err := r.damage()
 	return r, err
 }
@@ -169,36 +155,45 @@ func (r *countReader) damage() error {
 	return nil
 }
 
-// next reads the next key. It is false at the end, and where there is damage.
+// next reads the next counts. It is false at the end, and where there is damage.
 func (r *countReader) next() bool {
-	if r.Bad || len(r.Rest) == 0 {
+	if r.Bad || len(r.Rest) == 0 && r.left == 0 {
 		return false
 	}
-	head, n := r.Uint64(), 1
-	if head&1 != 0 {
-		n = r.Uint(uint64(len(r.names)))
-		r.all = r.counts()
-		r.Bad = r.Bad || n < 2
+	if r.left == 0 && !r.run() {
+		return false
 	}
-	key := uint64(r.key) + min(head>>1, 1<<32)
-	r.Bad = r.Bad || key <= uint64(r.key) || key>>3 > index.MaxPort || !Key(key).Valid()
-	r.groups = r.groups[:0]
-	for range n {
-		number := 0
-		if len(r.names) > 1 {
-			number = r.Uint(uint64(len(r.names)) - 1)
-		}
-		c := r.counts()
-		if r.Bad {
-			return false
-		}
-		r.groups = append(r.groups, groupCount{r.names[number], c})
+	r.left--
+	distance := r.Uint64()
+	key := uint64(r.key) + min(distance, 1<<32)
+	r.key, r.counted = Key(key), r.counts()
+	if distance == 0 || key>>3 > index.MaxPort || !r.key.Valid() {
+		r.Bad = true
 	}
-	if n == 1 {
-		r.all = r.groups[0].counted
-	}
-	r.key = Key(key)
 	return !r.Bad
+}
+
+// run reads the head of a run.
+func (r *countReader) run() bool {
+	of := r.Uint(uint64(len(r.names)))
+	if r.left = r.Uint(uint64(len(r.Rest))); r.left == 0 {
+		r.Bad = true
+		return false
+	}
+	r.key, r.group, r.all = 0, "", of == 0
+	if of > 0 {
+		r.group = r.names[of-1]
+	}
+	return true
+}
+
+// place returns where the counts that were read last are.
+func (r *countReader) place() journal.CountsPlace {
+	p := journal.CountsPlace{First: r.key}
+	if !r.all {
+		p.Section = sectionOf(r.group)
+	}
+	return p
 }
 
 // counts reads counts; none of them is more than there may be assets, or rather more than an int32 has.
@@ -223,10 +218,20 @@ func CheckCounts(p journal.Counts) error {
 	if err != nil {
 		return err
 	}
-	for before := Key(0); r.next(); before = r.key {
-		if before == 0 && r.key != p.First {
-			return fmt.Errorf("%w counts: they begin with %v, where there is to be %v", errDamaged, r.key, p.First)
+	begun := false
+	var before journal.CountsPlace
+	for name := ""; r.next(); name = r.group {
+		at := r.place()
+		order := cmp.Or(cmp.Compare(at.Section, before.Section), cmp.Compare(at.First, before.First), cmp.Compare(r.group, name))
+		switch {
+		case !begun && at != p.CountsPlace:
+			return fmt.Errorf("%w counts: they begin at %v, where there is to be %v", errDamaged, at, p.CountsPlace)
+		case begun && order <= 0:
+			return fmt.Errorf("%w counts: %v comes after %v", errDamaged, at, before)
+		case (at.Section > 0) != (p.Section > 0):
+			return fmt.Errorf("%w counts: of all enterprise projects and of single ones", errDamaged)
 		}
+		begun, before = true, at
 	}
 	return r.damage()
 }

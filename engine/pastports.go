@@ -116,18 +116,9 @@ func (p *Past) counts(ctx context.Context, view View) ([]int32, error) {
 	if !p.kept.cover(p.now, hour, journal.Hour) {
 		return nil, errNotCounted
 	}
-	q := journal.CountsQuery{From: hour, To: p.kept.counted.Time, Days: true}
-	q.Lo, q.Hi = bounds(new(index.Filter))
-	err = p.kept.read(ctx, p.now, q, func(_ micros, r *countReader) error {
-		if view.IsAll() {
-			added[r.key] -= int32(r.all.last)
-			return nil
-		}
-		for i := range r.groups {
-			if g := &r.groups[i]; view.Has(g.name) {
-				added[r.key] -= int32(g.last)
-			}
-		}
+	q := journal.CountsQuery{From: hour, Days: true}
+	err = p.kept.read(ctx, p.now, q, view, new(index.Filter), func(_ micros, r *countReader) error {
+		added[r.key] -= int32(r.last)
 		return nil
 	})
 	if err != nil {

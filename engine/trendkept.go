@@ -55,14 +55,29 @@ func (k *keptCounts) cover(c *Changes, start, step micros) bool {
 // errThinned is returned where counts went while they were read.
 var errThinned = errors.New("counts are not kept any more")
 
-// read calls f with what changed of counts from a full hour on, or from a time on up to another.
-func (k *keptCounts) read(ctx context.Context, c *Changes, q journal.CountsQuery, f func(from micros, r *countReader) error) error {
-	q.Project, q.Category = c.q.Project, c.q.Category
+// read calls f with what changed of counts in a view from a full hour on up to when they are counted, of keys that a filter
+// may let through: of all enterprise projects together or of one, if that is what the view is and each is not asked for, else of
+// each of them.
+func (k *keptCounts) read(ctx context.Context, c *Changes, q journal.CountsQuery, view View, filter *index.Filter, f func(from micros, r *countReader) error) error {
+	q.Project, q.Category, q.To = c.q.Project, c.q.Category, k.counted.Time
+	q.Lo, q.Hi = bounds(filter)
+	switch names := view.groups.Names(); {
+	case q.Each:
+	case view.IsAll():
+		q.Section = 0
+	case len(names) == 1:
+		q.Section = sectionOf(names[0])
+	default:
+		q.Each = true
+	}
+	wanted := func(r *countReader) bool {
+		return r.key >= q.Lo && r.key <= q.Hi && (r.all || view.Has(r.group))
+	}
 	since, hourly := k.begins(c)
 	err := k.keeper.Counts(ctx, q, func(p *journal.Counts) error {
 		r, err := readCounts(p.Data)
 		for err == nil && r.next() {
-			if r.key >= q.Lo && r.key <= q.Hi {
+			if wanted(&r) {
 				err = f(p.From, &r)
 			}
 		}
@@ -112,9 +127,8 @@ func (t *trending) fromCounts(ctx context.Context, k *keptCounts) error {
 			t.resolution = 24 * time.Hour
 		}
 	}
-	q := journal.CountsQuery{From: t.start, To: k.counted.Time, Days: t.step%journal.Day == 0}
-	q.Lo, q.Hi = bounds(&t.filter)
-	err := k.read(ctx, t.Changes, q, func(from micros, r *countReader) error {
+	q := journal.CountsQuery{From: t.start, Days: t.step%journal.Day == 0, Each: t.q.By == ByEnterpriseProject}
+	err := k.read(ctx, t.Changes, q, t.q.View, &t.filter, func(from micros, r *countReader) error {
 		if t.points > maxTrendChanges {
 			return t.tooMany()
 		}
@@ -122,14 +136,12 @@ func (t *trending) fromCounts(ctx context.Context, k *keptCounts) error {
 			t.flush()
 			t.at.Time = from
 		}
-		if single {
-			t.addCounted(r)
-			return nil
-		}
-		for i := range r.groups {
-			if g := &r.groups[i]; t.q.View.Has(g.name) {
-				t.add(r.key, g.name, g.last)
-			}
+		switch {
+		case !lets(&t.filter, r.key):
+		case single:
+			t.change(t.line(r.key, ""), r.counted)
+		default:
+			t.add(r.key, r.group, r.last)
 		}
 		return nil
 	})
@@ -137,25 +149,6 @@ func (t *trending) fromCounts(ctx context.Context, k *keptCounts) error {
 	t.at = journal.Point{}
 	t.since = k.counted.Time
 	return err
-}
-
-// addCounted adds what became of the count of a key.
-func (t *trending) addCounted(r *countReader) {
-	if !lets(&t.filter, r.key) {
-		return
-	}
-	c := r.all
-	if !t.q.View.IsAll() {
-		c = counted{}
-		for i := range r.groups {
-			if t.q.View.Has(r.groups[i].name) {
-				c = r.groups[i].counted
-			}
-		}
-	}
-	if c != (counted{}) {
-		t.change(t.line(r.key, ""), c)
-	}
 }
 
 // older has an error that says since when changes are kept say it of counts, where those are older.

@@ -148,12 +148,18 @@ type Historian interface {
 	Back(ctx context.Context, project string, category Category, before uint64, asset uint32, after uint64) ([]Past, error)
 }
 
-// Counts is what changed of the counts of an inventory from one time to another, of keys from one on, in a form that the engine
-// reads.
+// Counts is what changed of the counts of an inventory from one time to another, or a part of that, in a form that the
+// engine reads.
 type Counts struct {
 	From, To int64 // in microseconds since 1970: of batches from the one to before the other
-	First    index.Key
-	Data     []byte
+	CountsPlace
+	Data []byte
+}
+
+// CountsPlace is where a part of counts begins: by section, then key.
+type CountsPlace struct {
+	Section uint16 // 0 of all enterprise projects together, else a number that follows from the name of one
+	First   index.Key
 }
 
 // Steps of counts that are kept, in microseconds. They begin at multiples since 1970.
@@ -172,7 +178,10 @@ type CountsQuery struct {
 	To int64
 	// Days says that those of whole days will do where there are such.
 	Days bool
-	// Lo and Hi are the first and the last key that is asked for; others may come, too.
+	// Section is the one that is asked for; others but 0 may come, too. With Each it is all but 0.
+	Section uint16
+	Each    bool
+	// Lo and Hi are the first and the last key that is asked for in a section; others may come, too.
 	Lo, Hi index.Key
 }
 
@@ -186,7 +195,7 @@ type CountKeeper interface {
 	// CountsBegin returns the batch after which counts of an inventory are kept; the zero Point says that all
 	// ever were. They are kept by the hour from a time on.
 	CountsBegin(project string, category Category) (begins Point, hourly int64)
-	// Counts calls f with what is asked for, in the order of time, then key. What f is given is
+	// Counts calls f with what is asked for, in the order of time, then place. No part has counts of section 0 and of others. What f is given is
 	// valid until it returns, and an error of f ends it.
 	Counts(ctx context.Context, q CountsQuery, f func(*Counts) error) error
 }

@@ -218,7 +218,7 @@ func (c *counting) stay(of *content) error {
 }
 
 // keep writes counts, unless those of the inventory begin anew since it was looked where they do.
-func (c *counting) keep(of *content, begins journal.Point, kind byte, at int64, parts []journal.Counts) error {
+func (c *counting) keep(of *content, begins journal.Point, kind countsKind, at int64, parts []journal.Counts) error {
 	if len(parts) == 0 {
 		return nil
 	}
@@ -227,7 +227,11 @@ func (c *counting) keep(of *content, begins journal.Point, kind byte, at int64, 
 			return errRestarted
 		}
 		for i := range parts {
-			w.key = appendCountsKey(w.key[:0], of.number, kind, at, parts[i].First)
+			kind := kind
+			if parts[i].Section > 0 {
+				kind = kind.each()
+			}
+			w.key = appendCountsKey(w.key[:0], of.number, kind, at, parts[i].CountsPlace)
 			w.payload = append(append(w.payload[:0], countsVersion), parts[i].Data...)
 			w.set(w.key, w.payload)
 		}
@@ -271,16 +275,33 @@ func (h *chronicle) setHorizon(kept *countsOf) {
 // daysOf sums up the hours of whole days of an inventory.
 func (c *counting) daysOf(of *content, from, to int64) error {
 	begins, _ := c.store.history.countsBegin(of.number)
-	for from < to {
-		var counter engine.Counter
-		day := int64(-1)
-		err := c.store.walk(of.number, func(it *pebble.Iterator) error {
-			for ok := it.SeekGE(appendCountsKey(nil, of.number, ofHour, from, 0)); ok; ok = it.Next() {
-				p, kind, err := readCounts(it.Key(), it.Value())
+	for day := from; day < to; {
+		next, parts, err := c.dayFrom(of.number, day, to)
+		if err != nil || len(parts) == 0 {
+			return err
+		}
+		if err := c.keep(of, begins, ofDay, next, parts); err != nil {
+			return err
+		}
+		day = next + journal.Day
+	}
+	return nil
+}
+
+// dayFrom sums up the hours of the first day from one to another of which there are any.
+func (c *counting) dayFrom(inventory uint32, from, to int64) (day int64, parts []journal.Counts, err error) {
+	var counter engine.Counter
+	day = -1
+	err = c.store.walk(inventory, func(it *pebble.Iterator) error {
+		for _, kind := range []countsKind{ofHour, ofEachHour} {
+			begin := max(from, day)
+			it.SetBounds(appendCountsKey(nil, inventory, kind, begin, journal.CountsPlace{}), appendCountsKey(nil, inventory, kind, to, journal.CountsPlace{}))
+			for ok := it.First(); ok; ok = it.Next() {
+				p, err := readCounts(it.Key(), it.Value())
 				if err != nil {
 					return err
 				}
-				if kind != ofHour || p.From >= to || day >= 0 && p.From >= day+journal.Day {
+				if day >= 0 && p.From >= day+journal.Day {
 					break
 				}
 				day = dayOf(p.From)
@@ -288,25 +309,18 @@ func (c *counting) daysOf(of *content, from, to int64) error {
 					return err
 				}
 			}
-			return nil
-		})
-		if err != nil || day < 0 {
-			return err
 		}
-		if err := c.keep(of, begins, ofDay, day, counter.Parts()); err != nil {
-			return err
-		}
-		from = day + journal.Day
-	}
-	return nil
+		return nil
+	})
+	return day, counter.Parts(), err
 }
 
 // thin removes what is too old: hours, of which days are left, and days.
 func (c *counting) thin(kept *countsOf) error {
 	for i := range c.list {
 		n := c.list[i].number
-		for kind, before := range map[byte]int64{ofHour: kept.hourly, ofDay: kept.since} {
-			lo, hi := appendCountsKey(nil, n, kind, 0, 0), appendCountsKey(nil, n, kind, before, 0)
+		for kind, before := range map[countsKind]int64{ofHour: kept.hourly, ofEachHour: kept.hourly, ofDay: kept.since, ofEachDay: kept.since} {
+			lo, hi := appendCountsKey(nil, n, kind, 0, journal.CountsPlace{}), appendCountsKey(nil, n, kind, before, journal.CountsPlace{})
 			some := false
 			err := c.store.walk(n, func(it *pebble.Iterator) error {
 				it.SetBounds(lo, hi)

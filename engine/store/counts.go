@@ -43,45 +43,67 @@ func hourOf(at int64) int64 { return at - ((at%journal.Hour)+journal.Hour)%journ
 func dayOf(at int64) int64 { return at - ((at%journal.Day)+journal.Day)%journal.Day }
 
 // Keys of counts are of countsTag, the number of the inventory, a byte that says of what, the number of the hour or of the
-// day since 1970, and the part's first key.
+// day since 1970, and the place where the part begins: its section and its first key.
 const (
-	countsBytes = keyBytes + 1 + 4 + 4
-	ofHour      = 'h'
-	ofDay       = 'd'
+	countsBytes = keyBytes + 1 + 4 + 2 + 4
+
+	ofHour countsKind = 'h' // of all enterprise projects together
+	ofDay  countsKind = 'd'
+
+	ofEachHour countsKind = 'H' // of each of them
+	ofEachDay  countsKind = 'D'
 )
 
-func appendCountsKey(dst []byte, inventory uint32, of byte, at int64, first index.Key) []byte {
-	dst = append(appendKey(dst, countsTag, inventory), of)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(max(at, 0)/spanOf(of)))
-	return binary.BigEndian.AppendUint32(dst, uint32(first))
-}
+// countsKind is what counts are of.
+type countsKind byte
 
-func spanOf(of byte) int64 {
-	if of == ofDay {
+// each returns the kind of the same span for counts of each enterprise project.
+func (k countsKind) each() countsKind { return k - ofHour + ofEachHour }
+
+// span returns how long what it is of is.
+func (k countsKind) span() int64 {
+	if k == ofDay || k == ofEachDay {
 		return journal.Day
 	}
 	return journal.Hour
+}
+
+func appendCountsKey(dst []byte, inventory uint32, of countsKind, at int64, place journal.CountsPlace) []byte {
+	dst = append(appendKey(dst, countsTag, inventory), byte(of))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(max(at, 0)/of.span()))
+	dst = binary.BigEndian.AppendUint16(dst, place.Section)
+	return binary.BigEndian.AppendUint32(dst, uint32(place.First))
+}
+
+// countsPlace returns the place of a key that is of counts.
+func countsPlace(key []byte) journal.CountsPlace {
+	rest := key[keyBytes+5:]
+	return journal.CountsPlace{Section: binary.BigEndian.Uint16(rest), First: index.Key(binary.BigEndian.Uint32(rest[2:]))}
 }
 
 // countsVersion is the first byte of a payload of counts; the rest is the engine's.
 const countsVersion = 1
 
 // readCounts reads a part, whose data is that of the record.
-func readCounts(key, record []byte) (p journal.Counts, of byte, err error) {
-	if len(key) != countsBytes || key[keyBytes] != ofHour && key[keyBytes] != ofDay {
-		return p, 0, fmt.Errorf("%w at key %x: the key is of no counts", errDamaged, key)
+func readCounts(key, record []byte) (p journal.Counts, err error) {
+	if len(key) != countsBytes {
+		return p, fmt.Errorf("%w at key %x: the key is of no counts", errDamaged, key)
+	}
+	of := countsKind(key[keyBytes])
+	p.CountsPlace = countsPlace(key)
+	if together := of == ofHour || of == ofDay; !together && of != ofEachHour && of != ofEachDay || together != (p.Section == 0) {
+		return p, fmt.Errorf("%w at key %x: the key is of no counts", errDamaged, key)
 	}
 	payload, err := payloadOf(key, record)
 	if err != nil {
-		return p, 0, err
+		return p, err
 	}
 	if len(payload) == 0 || payload[0] != countsVersion {
-		return p, 0, fmt.Errorf("%w at key %x: %x are no counts", errDamaged, key, payload[:min(len(payload), 32)])
+		return p, fmt.Errorf("%w at key %x: %x are no counts", errDamaged, key, payload[:min(len(payload), 32)])
 	}
-	of = key[keyBytes]
-	p.From = int64(binary.BigEndian.Uint32(key[keyBytes+1:])) * spanOf(of)
-	p.To, p.First, p.Data = p.From+spanOf(of), index.Key(binary.BigEndian.Uint32(key[keyBytes+5:])), payload[1:]
-	return p, of, nil
+	p.From = int64(binary.BigEndian.Uint32(key[keyBytes+1:])) * of.span()
+	p.To, p.Data = p.From+of.span(), payload[1:]
+	return p, nil
 }
 
 // The record of what is kept has the payload

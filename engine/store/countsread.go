@@ -1,16 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"portolan/engine"
 	"portolan/engine/journal"
-	"portolan/index"
 )
 
 // walk calls f with an iterator over the counts of an inventory, which nothing closes the database under.
@@ -67,7 +68,7 @@ func (s *Store) Counts(ctx context.Context, q journal.CountsQuery, f func(*journ
 		first, last = q.To, q.To
 	}
 	return s.walk(n, func(it *pebble.Iterator) error {
-		r := countsReader{ctx: ctx, it: it, inventory: n, lo: q.Lo, hi: q.Hi, f: f}
+		r := countsReader{ctx: ctx, it: it, inventory: n, q: &q, f: f}
 		if err := r.read(ofHour, q.From, min(first, q.To)); err != nil {
 			return err
 		}
@@ -83,37 +84,49 @@ type countsReader struct {
 	ctx       context.Context // It lives as long as one call.
 	it        *pebble.Iterator
 	inventory uint32
-	lo, hi    index.Key
+	q         *journal.CountsQuery
 	f         func(*journal.Counts) error
 }
 
-// severalParts is how many bytes a record may have at least that is not the last one of its hour.
-const severalParts = 2 << 10
+// severalParts is how many bytes a record has at least that is not the last one of its hour.
+const severalParts = 4 << 10
 
 // read reads those of hours or of days from one time to another.
-func (r *countsReader) read(kind byte, from, to int64) error {
+func (r *countsReader) read(kind countsKind, from, to int64) error {
 	if from >= to {
 		return nil
 	}
-	r.it.SetBounds(appendCountsKey(nil, r.inventory, kind, from, 0), appendCountsKey(nil, r.inventory, kind, to, 0))
+	begin, end := journal.CountsPlace{Section: r.q.Section, First: r.q.Lo}, journal.CountsPlace{Section: r.q.Section, First: r.q.Hi}
+	if r.q.Each {
+		begin, end = journal.CountsPlace{}, journal.CountsPlace{Section: math.MaxUint16, First: math.MaxUint32}
+	}
+	if r.q.Each || r.q.Section > 0 {
+		kind = kind.each()
+	}
+	r.it.SetBounds(r.key(kind, from, journal.CountsPlace{}), r.key(kind, to, journal.CountsPlace{}))
 	seen := int64(-1)
 	for n, ok := 0, r.it.First(); ok; n++ {
 		if n%256 == 0 && r.ctx.Err() != nil {
 			return r.ctx.Err()
 		}
 		key := r.it.Key()
-		first := index.Key(binary.BigEndian.Uint32(key[len(key)-4:]))
-		at := int64(binary.BigEndian.Uint32(key[keyBytes+1:])) * spanOf(kind)
-		if at != seen && first < r.lo && len(r.it.Value()) >= severalParts { // the one that has it may be another
+		if len(key) != countsBytes {
+			return fmt.Errorf("%w at key %x: the key is of no counts", errDamaged, key)
+		}
+		place := countsPlace(key)
+		if at := int64(binary.BigEndian.Uint32(key[keyBytes+1:])) * kind.span(); at != seen {
 			seen = at
-			ok = r.it.SeekLT(appendCountsKey(nil, r.inventory, kind, at, r.lo+1))
+			if less(place, begin) && len(r.it.Value()) >= severalParts {
+				// Where they begin, another part may be, which begins there or before.
+				ok = r.it.SeekLT(r.key(kind, at, journal.CountsPlace{Section: begin.Section, First: begin.First + 1}))
+				continue
+			}
+		}
+		if less(end, place) {
+			ok = r.it.SeekGE(r.key(kind, seen+kind.span(), journal.CountsPlace{}))
 			continue
 		}
-		if seen = at; first > r.hi {
-			ok = r.it.SeekGE(appendCountsKey(nil, r.inventory, kind, at+spanOf(kind), 0))
-			continue
-		}
-		p, _, err := readCounts(key, r.it.Value())
+		p, err := readCounts(key, r.it.Value())
 		if err == nil {
 			err = r.f(&p)
 		}
@@ -123,4 +136,12 @@ func (r *countsReader) read(kind byte, from, to int64) error {
 		ok = r.it.Next()
 	}
 	return nil
+}
+
+func (r *countsReader) key(kind countsKind, at int64, place journal.CountsPlace) []byte {
+	return appendCountsKey(nil, r.inventory, kind, at, place)
+}
+
+func less(a, b journal.CountsPlace) bool {
+	return cmp.Or(cmp.Compare(a.Section, b.Section), cmp.Compare(a.First, b.First)) < 0
 }

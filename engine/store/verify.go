@@ -187,7 +187,7 @@ func (w *walker) counts(ctx context.Context, last int64) (err error) {
 		if n%chunkAssets == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p, _, err := readCounts(it.Key(), it.Value())
+		p, err := readCounts(it.Key(), it.Value())
 		if err == nil {
 			if err = engine.CheckCounts(p); err != nil {
 				err = fmt.Errorf("%w at key %x: %w", errDamaged, it.Key(), err)
