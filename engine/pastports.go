@@ -168,13 +168,22 @@ func (c *Changes) lastBefore(ctx context.Context, at micros) (Position, error) {
 	return from.after, err
 }
 
+// maxCounted is how many changed assets are counted at most: where there are more, a state is made, which may be
+// near, and which goes on where the context ended it.
+const maxCounted = 1 << 21
+
 // addCounts adds what changed of the counts in a view from a position to a batch, so many times.
 func (c *Changes) addCounts(ctx context.Context, from Position, to uint64, view View, times int32, added []int32) error {
 	part := *c
 	part.after, part.to, part.since = from, min(to, c.to), never
 	var fault error
+	n := 0
 	err := part.each(ctx, func(at journal.Point, _ uint32, a *changedAsset) bool {
 		if at.Seq > part.to {
+			return false
+		}
+		if n++; n > maxCounted {
+			fault = errNotCounted
 			return false
 		}
 		fault = a.deltas(func(k Key, group string, n int) {

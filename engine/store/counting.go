@@ -37,7 +37,7 @@ func (s *Store) countPast() {
 	}
 	t := &s.history.tally
 	run := counting{store: s, to: hourOf(s.time), last: journal.Point{Seq: s.last, Time: s.time}, dirty: t.dirty}
-	t.dirty = map[uint32]bool{}
+	t.dirty, t.restarted = map[uint32]bool{}, map[uint32]bool{}
 	for at, n := range s.inventories {
 		run.list = append(run.list, content{number: n, mark: at})
 	}
@@ -70,31 +70,25 @@ func (c *counter) end() {
 // counting is the counting of what is past.
 type counting struct {
 	store *Store
-	to    int64         // of batches before that hour
-	last  journal.Point // the last batch that was there
-	dirty map[uint32]bool
-	list  []content
+	to    int64           // of batches before that hour
+	last  journal.Point   // the last batch that was there
+	dirty map[uint32]bool // what is to be counted
+	list  []content       // all that was there
 }
 
-// errRestarted is returned where the counts of an inventory begin anew, or where it is not there any more.
-var errRestarted = errors.New("its counts begin anew")
+// errRestarted is returned where counts of an inventory begin anew, or where it is not there any more.
+var errRestarted = errors.New("counts begin anew")
 
-// all counts.
+// all counts. Inventories whose counts begin anew meanwhile are counted once more.
 func (c *counting) all(ctx context.Context) {
 	s := c.store
 	start := time.Now()
-	kept, _, _ := s.history.keptCounts()
-	err := c.hours(ctx, kept.counted)
-	if err == nil && dayOf(c.to) > kept.daily {
-		err = c.days(ctx, &kept)
-	}
-	if err == nil {
-		kept.counted = c.to
-		err = s.apply(func(w *writer) error {
-			s.history.setCounted(kept, c.last.Seq)
-			w.set(countedKey, kept.append(nil))
-			return nil
-		})
+	todo, err := c.dirty, errRestarted
+	for errors.Is(err, errRestarted) {
+		if err = c.count(ctx, todo); err == nil {
+			todo, err = c.finish()
+			maps.Copy(c.dirty, todo)
+		}
 	}
 	switch {
 	case err == nil:
@@ -106,6 +100,72 @@ func (c *counting) all(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.Copy(s.history.tally.dirty, c.dirty)
+}
+
+// count counts what is not counted yet of some inventories, by the hour, and sums up the hours of days that are over, of all: what
+// is of a day may have been counted earlier.
+func (c *counting) count(ctx context.Context, todo map[uint32]bool) error {
+	kept, _, _ := c.store.history.keptCounts()
+	for i := range c.list {
+		of := &c.list[i]
+		err := ctx.Err()
+		if err == nil && todo[of.number] {
+			err = c.hoursOf(ctx, of, kept.counted)
+		}
+		if err == nil {
+			err = c.daysOf(of, kept.daily, dayOf(c.to))
+		}
+		switch {
+		case err == nil, errors.Is(err, errRestarted): // if it is there, it is one of those that are counted once more
+		case ctx.Err() != nil || c.store.fatal.ended() != nil:
+			return err
+		default: // what is damaged is not counted, and the others are
+			c.store.opts.Log.Warn("database: trends of a project begin anew", "project", of.mark.Project, "problem", err)
+			if err := c.restart(of); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restart has the counts of an inventory begin after the last batch there was.
+func (c *counting) restart(of *content) error {
+	return c.store.apply(func(w *writer) error {
+		if c.there(of) {
+			w.restartCounts(of.number, c.last)
+		}
+		return nil
+	})
+}
+
+// finish says that all is counted, and removes what is too old then. With errRestarted it is not: counts of some inventories,
+// which it returns, began anew after they were counted.
+func (c *counting) finish() (restarted map[uint32]bool, err error) {
+	s := c.store
+	var kept countsOf
+	thin := false
+	err = s.apply(func(w *writer) error {
+		t := &s.history.tally
+		if restarted = t.restarted; len(restarted) > 0 {
+			t.restarted = map[uint32]bool{}
+			return errRestarted
+		}
+		kept, _, _ = s.history.keptCounts()
+		kept.counted = c.to
+		if day := dayOf(c.to); day > kept.daily {
+			kept.daily, thin = day, true
+			kept.hourly = max(kept.hourly, min(day, hourOf(c.last.Time-s.opts.History.Microseconds())))
+			kept.since = max(kept.since, min(day, dayOf(c.last.Time-s.opts.Trends.Microseconds())))
+		}
+		s.history.setCounted(kept, c.last.Seq) // who asks is told before it is gone
+		w.set(countedKey, kept.append(nil))
+		return nil
+	})
+	if err == nil && thin {
+		err = c.thin(&kept)
+	}
+	return restarted, err
 }
 
 func (h *chronicle) setCounted(kept countsOf, seq uint64) {
@@ -137,34 +197,6 @@ func (s *Store) apply(f func(w *writer) error) error {
 	})
 }
 
-// hours counts what is not counted yet, by the hour.
-func (c *counting) hours(ctx context.Context, from int64) error {
-	for i := range c.list {
-		if !c.dirty[c.list[i].number] {
-			continue
-		}
-		err := c.hoursOf(ctx, &c.list[i], from)
-		switch {
-		case err == nil, errors.Is(err, errRestarted):
-		case ctx.Err() != nil || c.store.fatal.ended() != nil:
-			return err
-		default: // what is damaged is not counted, and the others are
-			c.store.opts.Log.Warn("database: trends of a project begin anew", "project", c.list[i].mark.Project, "problem", err)
-			err = c.store.apply(func(w *writer) error {
-				if !c.there(&c.list[i]) {
-					return nil
-				}
-				w.restartCounts(c.list[i].number, c.last)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // there says whether an inventory is there. The store's lock is held.
 func (c *counting) there(of *content) bool {
 	n, known := c.store.inventories[place(of.mark.Project, of.mark.Category)]
@@ -175,11 +207,24 @@ func (c *counting) there(of *content) bool {
 func (c *counting) hoursOf(ctx context.Context, of *content, from int64) error {
 	s, project, category := c.store, of.mark.Project, of.mark.Category
 	begins, _ := s.history.countsBegin(of.number)
-	seq, err := s.Before(ctx, project, category, from)
+	if begins.Seq >= c.last.Seq {
+		return nil
+	}
+	var at engine.Position
+	err := s.past(project, category, func(it *pebble.Iterator, n uint32, kept journal.Point) error {
+		if begins.Seq > kept.Seq {
+			kept = begins // what is before is not looked at: it may be damaged
+		}
+		last, err := lastBefore(ctx, it, n, kept, from)
+		at.Sequence = last.Seq + 1
+		return err
+	})
+	if errors.Is(err, errNoInventory) {
+		return errRestarted
+	}
 	if err != nil {
 		return err
 	}
-	at := engine.Position{Sequence: max(seq, begins.Seq) + 1}
 	var counter engine.Counter
 	hour := int64(-1)
 	for {
@@ -237,39 +282,6 @@ func (c *counting) keep(of *content, begins journal.Point, kind countsKind, at i
 		}
 		return nil
 	})
-}
-
-// days sums up the hours of whole days, and removes what is too old.
-func (c *counting) days(ctx context.Context, kept *countsOf) error {
-	s, to := c.store, dayOf(c.to)
-	hourly, since := hourOf(max(c.last.Time-s.opts.History.Microseconds(), 0)), dayOf(max(c.last.Time-s.opts.Trends.Microseconds(), 0))
-	for i := range c.list {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := c.daysOf(&c.list[i], kept.daily, to); err != nil && !errors.Is(err, errRestarted) {
-			if s.fatal.ended() != nil || errors.Is(err, errClosed) {
-				return err
-			}
-			s.opts.Log.Warn("database: trends of a project cannot be summed up", "project", c.list[i].mark.Project, "problem", err)
-			return err
-		}
-	}
-	kept.daily = to
-	// Who asks is told before it is gone, and reads the days.
-	kept.hourly, kept.since = max(kept.hourly, min(hourly, to)), max(kept.since, min(since, to))
-	if kept.hourly+kept.since > 0 {
-		s.history.setHorizon(kept)
-		return c.thin(kept)
-	}
-	return nil
-}
-
-// setHorizon says what there will be, of what is counted.
-func (h *chronicle) setHorizon(kept *countsOf) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tally.kept.daily, h.tally.kept.hourly, h.tally.kept.since = kept.daily, kept.hourly, kept.since
 }
 
 // daysOf sums up the hours of whole days of an inventory.

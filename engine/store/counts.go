@@ -31,9 +31,10 @@ type tally struct {
 	seq    uint64                   // a batch that is not before the last one counted
 	begins map[uint32]journal.Point // by inventory, of those that have a record of it
 
-	dirty map[uint32]bool // what may have been changed since it was counted; the store's lock guards what follows
-	noted bool            // the database has what is known
-	none  bool            // nothing is there
+	dirty     map[uint32]bool // what may have been changed since it was counted; the store's lock guards what follows
+	restarted map[uint32]bool // what began anew since counting began
+	noted     bool            // the database has what is known
+	none      bool            // nothing is there
 }
 
 // hourOf returns when the hour of a time begins.
@@ -198,7 +199,7 @@ func (s *Store) beginCounting() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := &h.tally
-	t.dirty = map[uint32]bool{}
+	t.dirty, t.restarted = map[uint32]bool{}, map[uint32]bool{}
 	if t.none = !t.on; !s.counts() {
 		t.on = false
 		return
@@ -230,6 +231,7 @@ func (w *writer) restartCounts(inventory uint32, at journal.Point) {
 	if w.err == nil {
 		w.err = w.batch.DeleteRange(appendKey(nil, countsTag, inventory), beyond(countsTag, inventory), nil)
 	}
+	w.store.history.tally.restarted[inventory] = true
 	w.beginCounts(inventory, at)
 }
 

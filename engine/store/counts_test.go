@@ -486,6 +486,9 @@ func TestCountsDamage(t *testing.T) {
 			t.Errorf("%s: other answers", name)
 		}
 		d.hours(t, 30, 1)
+		if at := d.store.Counted(); at.Time < d.now.Add(-2*time.Hour).UnixMicro() {
+			t.Errorf("%s: counted to %v only", name, time.UnixMicro(at.Time).UTC())
+		}
 		must(t, d.Close())
 	}
 
@@ -502,8 +505,13 @@ func TestCountsDamage(t *testing.T) {
 	newRecord[len(newRecord)-1] ^= 1
 	must(t, closer.Close(), d.store.db.Set(key, newRecord, pebble.Sync))
 	d.hours(t, 3, 1)
-	if begins, _ := d.store.CountsBegin("p", engine.Host); begins.Seq < 7 {
-		t.Errorf("counts of p begin after %v", begins)
+	begun, _ := d.store.CountsBegin("p", engine.Host)
+	if begun.Seq < 7 {
+		t.Errorf("counts of p begin after %v", begun)
+	}
+	d.hours(t, 30, 1)
+	if again, _ := d.store.CountsBegin("p", engine.Host); again != begun {
+		t.Errorf("counts of p began after %v, and then after %v", begun, again)
 	}
 	if begins, _ := d.store.CountsBegin("q", engine.Host); begins.Seq != 0 {
 		t.Errorf("counts of q begin after %v", begins)
@@ -611,4 +619,50 @@ func TestCountsEnd(t *testing.T) {
 		}
 	}
 	must(t, d.Close())
+}
+
+// TestCountsBeginAnew: counts that begin anew while they are counted, at any point of that, are of what came after, whole.
+func TestCountsBeginAnew(t *testing.T) {
+	for point := range 2 {
+		for late := range 6 { // what is counted already is never what is lost
+			opts := &Options{fs: vfs.NewMem()}
+			d := openDaily(t, opts)
+			d.hours(t, 3, 1)
+			d.store.counter.ended = true // it is counted here
+			d.hours(t, 6, 1)
+			s := d.store
+			run := counting{store: s, to: hourOf(s.time), last: journal.Point{Seq: s.last, Time: s.time}, dirty: map[uint32]bool{1: true}, list: []content{{number: 1, mark: place("p", engine.Host)}}}
+			at := engine.TrendQuery{Project: "p", Since: time.UnixMicro(s.time).Add(-time.Duration(late) * time.Hour), Step: time.Hour}
+			restart := func(here int) {
+				if here == point {
+					must(t, s.apply(func(w *writer) error {
+						seq := uint64(d.n - late - 1) // the batch before that hour's
+						w.restartCounts(1, journal.Point{Seq: seq, Time: time.Date(2026, 2, 1, int(seq)-1, 0, 0, 0, time.UTC).UnixMicro()})
+						return nil
+					}))
+				}
+			}
+			want, err := d.Trend(t.Context(), at)
+			must(t, err)
+			restart(0)
+			must(t, run.count(t.Context(), run.dirty))
+			restart(1)
+			todo, err := run.finish()
+			if !errors.Is(err, errRestarted) {
+				t.Fatalf("%d, %d: %v", point, late, err)
+			}
+			must(t, run.count(t.Context(), todo))
+			_, err = run.finish()
+			must(t, err)
+			if err := run.keep(&run.list[0], journal.Point{Seq: 99}, ofHour, 0, []journal.Counts{{}}); !errors.Is(err, errRestarted) {
+				t.Errorf("what was counted since counts began elsewhere is kept: %v", err)
+			}
+			got, err := d.Trend(t.Context(), at)
+			must(t, err)
+			if trendText(&got, true) != trendText(&want, true) {
+				t.Errorf("%d, %d: got\n%s\nwant\n%s", point, late, trendText(&got, true), trendText(&want, true))
+			}
+			must(t, d.Close())
+		}
+	}
 }
