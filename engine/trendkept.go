@@ -145,10 +145,13 @@ func (t *trending) fromCounts(ctx context.Context, k *keptCounts) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err // what is read may still go on: see the journal
+	}
 	t.flush()
 	t.at = journal.Point{}
 	t.since = k.counted.Time
-	return err
+	return nil
 }
 
 // older has an error that says since when changes are kept say it of counts, where those are older.

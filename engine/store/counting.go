@@ -182,14 +182,17 @@ func (s *Store) apply(f func(w *writer) error) error {
 	if s.closed {
 		return errClosed
 	}
+	if err := s.fatal.ended(); err != nil {
+		return err
+	}
+	w := writer{store: s, batch: s.db.NewBatch()}
+	if err := f(&w); err != nil {
+		return errors.Join(err, w.batch.Close())
+	}
+	if w.err != nil {
+		return errors.Join(w.err, w.batch.Close())
+	}
 	return s.fatal.do(func() error {
-		w := writer{store: s, batch: s.db.NewBatch()}
-		if err := f(&w); err != nil {
-			return errors.Join(err, w.batch.Close())
-		}
-		if w.err != nil {
-			return errors.Join(w.err, w.batch.Close())
-		}
 		if err := s.db.Apply(w.batch, pebble.NoSync); err != nil {
 			return fmt.Errorf("write to database: %w", err)
 		}
@@ -324,7 +327,10 @@ func (c *counting) dayFrom(inventory uint32, from, to int64) (day int64, parts [
 		}
 		return nil
 	})
-	return day, counter.Parts(), err
+	if err != nil {
+		return 0, nil, err // what is stopped may still be at it
+	}
+	return day, counter.Parts(), nil
 }
 
 // thin removes what is too old: hours, of which days are left, and days.

@@ -350,10 +350,13 @@ func (s *Store) Before(ctx context.Context, project string, category engine.Cate
 		seq = at.Seq
 		return err
 	})
-	if errors.Is(err, errNoInventory) {
+	switch {
+	case errors.Is(err, errNoInventory):
 		return 0, nil
+	case err != nil:
+		return 0, err // what is stopped may still be at it
 	}
-	return seq, err
+	return seq, nil
 }
 
 // lastBefore returns the last batch before a time, of those that the iterator is over, and least if there is
@@ -414,10 +417,13 @@ func (s *Store) Past(ctx context.Context, project string, category engine.Catego
 		}
 		return nil
 	})
-	if errors.Is(err, errNoInventory) {
+	switch {
+	case errors.Is(err, errNoInventory):
 		return nil, nil
+	case err != nil:
+		return nil, err // as with Before
 	}
-	return list, err
+	return list, nil
 }
 
 // Back implements [journal.Historian].
@@ -440,5 +446,8 @@ func (s *Store) Back(ctx context.Context, project string, category engine.Catego
 		}
 		return nil
 	})
-	return list, err
+	if err != nil {
+		return nil, err // as with Before
+	}
+	return list, nil
 }
