@@ -300,18 +300,19 @@ func TestCounts(t *testing.T) {
 func TestCountsOfOlderFormats(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data")
 	must(t, os.CopyFS(path, os.DirFS(filepath.Join("testdata", "format7", "killed", "data"))))
-	opened := time.Now().Add(time.Hour).Truncate(time.Hour) // after all batches
-	now := opened
+	var now time.Time
 	clock := &engine.Options{Now: func() time.Time { return now }}
 	opts := &Options{History: 1000 * 24 * time.Hour}
 	d := openOn(t, path, opts, clock)
+	begun := time.UnixMicro(d.store.time)
+	opened := begun.Truncate(24 * time.Hour).Add(24 * time.Hour) // after all batches
+	now = opened
 	if at := d.store.Counted(); at.Seq != goldenBatches+3 {
 		t.Errorf("counted to %v", at)
 	}
 	trend := func(since time.Time) (engine.Trend, error) {
 		return d.Trend(t.Context(), engine.TrendQuery{Project: "p0", Since: since, Until: opened.Add(2 * time.Hour), Step: time.Hour})
 	}
-	begun := time.UnixMicro(d.store.time)
 	before, err := trend(begun.Add(-time.Hour))
 	must(t, err)
 	for n := range 30 {
